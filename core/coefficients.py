@@ -1,0 +1,65 @@
+"""Print the polynomial coefficients of exp.hpp and log.hpp, as C++ arrays of hex floats.
+
+    python core/coefficients.py        (needs mpmath)
+
+Minimax polynomials by the Remez exchange, weighted so that the error counted is the relative error of the final value.
+"""
+
+from collections.abc import Callable
+
+import mpmath as mp
+
+mp.mp.prec = 240
+Function = Callable[[mp.mpf], mp.mpf]
+
+
+def remez(f: Function, weight: Function, degree: int, low: mp.mpf, high: mp.mpf) -> tuple[list[mp.mpf], mp.mpf]:
+    """Coefficients, lowest first, of the polynomial p that minimises max |weight (p - f)| on [low, high]; and that maximum."""
+    n = degree + 2
+    points = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (n - 1)) for i in range(n)]
+    grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 1200)) / 2 for i in range(1201)]
+    for _ in range(12):
+        system = mp.matrix(n, n)
+        for i, x in enumerate(points):
+            for j in range(degree + 1):
+                system[i, j] = x**j
+            system[i, degree + 1] = (-1) ** i / weight(x)
+        solution = mp.lu_solve(system, mp.matrix([f(x) for x in points]))
+        coefficients = list(solution[: degree + 1])
+        errors = [weight(x) * (mp.polyval(coefficients[::-1], x) - f(x)) for x in grid]
+        # one extremum per run of equal sign
+        points, best = [], 0
+        for i in range(1, len(grid) + 1):
+            if i == len(grid) or errors[i] * errors[i - 1] < 0:
+                points.append(grid[best])
+                best = i
+            elif abs(errors[i]) > abs(errors[best]):
+                best = i
+        if len(points) != n:
+            break
+    return coefficients, max(abs(e) for e in errors)
+
+
+def show(name: str, ctype: str, digits: int, fit: tuple[list[mp.mpf], mp.mpf]) -> None:
+    coefficients, error = fit
+    print(f"// {name}: relative error 2^{float(mp.log(error, 2)):.1f}")
+    words = []
+    for c in coefficients:
+        rounded = float(mp.mpf(int(mp.nint(mp.ldexp(c, digits - int(mp.ceil(mp.log(abs(c), 2))))))) * mp.mpf(2) ** (int(mp.ceil(mp.log(abs(c), 2))) - digits))
+        words.append(rounded.hex() + ("f" if ctype == "float" else ""))
+    print(f"{{{', '.join(words)}}}")
+
+
+def main() -> None:
+    half = mp.log(2) / 2 * mp.mpf("1.0001")
+    expm1 = lambda r: mp.mpf("0.5") if r == 0 else (mp.expm1(r) - r) / r**2
+    for ctype, digits, degree in (("float", 24, 4), ("double", 53, 7), ("double", 53, 9)):
+        show(f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}", ctype, digits, remez(expm1, lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30, degree, -half, half))
+    # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
+    tail = lambda w: mp.mpf(2) / 3 if w == 0 else (2 * mp.atanh(mp.sqrt(w)) - 2 * mp.sqrt(w)) / mp.sqrt(w) ** 3
+    for degree in (4, 7):
+        show(f"(2 atanh(s) - 2 s) / s^3, double, degree {degree}", "double", 53, remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, degree, mp.mpf(0), mp.mpf("0.0402")))
+
+
+if __name__ == "__main__":
+    main()

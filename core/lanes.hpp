@@ -1,0 +1,310 @@
+// Sixteen lanes of float, double, int32 or int64: the one vector type that every kernel is written in.
+//
+// A Pack<T> is a fixed 16 lanes whatever the CPU: one AVX-512 register of floats, two of AVX, four of SSE2 or NEON. The
+// kernels see only packs, so the arithmetic, the reduction tree and therefore every bit of a result are the same at every
+// CPU level, and a kernel cannot turn scalar because a compiler changed its mind.
+//
+// A pack of more than one copy holds that many packs side by side, so that their instructions alternate: one pack's chain of
+// dependent operations (60 cycles for an exponential) fills only half of a core's pipes. Copies never change a result.
+//
+// Included once per level inside that level's namespace and target region (see levels.cpp), hence no include guard.
+// SIGMAX_BYTES is the register width of the level.
+//
+// Tried and lost: plain loops left to the auto-vectoriser (gcc 12 keeps 16-lane accumulators in memory, and vectorises no
+// strided load of a row); generic vectors wider than the register (gcc 12 spills each intermediate to the stack).
+
+template <class T>
+struct Native {
+    typedef T type __attribute__((vector_size(SIGMAX_BYTES)));
+    typedef T anywhere __attribute__((vector_size(SIGMAX_BYTES), aligned(1), may_alias));  // in memory, whatever the alignment
+};
+
+template <class T, int copies = 1>
+struct Pack {
+    using vector = typename Native<T>::type;
+    static constexpr int width = SIGMAX_BYTES / sizeof(T);
+    static constexpr int parts = copies * lanes / width;
+    vector v[parts];
+
+    Pack() = default;
+    SIGMAX_INLINE Pack(T x) {
+        for (int i = 0; i < parts; ++i) v[i] = vector{} + x;
+    }
+    SIGMAX_INLINE static Pack load(const T* p) {
+        Pack r;
+        for (int i = 0; i < parts; ++i) r.v[i] = *reinterpret_cast<const typename Native<T>::anywhere*>(p + i * width);
+        return r;
+    }
+    SIGMAX_INLINE void store(T* p) const {
+        for (int i = 0; i < parts; ++i) *reinterpret_cast<typename Native<T>::anywhere*>(p + i * width) = v[i];
+    }
+};
+
+// Whether any bit is set.
+template <class V>
+SIGMAX_INLINE bool any_native(V v) {
+#if SIGMAX_BYTES == 64
+    return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
+#elif SIGMAX_BYTES == 32
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+    auto words = (typename Native<std::int64_t>::type)v;
+    return (words[0] | words[1]) != 0;
+#endif
+}
+
+using f32 = Pack<float>;
+using f64 = Pack<double>;
+template <class T>
+using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+#define SIGMAX_ARITHMETIC(op)                                              \
+    template <class T, int c>                                                   \
+    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, Pack<T, c> b) {              \
+        for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = a.v[i] op b.v[i]; \
+        return a;                                                          \
+    }                                                                      \
+    template <class T, int c>                                                   \
+    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { return a op Pack<T, c>(b); } \
+    template <class T, int c>                                                   \
+    SIGMAX_INLINE Pack<T, c> operator op(std::type_identity_t<T> a, Pack<T, c> b) { return Pack<T, c>(a) op b; }
+SIGMAX_ARITHMETIC(+)
+SIGMAX_ARITHMETIC(-)
+SIGMAX_ARITHMETIC(*)
+SIGMAX_ARITHMETIC(/)
+SIGMAX_ARITHMETIC(&)
+SIGMAX_ARITHMETIC(|)
+SIGMAX_ARITHMETIC(^)
+#undef SIGMAX_ARITHMETIC
+
+// A comparison gives all ones or all zeros in the integer lanes of the same size.
+#define SIGMAX_COMPARISON(op)                                                              \
+    template <class T, int c>                                                                   \
+    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, Pack<T, c> b) {                         \
+        Pack<Int<T>, c> r;                                                                    \
+        for (int i = 0; i < Pack<T, c>::parts; ++i) r.v[i] = (typename Native<Int<T>>::type)(a.v[i] op b.v[i]); \
+        return r;                                                                          \
+    }                                                                                      \
+    template <class T, int c>                                                                   \
+    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { return a op Pack<T, c>(b); }
+SIGMAX_COMPARISON(<)
+SIGMAX_COMPARISON(>)
+SIGMAX_COMPARISON(<=)
+SIGMAX_COMPARISON(>=)
+SIGMAX_COMPARISON(==)
+SIGMAX_COMPARISON(!=)
+#undef SIGMAX_COMPARISON
+
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> operator-(Pack<T, c> a) {
+    for (auto& part : a.v) part = -part;
+    return a;
+}
+template <int by, class T, int c>
+SIGMAX_INLINE Pack<T, c> shift_left(Pack<T, c> a) {
+    using U = typename Native<std::make_unsigned_t<T>>::type;
+    for (auto& part : a.v) part = (typename Pack<T, c>::vector)((U)part << by);
+    return a;
+}
+
+template <int by, class T, int c>
+SIGMAX_INLINE Pack<T, c> shift_right_logical(Pack<T, c> a) {
+    using U = typename Native<std::make_unsigned_t<T>>::type;
+    for (auto& part : a.v) part = (typename Pack<T, c>::vector)((U)part >> by);
+    return a;
+}
+
+template <class T, int c>
+SIGMAX_INLINE Pack<Int<T>, c> bits(Pack<T, c> a) {
+    Pack<Int<T>, c> r;
+    for (int i = 0; i < Pack<T, c>::parts; ++i) r.v[i] = (typename Pack<Int<T>, c>::vector)a.v[i];
+    return r;
+}
+template <class T, class I, int c>
+SIGMAX_INLINE Pack<T, c> from_bits(Pack<I, c> a) {
+    Pack<T, c> r;
+    for (int i = 0; i < Pack<T, c>::parts; ++i) r.v[i] = (typename Pack<T, c>::vector)a.v[i];
+    return r;
+}
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, Pack<T, c> yes, Pack<T, c> no) {
+    for (int i = 0; i < Pack<T, c>::parts; ++i) no.v[i] = mask.v[i] ? yes.v[i] : no.v[i];
+    return no;
+}
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, std::type_identity_t<T> yes, Pack<T, c> no) { return select(mask, Pack<T, c>(yes), no); }
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, Pack<T, c> yes, std::type_identity_t<T> no) { return select(mask, yes, Pack<T, c>(no)); }
+SIGMAX_INLINE Pack<std::int64_t> select(Pack<std::int64_t> mask, Pack<std::int64_t> yes, Pack<std::int64_t> no) { return (mask & yes) | ((Pack<std::int64_t>(-1) ^ mask) & no); }
+
+// One copy of a pack, and one pack as every copy.
+template <class T, int c>
+SIGMAX_INLINE Pack<T> copy_of(Pack<T, c> a, int which) {
+    Pack<T> r;
+    for (int i = 0; i < Pack<T>::parts; ++i) r.v[i] = a.v[which * Pack<T>::parts + i];
+    return r;
+}
+template <int times, class T, int c>
+SIGMAX_INLINE Pack<T, c * times> repeat(Pack<T, c> a) {
+    Pack<T, c * times> r;
+    for (int i = 0; i < r.parts; ++i) r.v[i] = a.v[i % a.parts];
+    return r;
+}
+
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> abs(Pack<T, c> a) { return from_bits<T>(bits(a) & std::numeric_limits<Int<T>>::max()); }
+
+template <class I, int c>
+SIGMAX_INLINE bool any(Pack<I, c> mask) {
+    typename Pack<I, c>::vector seen = mask.v[0];
+    for (int i = 1; i < Pack<I, c>::parts; ++i) seen |= mask.v[i];
+    return any_native(seen);
+}
+
+// fma, and max/min with the x86 rule: the second operand where either is NaN (so a NaN score stays a NaN).
+#if SIGMAX_BYTES == 64
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return _mm512_fmadd_ps(a, b, c); }
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return _mm512_fmadd_pd(a, b, c); }
+SIGMAX_INLINE Native<float>::type max_native(Native<float>::type a, Native<float>::type b) { return _mm512_max_ps(a, b); }
+SIGMAX_INLINE Native<double>::type max_native(Native<double>::type a, Native<double>::type b) { return _mm512_max_pd(a, b); }
+SIGMAX_INLINE Native<float>::type min_native(Native<float>::type a, Native<float>::type b) { return _mm512_min_ps(a, b); }
+SIGMAX_INLINE Native<double>::type min_native(Native<double>::type a, Native<double>::type b) { return _mm512_min_pd(a, b); }
+SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low, Native<double>::type& high) {
+    low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+    high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+}
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+#elif SIGMAX_BYTES == 32
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return _mm256_fmadd_ps(a, b, c); }
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return _mm256_fmadd_pd(a, b, c); }
+SIGMAX_INLINE Native<float>::type max_native(Native<float>::type a, Native<float>::type b) { return _mm256_max_ps(a, b); }
+SIGMAX_INLINE Native<double>::type max_native(Native<double>::type a, Native<double>::type b) { return _mm256_max_pd(a, b); }
+SIGMAX_INLINE Native<float>::type min_native(Native<float>::type a, Native<float>::type b) { return _mm256_min_ps(a, b); }
+SIGMAX_INLINE Native<double>::type min_native(Native<double>::type a, Native<double>::type b) { return _mm256_min_pd(a, b); }
+SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low, Native<double>::type& high) {
+    low = _mm256_cvtps_pd(_mm256_castps256_ps128(a));
+    high = _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
+}
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+#else
+#if defined(__x86_64__)
+SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low, Native<double>::type& high) {
+    low = _mm_cvtps_pd(a);
+    high = _mm_cvtps_pd(_mm_movehl_ps(a, a));
+}
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) { return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high)); }
+#else
+SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low, Native<double>::type& high) {
+    low = vcvt_f64_f32(vget_low_f32(a));
+    high = vcvt_high_f64_f32(a);
+}
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
+#endif
+#if defined(__aarch64__)
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return vfmaq_f32(c, a, b); }
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return vfmaq_f64(c, a, b); }
+#else
+// SSE2 has no fused multiply-add. These give its exact result, so that the oldest CPU returns the same bits as the newest;
+// they are slow, and only CPUs from before 2013 run them. Valid while no intermediate overflows and no product underflows
+// into the result, which the kernels guarantee by clamping their arguments first.
+typedef std::int64_t i64x2 __attribute__((vector_size(16)));
+typedef double f64x2 __attribute__((vector_size(16)));
+
+// a + b rounded to odd: a second rounding to fewer digits is then the correct one (Boldo & Melquiond, IEEE TC 57(4), 2008).
+SIGMAX_INLINE f64x2 add_to_odd(f64x2 a, f64x2 b) {
+    f64x2 s = a + b, t = s - a, e = (a - (s - t)) + (b - t);
+    i64x2 inexact = (i64x2)((e < 0) | (e > 0));
+    i64x2 step = inexact & 1 & ~(i64x2)s;
+    i64x2 away = (i64x2)((__attribute__((vector_size(16))) std::uint64_t)((i64x2)e ^ (i64x2)s) >> 63);
+    return (f64x2)((i64x2)s + step - ((step & away) << 1));
+}
+[[gnu::noinline]] static Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
+    typedef float f32x2 __attribute__((vector_size(8)));
+    Native<float>::type r;
+    for (int half = 0; half < 2; ++half) {
+        f64x2 wide[3];
+        Native<float>::type in[3] = {a, b, c};
+        for (int i = 0; i < 3; ++i) wide[i] = half ? f64x2{in[i][2], in[i][3]} : f64x2{in[i][0], in[i][1]};
+        f64x2 s = add_to_odd(wide[0] * wide[1], wide[2]);  // the product of two floats is exact in a double
+        f32x2 narrow = __builtin_convertvector(s, f32x2);
+        r[2 * half] = narrow[0];
+        r[2 * half + 1] = narrow[1];
+    }
+    return r;
+}
+[[gnu::noinline]] static Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) {
+    const f64x2 splitter = f64x2{} + 0x1p27 + 1;
+    f64x2 ta = a * splitter, ah = ta - (ta - a), al = a - ah;
+    f64x2 tb = b * splitter, bh = tb - (tb - b), bl = b - bh;
+    f64x2 p = a * b, pl = al * bl - (((p - ah * bh) - al * bh) - ah * bl);  // a b = p + pl (Dekker)
+    f64x2 s = c + pl, t = s - c, sl = (c - (s - t)) + (pl - t);
+    f64x2 u = p + s, w = u - p, ul = (p - (u - w)) + (s - w);
+    return u + add_to_odd(ul, sl);
+}
+#endif
+template <class V>
+SIGMAX_INLINE V max_native(V a, V b) { return a > b ? a : b; }
+template <class V>
+SIGMAX_INLINE V min_native(V a, V b) { return a < b ? a : b; }
+#endif
+
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> fma(Pack<T, c> a, std::type_identity_t<Pack<T, c>> b, std::type_identity_t<Pack<T, c>> addend) {
+    for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = fma_native(a.v[i], b.v[i], addend.v[i]);
+    return a;
+}
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> max(Pack<T, c> a, std::type_identity_t<Pack<T, c>> b) {
+    for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = max_native(a.v[i], b.v[i]);
+    return a;
+}
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> min(Pack<T, c> a, std::type_identity_t<Pack<T, c>> b) {
+    for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = min_native(a.v[i], b.v[i]);
+    return a;
+}
+
+// float <-> double, lane by lane, one rounding.
+template <class To, class From, int c>
+SIGMAX_INLINE Pack<To, c> convert(Pack<From, c> a) {
+    Pack<To, c> r;
+    if constexpr (std::is_same_v<To, From>)
+        r = a;
+    else if constexpr (sizeof(To) == 8)
+        for (int i = 0; i < Pack<From, c>::parts; ++i) widen_native(a.v[i], r.v[2 * i], r.v[2 * i + 1]);
+    else
+        for (int i = 0; i < Pack<To, c>::parts; ++i) r.v[i] = narrow_native(a.v[2 * i], a.v[2 * i + 1]);
+    return r;
+}
+
+// Two-term arithmetic: hi + lo carries about twice the digits of T. (Dekker 1971; Knuth, TAOCP 2, 4.2.2.)
+template <class T, int c = 1>
+struct Pair {
+    Pack<T, c> hi, lo;
+};
+template <class T, int c>
+SIGMAX_INLINE Pair<T, c> fast_two_sum(Pack<T, c> a, Pack<T, c> b) {  // exact if |a| >= |b|
+    Pack<T, c> s = a + b;
+    return {s, (a - s) + b};
+}
+template <class T, int c>
+SIGMAX_INLINE Pair<T, c> two_sum(Pack<T, c> a, Pack<T, c> b) {  // exact
+    Pack<T, c> s = a + b, t = s - a;
+    return {s, (a - (s - t)) + (b - t)};
+}
+template <class T, int c>
+SIGMAX_INLINE Pair<T, c> two_product(Pack<T, c> a, Pack<T, c> b) {  // exact
+    Pack<T, c> p = a * b;
+    return {p, fma(a, b, -p)};
+}
+// (n.hi + n.lo) / (d.hi + d.lo) in two terms, one division.
+template <class T, int c>
+SIGMAX_INLINE Pair<T, c> divide(Pair<T, c> n, Pair<T, c> d) {
+    Pack<T, c> inverse = Pack<T, c>(1) / d.hi, q = n.hi * inverse;
+    Pack<T, c> rest = fma(-q, d.hi, n.hi) + fma(-q, d.lo, n.lo);
+    return fast_two_sum(q, rest * inverse);
+}

@@ -1,0 +1,41 @@
+// log(a / b) of two two-term numbers, as hi + lo: the one logarithm behind logit, log1p, softplus and logsumexp.
+//
+//     a / b = 2^k a'/b,   2/3 < a'/b < 3/2,   s = (a' - b) / (a' + b),   log(a / b) = k ln 2 + 2 s + s^3 P(s^2)
+//
+// A quotient instead of a number, because the cancellation then happens in a' - b, which is exact: log1p(y) is the ratio
+// (1 + y) / 1, and logit(p) the ratio p / (1 - p), whose difference near one half is exactly 2 p - 1 (every peer that
+// takes log(p / (1 - p)) there loses all its digits).
+//
+// Measured: see docs/accuracy in the repository; hi + lo carries about 60 bits. a.hi and b.hi must be positive and normal.
+// Coefficients: core/coefficients.py. Included once per level, hence no include guard.
+
+struct LogConstants {
+    static constexpr double ln2_hi = 0x1.62e42fefa38p-1, ln2_lo = 0x1.ef35793c7673p-45;  // k ln2_hi is exact
+    static constexpr double polynomial[] = {0x1.555555555554fp-1, 0x1.999999999c266p-2, 0x1.24924921d6d98p-2, 0x1.c71c749b45352p-3, 0x1.745c483a947abp-3, 0x1.3b3614e5672a6p-3, 0x1.0dc62814848bep-3, 0x1.1ba5caa2b30cfp-3};
+};
+
+SIGMAX_INLINE Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
+    using C = LogConstants;
+    constexpr std::int64_t one = std::int64_t{1023} << 52, half = std::int64_t{1} << 51, exponent = ~((std::int64_t{1} << 52) - 1);
+    // The difference of the representations is log2(a / b) within 0.09, in units of 2^52.
+    auto k = (bits(a.hi) - bits(b.hi) + half) & exponent;
+    f64 down = from_bits<double>(one - k);
+    f64 k_value = from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024);
+    a = {a.hi * down, a.lo * down};
+
+    Pair<double> difference = two_sum(a.hi - b.hi, a.lo - b.lo), sum = two_sum(a.hi, b.hi);
+    sum.lo = sum.lo + (a.lo + b.lo);
+    Pair<double> s = divide(difference, sum);
+    f64 w = s.hi * s.hi, tail = fma(s.hi * w, polynomial(C::polynomial, w, w * w), s.lo + s.lo);
+    Pair<double> r = fast_two_sum(k_value * C::ln2_hi, s.hi + s.hi);
+    return fast_two_sum(r.hi, fma(k_value, C::ln2_lo, r.lo + tail));
+}
+
+// log(1 + y) for y = hi + lo >= 0.
+SIGMAX_INLINE Pair<double> log1p(Pair<double> y) {
+    Pair<double> a = two_sum(f64(1), y.hi);
+    a.lo = a.lo + y.lo;
+    Pair<double> r = log_ratio(a, {1, 0});
+    auto small = y.hi < 0x1p-60;  // the quotient would underflow, and log(1 + y) is y
+    return {select(small, y.hi, r.hi), select(small, y.lo, r.lo)};
+}

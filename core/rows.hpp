@@ -1,0 +1,272 @@
+// The functions over a row of class scores: softmax, log_softmax, logsumexp.
+//
+// One kernel serves narrow and wide rows. It walks over vectors of sixteen scores and keeps sixteen of everything:
+//   - narrow rows (up to `narrow` classes) stand upright: lane l is row l, step k is class k. The tile is transposed in
+//     registers on the way in and out, so there is no horizontal step at all.
+//   - wide rows lie flat: sixteen neighbouring scores a vector, one row at a time; the sixteen sums are then added up in a
+//     fixed tree. `across` is this case.
+// Which of the two a row takes depends on its number of classes alone, so its bits do not depend on its neighbours.
+//
+// softmax. With c a multiple of ln 2 (exp.hpp), p_k = 2^(n_k - N) (1 + g_k) / sum. The relative error is that of g, about
+// 0.3 ulp, plus one rounding. The sum is split on a fixed grid: the high parts add exactly in T, the low parts carry the
+// rest (so that nine classes at 1e-8 beside one at 1 are not lost). Measured: docs, `python -m benchmarks accuracy`.
+//
+// log_softmax and logsumexp. S = sum of e^(x_j - max) WITHOUT the largest term, then max + log1p(S) (Blanchard, Higham &
+// Higham, IMA J. Numer. Anal. 41(4), 2021, algorithm 4.1): the log-probability of a confident class is -log1p(S), which
+// keeps every digit where every peer returns 0. Computed in double for floats, in two terms for doubles.
+//
+// Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; -inf and masked
+// scores arrive there too. Each kernel returns the maximum, so that its caller can see to the rows that have no finite one.
+//
+// Tried and lost: a rounded e^x in place of (2^n, g) (one multiplication less, 1.9 ulp in place of 1.0); a float sum
+// (6 ulp off for one dominant class among ten).
+// Included once per level, hence no include guard.
+
+template <class T>
+struct RowConstants;
+template <>
+struct RowConstants<float> {
+    static constexpr float reach = 106, far = 256;        // e^-106 < 2^-152; x - max is exact where |max| > far
+    static constexpr int offset = 30;                     // keeps 2^(n - N) normal down to `reach`
+    static constexpr float grid = 0x1.8p23f * 0x1p13f;    // adding and subtracting it rounds to multiples of 2^(offset - 17)
+};
+template <>
+struct RowConstants<double> {
+    static constexpr double reach = 800, far = 2048;
+    static constexpr int offset = 160;
+    static constexpr double grid = 0x1.8p52 * 0x1p115;    // multiples of 2^(offset - 45)
+};
+inline constexpr std::ptrdiff_t exact_block = 64;  // terms whose high parts add without rounding
+
+// Steps of sixteen scores (times `copies`), of one row or of as many rows; the last, incomplete ones stand in `tail`.
+template <class T, int copies = 1>
+struct Scores {
+    static constexpr std::ptrdiff_t step = copies * lanes;
+    T* data;
+    T* tail;
+    std::ptrdiff_t whole, steps;
+    SIGMAX_INLINE T* at(std::ptrdiff_t j) const { return j < whole ? data + j * step : tail + (j - whole) * step; }
+};
+
+// 1/T in two terms and T, one per lane.
+template <class T, int copies = 1>
+struct Temperature {
+    Pack<T, copies> inverse, inverse_lo, value;
+    bool unit;
+};
+
+// ---- across the lanes: fixed trees ----
+
+// join(i, i + n) for n = size/2, size/4 ... 1 and i < n: what is in 0 has met all others.
+template <int size, class Join>
+SIGMAX_INLINE void tree(Join join) {
+    if constexpr (size > 1) {
+#pragma GCC unroll 16
+        for (int i = 0; i < size / 2; ++i) join(i, i + size / 2);
+        tree<size / 2>(join);
+    }
+}
+
+template <class T, int copies>
+SIGMAX_INLINE T tree_max(Pack<T, copies> p) {
+    T v[lanes * copies];
+    p.store(v);
+    tree<lanes * copies>([&](int i, int j) SIGMAX_LAMBDA { v[i] = v[i] > v[j] ? v[i] : v[j]; });
+    return v[0];
+}
+
+// A sum in twice the digits of T.
+template <class T, int copies = 1>
+struct Sum;
+template <int copies>
+struct Sum<float, copies> {
+    Pack<double, copies> total;
+    SIGMAX_INLINE static Sum zero() { return {Pack<double, copies>(0)}; }
+    SIGMAX_INLINE void add(Pack<float, copies> hi, Pack<float, copies> lo) { total = total + (convert<double>(hi) + convert<double>(lo)); }
+    SIGMAX_INLINE void gather() {
+        double v[lanes];
+        total.store(v);
+        tree<lanes>([&](int i, int j) SIGMAX_LAMBDA { v[i] += v[j]; });
+        total = v[0];
+    }
+    SIGMAX_INLINE Pair<float, copies> inverse() const {
+        Pack<double, copies> q = 1.0 / total;
+        Pack<float, copies> hi = convert<float>(q);
+        return {hi, convert<float>(q - convert<double>(hi))};
+    }
+};
+template <int copies>
+struct Sum<double, copies> {
+    Pair<double, copies> total;
+    SIGMAX_INLINE static Sum zero() { return {{Pack<double, copies>(0), Pack<double, copies>(0)}}; }
+    SIGMAX_INLINE void add(Pack<double, copies> hi, Pack<double, copies> lo) {
+        Pair<double, copies> s = two_sum(total.hi, hi);
+        total = {s.hi, total.lo + (s.lo + lo)};
+    }
+    SIGMAX_INLINE void gather() {
+        double hi[lanes], lo[lanes];
+        total.hi.store(hi);
+        total.lo.store(lo);
+        tree<lanes>([&](int i, int j) SIGMAX_LAMBDA {
+            double s = hi[i] + hi[j], t = s - hi[i];
+            lo[i] += lo[j] + ((hi[i] - (s - t)) + (hi[j] - t));
+            hi[i] = s;
+        });
+        total = {Pack<double, copies>(hi[0]), Pack<double, copies>(lo[0])};
+    }
+    SIGMAX_INLINE Pair<double, copies> value() const { return fast_two_sum(total.hi, total.lo); }
+    SIGMAX_INLINE Pair<double, copies> inverse() const { return divide({Pack<double, copies>(1), Pack<double, copies>(0)}, value()); }
+};
+
+// ---- softmax ----
+
+template <bool scaled, class T, int copies>
+SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowest, Pack<T, copies> c, const Temperature<T, copies>& temperature) {
+    Pack<T, copies> z = max(lowest, x) - c;
+    if constexpr (scaled) {
+        Pair<T, copies> product = two_product(z, temperature.inverse);
+        return exp_parts(product.hi, fma(z, temperature.inverse_lo, product.lo));
+    } else {
+        return exp_parts(z);
+    }
+}
+
+// Adds the copies one after the other (a flat row), or each to its own (upright rows).
+template <class T, int copies>
+SIGMAX_INLINE void accumulate(Pack<T>& sum, Pack<T, copies> term) {
+    for (int i = 0; i < copies; ++i) sum = sum + copy_of(term, i);
+}
+template <class T, int copies>
+    requires(copies > 1)
+SIGMAX_INLINE void accumulate(Pack<T, copies>& sum, Pack<T, copies> term) { sum = sum + term; }
+
+template <bool across, bool scaled, class T, int copies>
+Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const Temperature<T, copies>& temperature) {
+    using C = RowConstants<T>;
+    using P = Pack<T, copies>;
+    P m = -std::numeric_limits<T>::infinity();
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) m = max(P::load(x.at(j)), m);
+    if constexpr (across) m = tree_max(m);
+    P span = scaled ? temperature.value : P(1);
+    P c = select(abs(m) > span * C::far, m, T(0)), lowest = m - span * C::reach;
+    // 2^(n - N + offset), as its exponent field
+    auto base = bits(shifted_exp<scaled>(m, lowest, c, temperature).t) - Int<T>(C::offset);
+    auto exponent = [&](P t) SIGMAX_LAMBDA { return shift_left<ExpConstants<T>::mantissa_bits>(bits(t) - base); };
+    const auto one = bits(P(1));
+
+    constexpr int kept = across ? 1 : copies;
+    constexpr std::ptrdiff_t block = across ? exact_block / copies : exact_block;
+    auto sum = Sum<T, kept>::zero();
+    for (std::ptrdiff_t begin = 0; begin < x.steps; begin += block) {
+        std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
+        Pack<T, kept> high = T(0), low = T(0);
+        for (std::ptrdiff_t j = begin; j < end; ++j) {
+            Exp<T, copies> e = shifted_exp<scaled>(P::load(x.at(j)), lowest, c, temperature);
+            e.g.store(y.at(j));
+            auto field = exponent(e.t);
+            P power = from_bits<T>(field + one), term = from_bits<T>(field + bits(e.g + T(1)));
+            if constexpr (!across) power.store(x.at(j));
+            P coarse = (term + C::grid) - C::grid;
+            accumulate(high, coarse);
+            accumulate(low, fma(power, e.g, power - coarse));
+        }
+        sum.add(high, low);
+    }
+    if constexpr (across) sum.gather();
+
+    auto inverse = sum.inverse();
+    P inverse_hi = repeat<copies / kept>(inverse.hi), inverse_lo = repeat<copies / kept>(inverse.lo);
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        P g = P::load(y.at(j)), power = P::load(x.at(j));
+        if constexpr (across) power = from_bits<T>(exponent(shifted_exp<scaled>(power, lowest, c, temperature).t) + one);
+        ((inverse_hi + fma(inverse_hi, g, inverse_lo)) * power).store(y.at(j));
+    }
+    return m;
+}
+
+// ---- the logarithms, always in double; `exact` carries two terms throughout ----
+
+struct LogSum {
+    f64 m;              // the largest score
+    Pair<double> rest;  // log of the sum of e^((x - m) / T)
+};
+
+// (x - m) / T in two terms
+template <bool scaled, bool exact>
+SIGMAX_INLINE Pair<double> below_maximum(f64 x, f64 m, const Temperature<double>& temperature) {
+    Pair<double> z = {x - m, 0.0};
+    if constexpr (exact) z = two_sum(x, -m);
+    if constexpr (scaled) {
+        Pair<double> product = two_product(z.hi, temperature.inverse);
+        return {product.hi, fma(z.hi, temperature.inverse_lo, fma(z.lo, temperature.inverse, product.lo))};
+    } else {
+        return z;
+    }
+}
+
+template <bool across, bool scaled, bool exact>
+SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temperature) {
+    using Index = Pack<std::int64_t>;
+    f64 m = -std::numeric_limits<double>::infinity();
+    Index largest = std::int64_t{-1};  // the vector that holds the lane's first maximum
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        f64 score = f64::load(x.at(j));
+        auto above = score > m;
+        m = select(above, score, m);
+        largest = select(above, Index(j), largest);
+    }
+    if constexpr (across) {
+        double v[lanes], top = tree_max(m);
+        std::int64_t index[lanes];
+        m.store(v);
+        largest.store(index);
+        bool found = false;
+        for (int i = 0; i < lanes; ++i) {
+            if (found || v[i] != top) index[i] = -1;
+            found = found || v[i] == top;
+        }
+        largest = Index::load(index);
+        m = top;
+    }
+
+    constexpr int offset = 512;
+    f64 lowest = m - (scaled ? temperature.value : f64(1)) * RowConstants<double>::reach;
+    Sum<double> sum = Sum<double>::zero();
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        f64 score = f64::load(x.at(j));
+        Pair<double> z = below_maximum<scaled, exact>(max(lowest, score), m, temperature);
+        Exp<double> e = exp_parts<exact>(z.hi, z.lo);
+        f64 power = select((score < lowest) | (largest == Index(j)), 0.0, power_of_two(e.t, offset));
+        if constexpr (exact) {
+            Pair<double> factor = fast_two_sum(f64(1), e.g);
+            sum.add(factor.hi * power, (factor.lo + e.g_lo) * power);
+        } else {
+            sum.total.hi = sum.total.hi + fma(power, e.g, power);
+        }
+    }
+    if constexpr (across) sum.gather();
+    Pair<double> s = sum.value();
+    return {m, log1p({s.hi * 0x1p-512, s.lo * 0x1p-512})};
+}
+
+template <bool across, bool scaled, bool exact>
+f64 log_softmax_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
+    LogSum sum = log_sum<across, scaled, exact>(x, temperature);
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        f64 score = f64::load(x.at(j));
+        Pair<double> z = below_maximum<scaled, exact>(score, sum.m, temperature);
+        Pair<double> l = two_sum(z.hi, -sum.rest.hi);
+        f64 value = l.hi + (l.lo + (z.lo - sum.rest.lo));
+        select(abs(z.hi) == std::numeric_limits<double>::infinity(), z.hi, value).store(y.at(j));
+    }
+    return sum.m;
+}
+
+// The result goes to the first vector of y.
+template <bool across, bool exact>
+f64 logsumexp_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
+    LogSum sum = log_sum<across, false, exact>(x, temperature);
+    Pair<double> l = two_sum(sum.m, sum.rest.hi);
+    (l.hi + (l.lo + sum.rest.lo)).store(y.at(0));
+    return sum.m;
+}

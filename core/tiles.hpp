@@ -1,0 +1,170 @@
+// Rows in memory <-> tiles: sixteen rows side by side, class k of all of them at tile + pitch k.
+//
+// Rows whose classes lie next to each other are transposed in registers: a vector takes the same 16 bytes of as many rows
+// as it has 16-byte blocks, and blocks are transposed in place by unpacking (3 inserts and 2 shuffles for 16 floats; a gather
+// costs 24 cycles on Zen 4). Rows that lie side by side already (softmax along axis 0) are copied; all else goes one by one.
+// Included once per level, hence no include guard.
+
+typedef std::int64_t Words __attribute__((vector_size(16)));
+typedef std::int32_t HalfWords __attribute__((vector_size(16)));
+typedef std::int64_t WordsAnywhere __attribute__((vector_size(16), aligned(1), may_alias));
+template <class T>
+SIGMAX_INLINE T load_word(const char* p) {
+    T w;
+    std::memcpy(&w, p, sizeof w);
+    return w;
+}
+template <class T>
+SIGMAX_INLINE void store_word(char* p, T w) { std::memcpy(p, &w, sizeof w); }
+
+#if SIGMAX_BYTES == 64
+using Block = __m128i;
+SIGMAX_INLINE __m512i join(const Block* b) { return _mm512_inserti32x4(_mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(b[0]), b[1], 1), b[2], 2), b[3], 3); }
+template <int i>
+SIGMAX_INLINE Block block(__m512i v) { return _mm512_extracti32x4_epi32(v, i); }
+SIGMAX_INLINE __m512i low4(__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }
+SIGMAX_INLINE __m512i high4(__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); }
+SIGMAX_INLINE __m512i low8(__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }
+SIGMAX_INLINE __m512i high8(__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); }
+using Register = __m512i;
+#elif SIGMAX_BYTES == 32
+using Block = __m128i;
+SIGMAX_INLINE __m256i join(const Block* b) { return _mm256_inserti128_si256(_mm256_castsi128_si256(b[0]), b[1], 1); }
+template <int i>
+SIGMAX_INLINE Block block(__m256i v) { return _mm256_extracti128_si256(v, i); }
+SIGMAX_INLINE __m256i low4(__m256i a, __m256i b) { return _mm256_unpacklo_epi32(a, b); }
+SIGMAX_INLINE __m256i high4(__m256i a, __m256i b) { return _mm256_unpackhi_epi32(a, b); }
+SIGMAX_INLINE __m256i low8(__m256i a, __m256i b) { return _mm256_unpacklo_epi64(a, b); }
+SIGMAX_INLINE __m256i high8(__m256i a, __m256i b) { return _mm256_unpackhi_epi64(a, b); }
+using Register = __m256i;
+#else
+using Block = HalfWords;
+using Register = Block;
+SIGMAX_INLINE Register join(const Block* b) { return b[0]; }
+template <int i>
+SIGMAX_INLINE Block block(Register v) { return v; }
+SIGMAX_INLINE Register low4(Register a, Register b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+SIGMAX_INLINE Register high4(Register a, Register b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+SIGMAX_INLINE Register low8(Register a, Register b) { return (Register)__builtin_shufflevector((Words)a, (Words)b, 0, 2); }
+SIGMAX_INLINE Register high8(Register a, Register b) { return (Register)__builtin_shufflevector((Words)a, (Words)b, 1, 3); }
+#endif
+inline constexpr int blocks = SIGMAX_BYTES / 16;
+
+// The first `bytes` of a block, zeros behind them; and back to memory. Never touches what lies beyond.
+template <int bytes>
+SIGMAX_INLINE Block load_block(const char* p) {
+    if constexpr (bytes == 16) {
+        return (Block)*reinterpret_cast<const WordsAnywhere*>(p);
+    } else if constexpr (bytes == 8) {
+        return (Block)Words{load_word<std::int64_t>(p), 0};
+    } else if constexpr (bytes == 4) {
+        return (Block)HalfWords{load_word<std::int32_t>(p), 0, 0, 0};
+    } else {
+        return (Block)(Words{load_word<std::int64_t>(p), std::int64_t(load_word<std::uint32_t>(p + 8))});
+    }
+}
+template <int bytes>
+SIGMAX_INLINE void store_block(char* p, Block b) {
+    if constexpr (bytes == 16) *reinterpret_cast<WordsAnywhere*>(p) = (WordsAnywhere)(Words)b;
+    if constexpr (bytes == 8 || bytes == 12) store_word(p, ((Words)b)[0]);
+    if constexpr (bytes == 4 || bytes == 12) store_word(p + bytes - 4, ((HalfWords)b)[bytes / 4 - 1]);
+}
+
+// Each block of the registers r[0..side) is a square of elements of `size` bytes: transpose it. Its own inverse.
+template <int size>
+SIGMAX_INLINE void transpose_blocks(Register* r) {
+    if constexpr (size == 4) {
+        Register a = low4(r[0], r[1]), b = high4(r[0], r[1]), c = low4(r[2], r[3]), d = high4(r[2], r[3]);
+        r[0] = low8(a, c);
+        r[1] = high8(a, c);
+        r[2] = low8(b, d);
+        r[3] = high8(b, d);
+    } else {
+        Register a = low8(r[0], r[1]), b = high8(r[0], r[1]);
+        r[0] = a;
+        r[1] = b;
+    }
+}
+
+// p + i square, from the few multiples that x86 addresses and a register hold.
+SIGMAX_INLINE const char* row_of(const char* p, int i, std::ptrdiff_t square, std::ptrdiff_t triple) {
+    p += i / 4 * 4 * square;
+    return i % 4 == 3 ? p + triple : p + i % 4 * square;
+}
+
+// `columns` neighbouring classes of sixteen rows, at most a block's worth; `pitch` is the tile's step from class to class.
+template <int columns, int pitch, class T, class W>
+SIGMAX_INLINE void load_columns(const char* x, std::ptrdiff_t row, W* tile) {
+    constexpr int side = 16 / sizeof(T);
+    const std::ptrdiff_t square = side * row, triple = 3 * square;
+    Pack<T> out[side];
+    for (int p = 0; p < Pack<T>::parts; ++p) {
+        Register r[side];
+        for (int s = 0; s < side; ++s) {
+            Block b[blocks];
+            for (int i = 0; i < blocks; ++i) b[i] = load_block<columns * sizeof(T)>(row_of(x + s * row, p * blocks + i, square, triple));
+            r[s] = join(b);
+        }
+        transpose_blocks<sizeof(T)>(r);
+        for (int s = 0; s < side; ++s) out[s].v[p] = (typename Pack<T>::vector)r[s];
+    }
+    for (int s = 0; s < columns; ++s) convert<W>(out[s]).store(tile + s * pitch);
+}
+
+template <int columns, int pitch, class T, class W>
+SIGMAX_INLINE void store_columns(const W* tile, char* y, std::ptrdiff_t row) {
+    constexpr int side = 16 / sizeof(T);
+    const std::ptrdiff_t square = side * row, triple = 3 * square;
+    Pack<T> in[side];
+    for (int s = 0; s < side; ++s) in[s] = s < columns ? convert<T>(Pack<W>::load(tile + s * pitch)) : Pack<T>(0);
+    for (int p = 0; p < Pack<T>::parts; ++p) {
+        Register r[side];
+        for (int s = 0; s < side; ++s) r[s] = (Register)in[s].v[p];
+        transpose_blocks<sizeof(T)>(r);
+        auto put = [&](int i, int s, Block b) SIGMAX_LAMBDA { store_block<columns * sizeof(T)>(const_cast<char*>(row_of(y + s * row, p * blocks + i, square, triple)), b); };
+        for (int s = 0; s < side; ++s) {
+            put(0, s, block<0>(r[s]));
+            if constexpr (blocks > 1) put(1, s, block<1>(r[s]));
+            if constexpr (blocks > 2) put(2, s, block<2>(r[s]));
+            if constexpr (blocks > 2) put(3, s, block<3>(r[s]));
+        }
+    }
+}
+
+template <int pitch, class T, class W>
+SIGMAX_INLINE void load_tile(const char* x, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows, std::ptrdiff_t classes, W* tile) {
+    constexpr int side = 16 / sizeof(T);
+    if (rows == lanes && step == sizeof(T)) {
+        std::ptrdiff_t k = 0;
+        for (; k + side <= classes; k += side) load_columns<side, pitch, T>(x + k * step, row, tile + k * pitch);
+        if (classes - k == 1) load_columns<1, pitch, T>(x + k * step, row, tile + k * pitch);
+        if constexpr (side == 4) {
+            if (classes - k == 2) load_columns<2, pitch, T>(x + k * step, row, tile + k * pitch);
+            if (classes - k == 3) load_columns<3, pitch, T>(x + k * step, row, tile + k * pitch);
+        }
+    } else if (rows == lanes && row == sizeof(T)) {
+        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<W>(Pack<T>::load(reinterpret_cast<const T*>(x + k * step))).store(tile + k * pitch);
+    } else {
+        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<W>(copy_strided<T>(x + k * step, row, rows, T(0))).store(tile + k * pitch);
+    }
+}
+
+template <int pitch, class T, class W>
+SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows, std::ptrdiff_t classes) {
+    constexpr int side = 16 / sizeof(T);
+    if (rows == lanes && step == sizeof(T)) {
+        std::ptrdiff_t k = 0;
+        for (; k + side <= classes; k += side) store_columns<side, pitch, T>(tile + k * pitch, y + k * step, row);
+        if (classes - k == 1) store_columns<1, pitch, T>(tile + k * pitch, y + k * step, row);
+        if constexpr (side == 4) {
+            if (classes - k == 2) store_columns<2, pitch, T>(tile + k * pitch, y + k * step, row);
+            if (classes - k == 3) store_columns<3, pitch, T>(tile + k * pitch, y + k * step, row);
+        }
+    } else {
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            T buffer[lanes];
+            convert<T>(Pack<W>::load(tile + k * pitch)).store(buffer);
+            for (std::ptrdiff_t i = 0; i < rows; ++i) std::memcpy(y + k * step + i * row, buffer + i, sizeof(T));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+"""The elementwise functions: real NumPy ufuncs, made by the core, documented here."""
+
+import numpy as np
+
+from sigmax import _native
+
+__all__ = ["from_odds", "log_sigmoid", "logit", "odds", "sigmoid", "softplus"]
+
+# Every docstring has these two sections; what differs stands around them.
+_PARAMETERS = """
+Parameters
+----------
+x : array_like of float32 or float64
+    {x} Integers and bool are taken as float64.
+out, where, dtype, ...
+    As for any NumPy ufunc.
+
+Returns
+-------
+ndarray or scalar
+    {y} Same shape and dtype as `x`.
+"""
+
+
+def _link(name: str, meaning: str, x: str, y: str, rest: str) -> np.ufunc:
+    return _native.link(name, f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}")
+
+
+sigmoid: np.ufunc = _link(
+    "sigmoid",
+    "The probability of a logit: ``1 / (1 + exp(-x))``.",
+    "Logits (log-odds), any real numbers.",
+    "Probabilities in [0, 1].",
+    """
+See Also
+--------
+logit : the inverse.
+log_sigmoid : its logarithm, right where the probability is near 1.
+
+Notes
+-----
+The probability of the other class is ``sigmoid(-x)``, right to the last digit; ``1 - sigmoid(x)`` is not.
+Results below the smallest normal number are kept.
+
+Examples
+--------
+>>> import sigmax
+>>> float(sigmax.sigmoid(0.4))
+0.598687660112452
+>>> sigmax.sigmoid([-1000.0, 0.0, 1000.0]).tolist()
+[0.0, 0.5, 1.0]
+""",
+)
+
+logit: np.ufunc = _link(
+    "logit",
+    "The log-odds of a probability: ``log(p / (1 - p))``.",
+    "Probabilities in [0, 1]; outside, the result is NaN and NumPy's 'invalid' warning is raised.",
+    "Logits: -inf at 0, +inf at 1.",
+    """
+See Also
+--------
+sigmoid : the inverse.
+
+Notes
+-----
+Near one half, where ``log(p) - log(1 - p)`` cancels, the result comes from ``2 p - 1``, which is exact.
+
+Examples
+--------
+>>> import sigmax
+>>> float(sigmax.logit(3 / 11))
+-0.9808292530117262
+>>> sigmax.logit([0.25, 0.5]).tolist()
+[-1.0986122886681098, 0.0]
+""",
+)
+
+odds: np.ufunc = _link(
+    "odds",
+    "The odds of a probability: ``p / (1 - p)``.",
+    "Probabilities in [0, 1]; outside, the result is NaN and NumPy's 'invalid' warning is raised.",
+    "Odds in [0, inf].",
+    """
+See Also
+--------
+from_odds : the inverse.
+
+Examples
+--------
+>>> import sigmax
+>>> float(sigmax.odds(0.75))
+3.0
+""",
+)
+
+from_odds: np.ufunc = _link(
+    "from_odds",
+    "The probability of odds: ``o / (1 + o)``.",
+    "Odds in [0, inf]; a negative number gives NaN and NumPy's 'invalid' warning.",
+    "Probabilities in [0, 1].",
+    """
+See Also
+--------
+odds : the inverse.
+
+Examples
+--------
+A horse at 3 : 8 wins 3 of 11 races.
+
+>>> import sigmax
+>>> float(sigmax.from_odds(3 / 8)) == 3 / 11
+True
+""",
+)
+
+log_sigmoid: np.ufunc = _link(
+    "log_sigmoid",
+    "The log-probability of a logit: ``-log(1 + exp(-x))``.",
+    "Logits (log-odds), any real numbers.",
+    "Log-probabilities, at most 0.",
+    """
+See Also
+--------
+softplus : ``-log_sigmoid(-x)``.
+
+Notes
+-----
+Where the sigmoid rounds to 1 its logarithm is still right: ``log_sigmoid(40)`` is -4.2e-18, not 0.
+
+Examples
+--------
+>>> import sigmax
+>>> sigmax.log_sigmoid([-1000.0, 0.0, 40.0]).tolist()
+[-1000.0, -0.6931471805599453, -4.248354255291589e-18]
+""",
+)
+
+softplus: np.ufunc = _link(
+    "softplus",
+    "The logarithm of one plus the odds: ``log(1 + exp(x))``.",
+    "Logits (log-odds), any real numbers.",
+    "Numbers above both 0 and `x`.",
+    """
+See Also
+--------
+log_sigmoid : ``-softplus(-x)``.
+
+Examples
+--------
+>>> import sigmax
+>>> sigmax.softplus([-40.0, 0.0, 40.0]).tolist()
+[4.248354255291589e-18, 0.6931471805599453, 40.0]
+""",
+)
