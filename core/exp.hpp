@@ -34,26 +34,32 @@ SIGMAX_INLINE Pack<T, c> polynomial(const T (&k)[n], Pack<T, c> x, Pack<T, c> x_
     return p;
 }
 
+// n times -ln2_lo, plus the low part of x if there is one
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor) { return n * factor; }
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor, Pack<T, c> x_lo) { return fma(n, factor, x_lo); }
+
 template <class T, int c = 1>
 struct Exp {
     Pack<T, c> t;        // n + magic: n sits in the low bits of its representation
     Pack<T, c> g, g_lo;  // e^r - 1; g_lo only where asked for
 };
 
-// e^(x + x_lo), the second term optional. The error of 1 + g is about 0.3 ulp; with `exact`, that of 1 + g + g_lo about 0.01.
+// e^(x + x_lo), the second term optional. r is rounded in the terms of second order only: the linear one adds high and low
+// last. The error of 1 + g is about 0.3 ulp; with `exact`, that of 1 + g + g_lo about 0.01.
 template <bool exact = false, class T, int c, class... Low>
 SIGMAX_INLINE Exp<T, c> exp_parts(Pack<T, c> x, Low... x_lo) {
     using C = ExpConstants<T>;
     Pack<T, c> t = fma(x, C::log2_e, C::magic), n = t - C::magic;
-    Pack<T, c> high = fma(n, -C::ln2_hi, x);
+    Pack<T, c> high = fma(n, -C::ln2_hi, x), low = scaled_tail(n, -C::ln2_lo, x_lo...);
+    Pack<T, c> r = high + low, square = r * r, q = polynomial(C::polynomial, r, square);
     if constexpr (exact) {
-        Pack<T, c> r = fma(n, -C::ln2_lo, high), r_lo = (fma(n, -C::ln2_lo, high - r) + ... + x_lo), square = r * r;
-        Pack<T, c> w = fma(square, polynomial(C::polynomial, r, square), fma(r, r_lo, r_lo));
-        Pair<T, c> g = fast_two_sum(r, w);
+        Pack<T, c> r_lo = (high - r) + low;
+        Pair<T, c> g = fast_two_sum(r, fma(square, q, fma(r, r_lo, r_lo)));
         return {t, g.hi, g.lo};
     } else {
-        Pack<T, c> r = (fma(n, -C::ln2_lo, high) + ... + x_lo), square = r * r;
-        return {t, fma(square, polynomial(C::polynomial, r, square), r), T(0)};
+        return {t, high + fma(square, q, low), T(0)};
     }
 }
 

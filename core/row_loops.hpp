@@ -156,9 +156,10 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
             for (std::ptrdiff_t k = 0; k < b.classes; ++k)
                 for (std::ptrdiff_t i = 0; i < rows; ++i)
                     if (!b.mask[(row + i) * b.mask_row + k * b.mask_class]) x[k * n + i] = -std::numeric_limits<W>::infinity();
-        Pack<W, copies> m = run_kernel<F, T, false, W, copies>({x, nullptr, b.classes, b.classes}, {y, nullptr, b.classes, b.classes}, t.lane);
+        const std::ptrdiff_t results = F::reduces ? 1 : b.classes;
+        Pack<W, copies> m = run_kernel<F, T, false, W, copies>({x, nullptr, b.classes, b.classes}, {y, nullptr, results, results}, t.lane);
         for (std::ptrdiff_t i = 0; i < rows; i += lanes)
-            store_tile<n, T>(y + i, b.y + (row + i) * b.y_row, b.y_row, b.y_class, rows - i < lanes ? rows - i : lanes, F::reduces ? 1 : b.classes);
+            store_tile<n, T>(y + i, b.y + (row + i) * b.y_row, b.y_row, b.y_class, rows - i < lanes ? rows - i : lanes, results);
         if (!t.any_special && !any_infinite(m)) continue;
         W top[n];
         m.store(top);
