@@ -1,0 +1,1 @@
+"""Measurements: sigmax and its peers side by side, in one run."""

@@ -1,0 +1,281 @@
+"""The command ``sigmax``: scores in a file or on the command line, probabilities out."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path  # noqa: TC003 (the command line is read from the annotations)
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+try:
+    import cyclopts
+    from cyclopts import Parameter
+    from rich.console import Console
+    from rich.table import Table
+except ModuleNotFoundError as missing:
+    sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+
+import sigmax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sigmax.tables import Summary
+
+__all__ = ["main"]
+
+app = cyclopts.App(
+    name="sigmax",
+    help="From scores to probabilities: sigmoid, softmax, odds and log-odds.",
+    version=sigmax.__version__,
+    help_format="rst",
+)
+
+Several = Parameter(consume_multiple=True, negative_iterable=())
+
+
+def main() -> NoReturn:
+    """Run the command; an error that the user can mend is one line and exit status 2."""
+    try:
+        app(exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        _fail(" ".join(str(error).split()))
+    except ValueError as error:  # a TableError among them
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"sigmax: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.command
+def score(
+    file: Path,
+    /,
+    *,
+    columns: Annotated[list[str] | None, Several] = None,
+    label: str | None = None,
+    kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
+    classes: Annotated[list[str] | None, Several] = None,
+    temperature: float = 1.0,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    rows: int = 10,
+) -> None:
+    """
+    Turn a file of a classifier's scores into class probabilities.
+
+    Prints the first rows and a summary; with ``-o`` writes all rows, with their other columns kept.
+
+    Parameters
+    ----------
+    file : Path
+        The scores: .csv, .parquet, .arrow, .feather or .npy.
+    columns : list of str
+        Names or globs ('score_*') of the score columns, or the name of one list column. Default: every numeric column
+        but the label.
+    label : str
+        The column that holds the true class, by name or by number from 0; adds accuracy and log-loss.
+    kind : {'softmax', 'sigmoid', 'multilabel'}
+        softmax: one class of many. sigmoid: one score for two classes. multilabel: a sigmoid for each score.
+        Default: one score is a sigmoid, several are a softmax.
+    classes : list of str
+        Names of the classes, in the order of the scores; for a sigmoid, the negative class first. Default: what tells
+        the column names apart.
+    temperature : float
+        What the scores are divided by: above 1 flattens, below 1 sharpens.
+    output : Path
+        Where to write all rows; the ending names the format (.npy: the probabilities alone). The file appears when it is
+        complete, or not at all.
+    rows : int
+        How many of the first rows to print, when nothing is written.
+    """
+    try:
+        from sigmax.tables import score_file
+    except ModuleNotFoundError as missing:
+        _fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+
+    with _progress(file.name) as progress:
+        summary = score_file(
+            file,
+            columns=columns or (),
+            label=label,
+            kind=kind,
+            classes=classes or (),
+            temperature=temperature,
+            output=output,
+            head=rows if output is None else 0,
+            progress=progress,
+        )
+    console = Console()
+    if output is None and summary.head:
+        console.print(_head_table(summary, console.width))
+    console.print(_summary_table(summary))
+    if output is not None:
+        console.print(f"Wrote {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on the terminal; nothing where the errors go to a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.0001" if 0 < value < 0.00005 else ">0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def _head_table(summary: Summary, width: int) -> Table:
+    """Show the first rows: the kept columns and the probabilities, or of many classes the three most probable."""
+    probabilities = [f"p_{c}" for c in summary.plan.classes]
+    results = {*probabilities, "prediction", "confidence"}
+    kept = [name for name in summary.head[0] if name not in results]
+    all_fit = len(probabilities) * 9 + sum(max(len(k), 6) + 3 for k in kept) + 24 <= width
+    table = Table(title=f"The first {len(summary.head)} of {summary.rows:,} rows", title_justify="left", header_style="bold")
+    for name in kept:
+        table.add_column(name)
+    for name in probabilities if all_fit else ["most probable classes"]:
+        table.add_column(name, justify="right" if all_fit else "left")
+    table.add_column("prediction")
+    table.add_column("confidence", justify="right")
+    for row in summary.head:
+        if all_fit:
+            shown = [_number(row[name]) for name in probabilities]
+        else:
+            best = sorted((name for name in probabilities if row[name] is not None), key=lambda name: -row[name])[:3]
+            shown = ["  ".join(f"{name.removeprefix('p_')} {_number(row[name])}" for name in best)]
+        predicted = row["prediction"]
+        cells = [_text(row[name]) for name in kept] + shown
+        table.add_row(*cells, "not scored" if predicted is None else _text(predicted), _number(row["confidence"]))
+    return table
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "" if value is None else str(value)
+
+
+def _summary_table(summary: Summary) -> Table:
+    plan = summary.plan
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
+    table.add_row("rows", f"{summary.rows:,}")
+    table.add_row("scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else ""))
+    table.add_row("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}")
+    table.add_row("mean confidence", f"{summary.mean_confidence:.4f}")
+    table.add_row("mean entropy", f"{summary.mean_entropy:.4f} nats")
+    reasons = "; ".join(f"{count:,}: {reason}" for reason, count in summary.unscored.items() if count)
+    table.add_row("not scored", f"{summary.unscored.total():,}" + (f" ({reasons})" if reasons else ""))
+    if plan.label is not None:
+        table.add_row("accuracy", f"{summary.accuracy:.4f} of {summary.labelled:,} labelled rows")
+        table.add_row("log-loss", f"{summary.log_loss:.4f} nats")
+    return table
+
+
+def _span(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} ... {names[-1]} ({len(names)} columns)"
+
+
+@app.command
+def explain(
+    *scores: float,
+    weights: Annotated[list[float] | None, Several] = None,
+    inputs: Annotated[list[float] | None, Several] = None,
+    bias: float = 0.0,
+) -> None:
+    """
+    Show how scores become probabilities, step by step.
+
+    One score is the two-class case: a logit, its odds, its probability and the other class's. Several are a softmax,
+    beside what a sigmoid of each score alone would give.
+
+    Parameters
+    ----------
+    scores : float
+        One score for two classes, or one for each of several.
+    weights : list of float
+        Start one step earlier, at a neuron's weighted sum of its inputs.
+    inputs : list of float
+        What the weights are multiplied with.
+    bias : float
+        What is added to the weighted sum.
+    """
+    from sigmax.explain import weighted_sum
+
+    console = Console()
+    if weights or inputs:
+        if scores:
+            raise ValueError("give either scores, or --weights and --inputs, from which the score follows")
+        z = weighted_sum(weights or [], inputs or [], bias)
+        terms = [f"{_signed(w)}·{_signed(x)}" for w, x in zip(weights or [], inputs or [], strict=True)]
+        console.print(f"z = Σ w·x + b = {' + '.join([*terms, _signed(bias)])} = [bold]{z:.6g}[/bold]\n", highlight=False)
+        scores = (z,)
+    if not scores:
+        raise ValueError("give one score or more, as in: sigmax explain 2.0 1.0 0.1")
+    bad = [x for x in scores if x != x]
+    if bad:
+        raise ValueError("a score is nan; scores are real numbers")
+    if len(scores) == 1:
+        _explain_two(console, scores[0])
+    else:
+        _explain_many(console, scores)
+
+
+def _signed(x: float) -> str:
+    return f"{x:g}" if x >= 0 else f"(-{-x:g})"
+
+
+def _explain_two(console: Console, logit: float) -> None:
+    from sigmax.explain import odds_ratio, two_classes
+
+    seen = two_classes(logit)
+    near = odds_ratio(seen.odds, tolerance=0.01)
+    ratio = f"  = {seen.ratio[0]} : {seen.ratio[1]}" if seen.ratio else f"  about {near[0]} : {near[1]}" if near else ""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("logit", f"{logit:.6g}", "x, any real number")
+    table.add_row("odds", f"{seen.odds:.6g}", f"e^x{ratio}")
+    table.add_row("probability", f"{seen.probability:.6g}", "P(Y=1) = odds / (1 + odds) = 1 / (1 + e^-x), the sigmoid")
+    table.add_row("complement", f"{seen.complement:.6g}", "P(Y=0) = 1 / (1 + odds), the sigmoid of -x")
+    console.print(table)
+
+
+def _explain_many(console: Console, scores: Sequence[float]) -> None:
+    from sigmax.explain import share_out
+
+    classes = share_out(scores)
+    table = Table(header_style="bold", show_footer=True, footer_style="bold")
+    odds, shares, alone = (sum(values) for values in zip(*((c.odds, c.probability, c.alone) for c in classes), strict=True))
+    table.add_column("class", "sum")
+    table.add_column("score x", justify="right")
+    table.add_column("odds e^x", f"{odds:.6g}", justify="right")
+    table.add_column("softmax: e^x / sum", f"{shares:.6g}", justify="right")
+    table.add_column("sigmoid of x alone", f"{alone:.6g}", justify="right")
+    for k, c in enumerate(classes):
+        table.add_row(str(k), f"{c.score:g}", f"{c.odds:.6g}", f"{c.probability:.6g}", f"{c.alone:.6g}")
+    console.print(table)
+    console.print(
+        f"A sigmoid of each score answers each class by itself, yes or no: the answers add up to {alone:.4g}, not to 1. "
+        "The softmax divides each class's odds by the sum of all: one whole, shared out.",
+        highlight=False,
+    )

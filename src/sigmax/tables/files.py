@@ -1,0 +1,267 @@
+"""Score files as streams of record batches: CSV, Parquet, Arrow IPC (Feather) and .npy, in and out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Source", "TableError", "WrongType", "format_of", "open_sink", "open_source"]
+
+BATCH_ROWS = 65_536  # upper bound; wide tables take fewer, so that a batch stays near BATCH_BYTES
+BATCH_BYTES = 16 << 20
+
+_FORMATS = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".npy": "npy",
+}
+
+
+class TableError(ValueError):
+    """A file or an option that cannot be used; the message says what would be right."""
+
+
+class WrongType(TableError):
+    """A CSV column turned out to hold something else than its first rows showed."""
+
+    def __init__(self, column: str, kind: pa.DataType, reason: str) -> None:
+        super().__init__(f"column '{column}' is read as {kind}: {reason}")
+        self.column = column
+        self.kind = kind
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file being read: its schema, its batches, and its size in `unit` s, for a progress bar."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    size: int
+    position: Callable[[], int]
+
+
+def format_of(path: Path) -> str:
+    """Return the format that the ending of `path` names."""
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise TableError(f"{path}: unknown ending '{path.suffix}'; use one of {', '.join(_FORMATS)}")
+    return kind
+
+
+def open_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> contextlib.AbstractContextManager[Source]:
+    """
+    Open a score file for one pass.
+
+    Parameters
+    ----------
+    path : Path
+        A file in one of the formats.
+    types : mapping of str to pyarrow.DataType, optional
+        For CSV: the types of these columns, in place of those that the first rows suggest.
+    """
+    kind = format_of(path)
+    if not path.exists():
+        raise TableError(f"{path}: no such file")
+    if path.is_dir():
+        raise TableError(f"{path} is a folder; name a file in it")
+    readers = {"csv": _read_csv, "parquet": _read_parquet, "arrow": _read_arrow, "npy": _read_npy}
+    return _explained(path, kind, readers[kind](path, types or {}))
+
+
+@contextlib.contextmanager
+def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[Source]) -> Iterator[Source]:
+    try:
+        with reader as source:
+            yield source
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TableError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from error
+
+
+def _rows_for(schema: pa.Schema) -> int:
+    """Rows in a batch of about BATCH_BYTES, guessing 16 bytes for what has no fixed width."""
+    width = 0
+    for field in schema:
+        try:
+            width += max(field.type.bit_width // 8, 1)
+        except ValueError:
+            width += 16
+    return max(1024, min(BATCH_ROWS, BATCH_BYTES // max(width, 1)))
+
+
+@contextlib.contextmanager
+def _read_csv(path: Path, types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+    size = path.stat().st_size
+    if size == 0:
+        raise TableError(f"{path} is empty; a CSV file begins with the names of its columns")
+    with path.open("rb") as file:
+        reader = pa_csv.open_csv(
+            file,
+            read_options=pa_csv.ReadOptions(block_size=4 << 20),
+            convert_options=pa_csv.ConvertOptions(column_types=dict(types)),
+        )
+        yield Source(reader.schema, _csv_batches(reader), size, file.tell)
+
+
+def _csv_batches(reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except pa.ArrowInvalid as error:
+            text = str(error)
+            if not text.startswith("In CSV column #"):
+                raise
+            number, _, reason = text.removeprefix("In CSV column #").partition(": ")
+            field = reader.schema.field(int(number))
+            raise WrongType(field.name, field.type, reason.splitlines()[0]) from error
+        yield batch
+
+
+@contextlib.contextmanager
+def _read_parquet(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+    with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        done = 0
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal done
+            for batch in file.iter_batches(_rows_for(file.schema_arrow), use_threads=False):
+                done += batch.num_rows
+                yield batch
+
+        yield Source(file.schema_arrow, batches(), file.metadata.num_rows, lambda: done)
+
+
+@contextlib.contextmanager
+def _read_arrow(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+    with pa.OSFile(str(path)) as file:
+        magic = file.read(6)
+        file.seek(0)
+        reader = pa.ipc.open_file(file) if magic == b"ARROW1" else pa.ipc.open_stream(file)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            step = _rows_for(reader.schema)
+            stream = (reader.get_batch(i) for i in range(reader.num_record_batches)) if magic == b"ARROW1" else iter(reader)
+            for batch in stream:
+                for begin in range(0, batch.num_rows, step):
+                    yield batch.slice(begin, step)
+
+        yield Source(reader.schema, batches(), path.stat().st_size, file.tell)
+
+
+@contextlib.contextmanager
+def _read_npy(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise TableError(f"{path} cannot be read as npy: {error}") from error
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise TableError(f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)")
+    item = pa.from_numpy_dtype(array.dtype.newbyteorder("="))
+    schema = pa.schema({"score": item if array.ndim == 1 else pa.list_(item, array.shape[1])})
+    step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(array.itemsize * (array.shape[1] if array.ndim == 2 else 1), 1)))
+    done = 0
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal done
+        for done in range(0, len(array), step):  # noqa: B007
+            # A map of its own for each batch: what is read is given back, and memory stays flat.
+            part = np.load(path, mmap_mode="r", allow_pickle=False)[done : done + step]
+            values = pa.array(np.ascontiguousarray(part, array.dtype.newbyteorder("=")).reshape(-1))
+            column = values if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, array.shape[1])
+            yield pa.record_batch([column], schema=schema)
+
+    yield Source(schema, batches(), len(array), lambda: done)
+
+
+class Sink(Protocol):
+    """Where batches are written."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Append `batch`."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class _NpySink:
+    """The probability columns as one matrix; the header is written again when the number of rows is known."""
+
+    def __init__(self, file: Any, columns: list[str]) -> None:
+        self._file = file
+        self._columns = columns
+        self._rows = 0
+        self._dtype: np.dtype[Any] | None = None
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        matrix = np.column_stack([batch.column(name).to_numpy(zero_copy_only=False) for name in self._columns])
+        if self._dtype is None:
+            self._dtype = matrix.dtype
+            self._header()
+        self._file.write(np.ascontiguousarray(matrix).data)
+        self._rows += len(matrix)
+
+    def _header(self) -> None:
+        # numpy pads the header so that the first axis may grow to 21 digits in place
+        self._file.seek(0)
+        dtype = self._dtype or np.dtype(np.float64)
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._rows, len(self._columns))}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def close(self) -> None:
+        self._header()
+
+
+@contextlib.contextmanager
+def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterator[Sink]:
+    """
+    Open `path` for writing; the file appears when all of it is written, or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending names the format.
+    schema : pyarrow.Schema
+        The columns of the batches to come.
+    probabilities : list of str
+        The columns that a .npy file holds.
+    """
+    kind = format_of(path)
+    if not path.parent.is_dir():
+        raise TableError(f"{path}: there is no folder {path.parent}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            sink: Sink
+            if kind == "csv":
+                nested = [f.name for f in schema if pa.types.is_nested(f.type)]
+                if nested:
+                    raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
+                sink = pa_csv.CSVWriter(file, schema)
+            elif kind == "parquet":
+                sink = pq.ParquetWriter(file, schema)
+            elif kind == "arrow":
+                sink = pa.ipc.new_file(file, schema)
+            else:
+                sink = _NpySink(file, probabilities)
+            with contextlib.closing(sink) if kind == "npy" else sink:  # type: ignore[attr-defined]
+                yield sink
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
