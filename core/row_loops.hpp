@@ -174,7 +174,7 @@ unsigned wide_rows(const RowBatch& b) {
     using W = typename F::template Work<T>;
     constexpr int copies = F::template copies<T>;
     constexpr std::ptrdiff_t item = sizeof(T), step = lanes * copies, pad = 2 * lanes, cache = 1 << 18;
-    const bool x_direct = std::is_same_v<T, W> && b.x_class == item && !b.mask;
+    const bool x_direct = std::is_same_v<T, W> && b.x_class == item && !b.mask && b.x != b.y;  // softmax reads x once more
     const bool y_direct = std::is_same_v<T, W> && (b.y_class == item || F::reduces);
     // Rows that run across memory are gathered several at a time, so that each cache line is read once.
     std::ptrdiff_t together = b.x_class == item && b.y_class == item ? 1 : cache / b.classes;

@@ -124,7 +124,7 @@ struct Sum<double, copies> {
 
 template <bool scaled, class T, int copies>
 SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowest, Pack<T, copies> c, const Temperature<T, copies>& temperature) {
-    Pack<T, copies> z = max(lowest, x) - c;
+    Pack<T, copies> z = max(lowest, x - c);
     if constexpr (scaled) {
         Pair<T, copies> product = two_product(z, temperature.inverse);
         return exp_parts(product.hi, fma(z, temperature.inverse_lo, product.lo));
@@ -150,7 +150,7 @@ Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const T
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) m = max(P::load(x.at(j)), m);
     if constexpr (across) m = tree_max(m);
     P span = scaled ? temperature.value : P(1);
-    P c = select(abs(m) > span * C::far, m, T(0)), lowest = m - span * C::reach;
+    P c = select(abs(m) > span * C::far, m, T(0)), lowest = (m - c) - span * C::reach;
     // 2^(n - N + offset), as its exponent field
     auto base = bits(shifted_exp<scaled>(m, lowest, c, temperature).t) - Int<T>(C::offset);
     auto exponent = [&](P t) SIGMAX_LAMBDA { return shift_left<ExpConstants<T>::mantissa_bits>(bits(t) - base); };
@@ -194,17 +194,17 @@ struct LogSum {
     Pair<double> rest;  // log of the sum of e^((x - m) / T)
 };
 
-// (x - m) / T in two terms
+// x - m in two terms, and a difference divided by T
+template <bool exact>
+SIGMAX_INLINE Pair<double> difference(f64 x, f64 m) {
+    if constexpr (exact) return two_sum(x, -m);
+    return {x - m, 0.0};
+}
 template <bool scaled, bool exact>
-SIGMAX_INLINE Pair<double> below_maximum(f64 x, f64 m, const Temperature<double>& temperature) {
-    Pair<double> z = {x - m, 0.0};
-    if constexpr (exact) z = two_sum(x, -m);
-    if constexpr (scaled) {
-        Pair<double> product = two_product(z.hi, temperature.inverse);
-        return {product.hi, fma(z.hi, temperature.inverse_lo, fma(z.lo, temperature.inverse, product.lo))};
-    } else {
-        return z;
-    }
+SIGMAX_INLINE Pair<double> divided(Pair<double> z, const Temperature<double>& temperature) {
+    if constexpr (!scaled) return z;
+    Pair<double> product = two_product(z.hi, temperature.inverse);
+    return {product.hi, fma(z.hi, temperature.inverse_lo, fma(z.lo, temperature.inverse, product.lo))};
 }
 
 template <bool across, bool scaled, bool exact>
@@ -233,13 +233,14 @@ SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temper
     }
 
     constexpr int offset = 512;
-    f64 lowest = m - (scaled ? temperature.value : f64(1)) * RowConstants<double>::reach;
+    f64 lowest = (scaled ? temperature.value : f64(1)) * -RowConstants<double>::reach;
     Sum<double> sum = Sum<double>::zero();
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        f64 score = f64::load(x.at(j));
-        Pair<double> z = below_maximum<scaled, exact>(max(lowest, score), m, temperature);
+        Pair<double> z = difference<exact>(f64::load(x.at(j)), m);
+        auto lost = z.hi < lowest;
+        z = divided<scaled, exact>({select(lost, lowest, z.hi), select(lost, 0.0, z.lo)}, temperature);
         Exp<double> e = exp_parts<exact>(z.hi, z.lo);
-        f64 power = select((score < lowest) | (largest == Index(j)), 0.0, power_of_two(e.t, offset));
+        f64 power = select(lost | (largest == Index(j)), 0.0, power_of_two(e.t, offset));
         if constexpr (exact) {
             Pair<double> factor = fast_two_sum(f64(1), e.g);
             sum.add(factor.hi * power, (factor.lo + e.g_lo) * power);
@@ -256,11 +257,10 @@ template <bool across, bool scaled, bool exact>
 f64 log_softmax_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
     LogSum sum = log_sum<across, scaled, exact>(x, temperature);
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        f64 score = f64::load(x.at(j));
-        Pair<double> z = below_maximum<scaled, exact>(score, sum.m, temperature);
+        Pair<double> z = divided<scaled, exact>(difference<exact>(f64::load(x.at(j)), sum.m), temperature);
         Pair<double> l = two_sum(z.hi, -sum.rest.hi);
         f64 value = l.hi + (l.lo + (z.lo - sum.rest.lo));
-        select(abs(z.hi) == std::numeric_limits<double>::infinity(), z.hi, value).store(y.at(j));
+        select(abs(z.hi) == std::numeric_limits<double>::infinity(), l.hi, value).store(y.at(j));  // else inf - inf
     }
     return sum.m;
 }

@@ -49,7 +49,7 @@ def rows_of(kind, rng, n, classes, scale, dtype):
 @pytest.mark.parametrize("temperature", [1.0, 0.37, 25.0])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_row_functions_meet_their_bars(dtype, temperature):
-    bars = {"softmax": 1.5, "log_softmax": 0.51, "logsumexp": 0.51} if dtype == np.float32 else {"softmax": 2, "log_softmax": 1.5, "logsumexp": 1}
+    bars = {"softmax": 1.42, "log_softmax": 0.51, "logsumexp": 0.51} if dtype == np.float32 else {"softmax": 1.42, "log_softmax": 1.2, "logsumexp": 1}
     rng = np.random.default_rng(2)
     worst = dict.fromkeys(bars, (0.0, ""))
     for classes, n in ((1, 2), (2, 120), (3, 80), (10, 40), (33, 6), (128, 2), (129, 2), (1000, 1)):
@@ -83,12 +83,12 @@ def test_softmax_entries_of_two_and_three_classes_stay_in_the_bar_over_many_rows
             true = wide / wide.sum(axis=1, keepdims=True)
             error = np.abs(sigmax.softmax(x).astype(np.float64) - true) / np.spacing(true.astype(np.float32)).astype(np.float64)
             # spacing() takes the binade of the rounded value, half an ulp off only at a power of two
-            assert error.max() <= 1.5, f"{classes} classes: {error.max():.3f} ulp in row {x[error.max(axis=1).argmax()]}"
+            assert error.max() <= 1.42, f"{classes} classes: {error.max():.3f} ulp in row {x[error.max(axis=1).argmax()]}"
     else:
         x = rng.normal(size=(2000, 2)) * 4
         p = sigmax.softmax(x)
         error = max(ulps(p[i, k], Row(x[i]).softmax(k), dtype) for i in range(len(x)) for k in (0, 1))
-        assert error <= 2
+        assert error <= 1.42
 
 
 def test_log_softmax_of_a_confident_row_is_not_zero():

@@ -1,0 +1,137 @@
+"""The CPU levels: chosen at load, equal in every bit, vectorised to their full width."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax import _native
+
+ORDER = ["baseline", "v3", "v4"]
+AVAILABLE = ORDER[: ORDER.index(sigmax.cpu_level()) + 1]
+LINKS = ["sigmoid", "log_sigmoid", "softplus", "logit", "odds", "from_odds"]
+ROWS = ["softmax", "log_softmax", "logsumexp"]
+
+# Prints a checksum for each function and dtype, over every class of input and both row kernels.
+PROGRAM = """
+import hashlib
+import numpy as np
+import sigmax
+
+def inputs(dtype):
+    rng = np.random.default_rng(11)
+    word = np.uint32 if dtype == np.float32 else np.uint64
+    patterns = rng.integers(0, np.iinfo(word).max, 60000, dtype=word).view(dtype)  # every exponent there is
+    usual = [rng.normal(size=20000) * 10, rng.random(20000), rng.uniform(-760, 760, 20000), 0.5 + rng.normal(size=20000) * 1e-9]
+    special = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max]
+    return np.concatenate([patterns, *usual, special]).astype(dtype)
+
+def rows(dtype):
+    rng = np.random.default_rng(12)
+    for classes in (1, 2, 3, 4, 5, 8, 10, 17, 64, 65, 100, 128, 129, 160, 1000, 4099):
+        for scale in (0.1, 3, 40, 1e4, 1e30):
+            x = (rng.normal(size=(max(1, 6000 // classes), classes)) * scale).astype(dtype)
+            x[rng.random(x.shape) < 0.01] = -np.inf
+            x[rng.random(x.shape) < 0.001] = np.nan
+            x[rng.random(x.shape) < 0.001] = np.inf
+            yield x
+
+def checksum(arrays):
+    digest = hashlib.sha256()
+    for a in arrays:
+        digest.update(np.where(np.isnan(a), a.dtype.type(7), a).tobytes())  # the sign of a NaN is no value
+    return digest.hexdigest()[:16]
+
+np.seterr(all="ignore")
+print(sigmax.cpu_level())
+for dtype in (np.float32, np.float64):
+    for name in LINKS:
+        print(name, dtype.__name__, checksum([getattr(sigmax, name)(inputs(dtype))]))
+    for name in ROWS:
+        options = [{}] if name == "logsumexp" else [{}, {"temperature": 0.3}, {"temperature": 7.0}]
+        print(name, dtype.__name__, checksum(np.atleast_1d(getattr(sigmax, name)(x, **o)) for x in rows(dtype) for o in options))
+"""
+
+
+def run(level, program):
+    environment = {**os.environ, "SIGMAX_CPU_LEVEL": level}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def checksums():
+    program = f"LINKS, ROWS = {LINKS}, {ROWS}\n{PROGRAM}"
+    found = {}
+    for level in AVAILABLE:
+        done = run(level, program)
+        assert done.returncode == 0, done.stderr
+        first, *lines = done.stdout.splitlines()
+        assert first == level
+        found[level] = lines
+    return found
+
+
+def test_all_levels_return_the_same_bits(checksums):
+    assert len(checksums["baseline"]) == 2 * (len(LINKS) + len(ROWS))
+    for level in AVAILABLE[1:]:
+        assert checksums[level] == checksums["baseline"]
+
+
+def test_an_unknown_level_is_refused():
+    done = run("v9", "import sigmax")
+    assert done.returncode == 1
+    assert f"SIGMAX_CPU_LEVEL is 'v9'; this CPU has {', '.join(AVAILABLE)}" in done.stderr
+
+
+def test_every_level_is_right_by_itself():
+    """The bits agree with each other; here they agree with NumPy too, at the level in use."""
+    x = np.linspace(-30, 30, 1001)
+    np.testing.assert_allclose(sigmax.sigmoid(x), 1 / (1 + np.exp(-x)), rtol=1e-14)
+
+
+# ---- the instructions of the compiled kernels ----
+
+ARITHMETIC = re.compile(r"\bv?(?:f?n?m(?:add|sub)\d*|add|sub|mul|div|max|min)([ps])([sd])\s+(.*)$")
+REGISTER = {"baseline": "xmm", "v3": "ymm", "v4": "zmm"}
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """Per level and kernel: how many arithmetic instructions are there, and how many of them on whole registers."""
+    listing = subprocess.run(
+        ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", _native.__file__], capture_output=True, text=True, check=True
+    ).stdout
+    found = {}
+    counts = None
+    for line in listing.splitlines():
+        head = re.match(r"[0-9a-f]+ <(.*)>:$", line)
+        if head:
+            kernel = re.search(r"sigmax::(baseline|v3|v4)::(\w+<.*)", head[1])
+            counts = found.setdefault((kernel[1], kernel[2].split("(")[0]), [0, 0]) if kernel else None
+        elif counts is not None and (instruction := ARITHMETIC.search(line)):
+            counts[0] += 1
+            counts[1] += instruction[1] == "p" and REGISTER[kernel[1]] in instruction[3]
+    return found
+
+
+@pytest.mark.parametrize("level", ORDER)
+def test_no_kernel_has_lost_its_vector_width(kernels, level):
+    mine = {name: counts for (at, name), counts in kernels.items() if at == level}
+    names = " ".join(mine)
+    for function in ("Sigmoid", "LogSigmoid", "Softplus", "Logit", "Odds", "FromOdds"):
+        for dtype in ("float", "double"):
+            assert f"link_loop<sigmax::{level}::{function}, {dtype}>" in names
+    for kernel in ("softmax_kernel", "log_softmax_kernel", "logsumexp_kernel"):
+        assert kernel in names
+    for name, (all_of_them, whole) in mine.items():
+        if "link_loop" in name:
+            assert all_of_them >= 20, name
+            assert whole >= 0.98 * all_of_them, f"{name}: {whole} of {all_of_them} instructions on whole registers"
+        elif "kernel" in name:
+            # the rest are the trees that join sixteen lanes at the end of a flat row
+            assert all_of_them - whole <= 160, f"{name}: {all_of_them - whole} instructions below the full width"
+            assert whole >= 40, f"{name}: only {whole} instructions on whole registers"
