@@ -1,0 +1,187 @@
+"""The command, as a process: what it prints, what it writes, how it ends."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import sigmax
+
+
+def sigmax_command(*arguments, **kwargs):
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    return subprocess.run([sys.executable, "-m", "sigmax", *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120, **kwargs)
+
+
+def printed(*arguments):
+    done = sigmax_command(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def refused(*arguments):
+    done = sigmax_command(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("sigmax: ")
+    return done.stderr
+
+
+def test_score_prints_the_first_rows_and_a_summary(examples):
+    text = printed("score", examples / "digits_scores.csv", "--label", "label")
+    assert "The first 10 of 719 rows" in text
+    assert "digit-0856" in text
+    for line in ("rows             719", "accuracy         0.9791 of 719", "log-loss         0.0741", "mean confidence  0.9758", "not scored       0"):
+        assert line in text
+
+
+def test_score_of_two_classes(examples):
+    text = printed("score", examples / "breast_cancer_scores.csv", "--label", "diagnosis", "--classes", "malignant", "benign", "--rows", 3)
+    assert "p_malignant" in text
+    assert "The first 3 of 285 rows" in text
+    assert "accuracy         0.9754" in text
+    assert "2 by sigmoid: malignant, benign" in text
+
+
+def test_score_writes_a_file(examples, tmp_path):
+    target = tmp_path / "p.parquet"
+    text = printed("score", examples / "digits_scores.parquet", "--label", "label", "--temperature", 2, "-o", target)
+    assert "Wrote 719 rows" in text
+    assert "digit-0856" not in text
+    p = pq.read_table(target)
+    x = pq.read_table(examples / "digits_scores.parquet")
+    scores = np.column_stack([x[f"score_{k}"].to_numpy() for k in range(10)])
+    np.testing.assert_array_equal(np.column_stack([p[f"p_{k}"].to_numpy() for k in range(10)]), sigmax.softmax(scores, temperature=2.0))
+    assert p["row"] == x["row"]
+
+
+def test_columns_by_glob_on_the_command_line(examples):
+    assert "score_0, score_1, score_2" in printed("score", examples / "digits_scores.csv", "--columns", "score_[012]")
+    assert "score_7, score_9" in printed("score", examples / "digits_scores.csv", "--columns", "score_7", "score_9")
+
+
+def test_errors_are_one_line_and_status_2(examples, tmp_path):
+    digits = examples / "digits_scores.csv"
+    assert "no such file" in refused("score", tmp_path / "none.csv")
+    assert "did you mean 'score_1'?" in refused("score", digits, "--columns", "scroe_1")
+    assert "'row' is string, not numeric" in refused("score", digits, "--columns", "row")
+    assert "is the input" in refused("score", digits, "-o", digits)
+    assert "unknown ending '.xls'" in refused("score", digits, "-o", tmp_path / "p.xls")
+    assert "Unknown option" in refused("score", digits, "--wrong")
+    assert "unable to convert" in refused("explain", "abc")
+    assert "give one score or more" in refused("explain")
+    assert "2 weights and 1 inputs" in refused("explain", "--weights", 1, 2, "--inputs", 3)
+    assert "nan" in refused("explain", "nan", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_cannot_be_written_is_one_line(examples, tmp_path):
+    tmp_path.joinpath("file").touch()
+    assert "no folder" in refused("score", examples / "digits_scores.csv", "-o", tmp_path / "file" / "p.csv")
+
+
+def test_explain_many():
+    text = printed("explain", "2.0", "1.0", "0.1")
+    for number in ("7.38906", "0.659001", "0.880797", "0.242433", "2.13683", "11.2125"):
+        assert number in text
+    assert "add up to 2.137, not to 1" in text
+
+
+def test_explain_two():
+    text = printed("explain", "0.4")
+    for number in ("1.49182", "about 3 : 2", "0.598688", "0.401312"):
+        assert number in text
+    assert "= 3 : 8" in printed("explain", "-0.98083")
+
+
+def test_explain_a_neuron():
+    text = printed("explain", "--weights", "0.4", "-1.2", "--inputs", "1", "0.5", "--bias", "0.1")
+    assert "z = Σ w·x + b = 0.4·1 + (-1.2)·0.5 + 0.1 = -0.1" in text
+    assert "0.475021" in text
+
+
+def test_help_says_what_the_docstrings_say():
+    assert "explain" in printed("--help")
+    text = printed("score", "--help")
+    for option in ("--columns", "--label", "--kind", "--temperature", "--output", "-o", "--classes"):
+        assert option in text
+    assert printed("--version").strip() == sigmax.__version__
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_a_progress_bar_on_a_terminal_only(tty, tmp_path):
+    source = big_file(tmp_path, 400_000)
+    command = [sys.executable, "-m", "sigmax", "score", str(source), "-o", str(tmp_path / "p.parquet")]
+    if tty:
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"})
+        os.close(follower)
+        seen = b""
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        os.close(leader)
+        assert process.wait() == 0
+        assert b"scores.parquet" in seen
+        assert b"%" in seen
+    else:
+        assert subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True).stderr == b""
+
+
+def big_file(folder, rows):
+    rng = np.random.default_rng(0)
+    path = folder / "scores.parquet"
+    pq.write_table(pa.table({f"s_{k}": rng.normal(size=rows) for k in range(10)}), path, row_group_size=100_000)
+    return path
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_killed_leaves_no_output(tmp_path, sign):
+    source, target = big_file(tmp_path, 2_000_000), tmp_path / "p.csv"
+    process = subprocess.Popen([sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".p.csv.*")):
+        time.sleep(0.01)
+    assert process.poll() is None, "the run was over before it could be stopped"
+    process.send_signal(sign)
+    process.wait(30)
+    assert process.returncode != 0
+    assert not target.exists()
+    if sign == signal.SIGINT:
+        assert [p.name for p in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def test_a_reader_that_stops_early_is_no_error(examples):
+    script = f"{sys.executable} -m sigmax score {examples / 'digits_scores.csv'} --rows 700 | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_without_its_extra_the_command_says_what_to_install(tmp_path):
+    (tmp_path / "cyclopts.py").write_text("raise ModuleNotFoundError(\"No module named 'cyclopts'\", name='cyclopts')")
+    done = subprocess.run(
+        [sys.executable, "-m", "sigmax", "--help"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    )
+    assert done.returncode != 0
+    assert "pip install 'sigmax[cli]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_five_gigabytes_in_flat_memory(tmp_path):
+    from benchmarks import volume
+
+    volume.main(gigabytes=5, keep_in=str(tmp_path))

@@ -1,0 +1,67 @@
+"""The package as its users meet it: names, documentation, what an import does."""
+
+import doctest
+import importlib.metadata
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax import explain, links, rows
+
+DOCUMENTED = [(module, name) for module in (sigmax, explain) for name in module.__all__ if not name.isupper()]
+
+
+def test_all_is_what_is_public():
+    assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *rows.__all__})
+    public = {name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))}
+    assert public == set(sigmax.__all__)
+
+
+def test_the_version_has_one_source():
+    assert importlib.metadata.version("sigmax") == sigmax.__version__
+
+
+@pytest.mark.parametrize(("module", "name"), DOCUMENTED)
+def test_everything_public_is_documented_and_its_examples_run(module, name):
+    value = getattr(module, name)
+    assert value.__doc__
+    if isinstance(value, type) or name == "cpu_level":
+        return
+    for section in ("Parameters", "Examples") if module is sigmax else ("Examples",):
+        assert f"{section}\n" in value.__doc__
+    test = doctest.DocTestParser().get_doctest(value.__doc__, {}, name, None, 0)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_importing_changes_nothing_and_brings_nothing():
+    program = """
+import os, sys, threading
+before = dict(os.environ)
+import numpy
+loaded = set(sys.modules)
+import sigmax
+print(sorted({name.partition('.')[0] for name in set(sys.modules) - loaded if not name.startswith('_')} - set(sys.stdlib_module_names)))
+print(before == dict(os.environ), threading.active_count())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['sigmax']", "True 1"]
+
+
+def test_cpu_level_is_one_of_the_levels():
+    assert sigmax.cpu_level() in ("baseline", "v3", "v4")
+
+
+def test_results_survive_pickling_and_threads():
+    import pickle
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = np.random.default_rng(0).normal(size=(500, 10))
+    wanted = sigmax.softmax(x)
+    with ThreadPoolExecutor(8) as pool:
+        for got in pool.map(lambda _: sigmax.softmax(x), range(64)):
+            np.testing.assert_array_equal(got, wanted)
+    assert pickle.loads(pickle.dumps(sigmax.softmax)) is sigmax.softmax

@@ -1,0 +1,257 @@
+"""Score files: every format in and out, every kind of score, what goes wrong."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+import sigmax
+from sigmax.tables import TableError, score_file
+from sigmax.tables import files as table_files
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.normal(size=(300, 4)) * 3
+LABELS = np.where(RNG.random(300) < 0.8, SCORES.argmax(1), RNG.integers(0, 4, 300))
+TABLE = pa.table({"id": [f"r{i}" for i in range(300)], **{f"s_{c}": SCORES[:, k] for k, c in enumerate("wxyz")}, "truth": LABELS})
+FORMATS = ["csv", "parquet", "arrow", "feather"]
+
+
+def write(table, path):
+    kind = table_files.format_of(path)
+    if kind == "csv":
+        pa.csv.write_csv(table, path)
+    elif kind == "parquet":
+        pq.write_table(table, path, row_group_size=100)
+    else:
+        with pa.ipc.new_file(path, table.schema) as sink:
+            for batch in table.to_batches(64):
+                sink.write_batch(batch)
+    return path
+
+
+def read(path):
+    kind = table_files.format_of(path)
+    if kind == "csv":
+        return pa.csv.read_csv(path)
+    if kind == "parquet":
+        return pq.read_table(path)
+    return pa.ipc.open_file(path).read_all()
+
+
+@pytest.mark.parametrize("into", FORMATS)
+@pytest.mark.parametrize("out_of", FORMATS)
+def test_every_format_in_and_out(tmp_path, out_of, into):
+    source, target = write(TABLE, tmp_path / f"in.{out_of}"), tmp_path / f"out.{into}"
+    summary = score_file(source, label="truth", output=target)
+    got = read(target)
+    assert got.column_names == ["id", "truth", "p_w", "p_x", "p_y", "p_z", "prediction", "confidence"]
+    assert got["id"].to_pylist() == TABLE["id"].to_pylist()
+    assert got["truth"].to_pylist() == LABELS.tolist()
+    p = np.column_stack([got[f"p_{c}"].to_numpy() for c in "wxyz"])
+    np.testing.assert_array_equal(p, sigmax.softmax(SCORES))
+    assert got["prediction"].to_pylist() == ["wxyz"[k] for k in SCORES.argmax(1)]
+    np.testing.assert_array_equal(got["confidence"].to_numpy(), p.max(1))
+    log_p = sigmax.log_softmax(SCORES)
+    assert summary.rows == summary.scored == summary.labelled == 300
+    assert summary.accuracy == (SCORES.argmax(1) == LABELS).mean()
+    assert math.isclose(summary.log_loss, -log_p[np.arange(300), LABELS].mean(), rel_tol=1e-12)
+    assert math.isclose(summary.mean_confidence, p.max(1).mean(), rel_tol=1e-12)
+    assert math.isclose(summary.mean_entropy, -(p * log_p).sum(1).mean(), rel_tol=1e-12)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_numpy_files(tmp_path):
+    for order in "CF":
+        np.save(tmp_path / "x.npy", np.asarray(SCORES, np.float32, order=order))
+        score_file(tmp_path / "x.npy", output=tmp_path / "p.npy")
+        got = np.load(tmp_path / "p.npy")
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, sigmax.softmax(SCORES.astype(np.float32)))
+    np.save(tmp_path / "z.npy", SCORES[:, 0])
+    score_file(tmp_path / "z.npy", output=tmp_path / "p.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.stack([sigmax.sigmoid(-SCORES[:, 0]), sigmax.sigmoid(SCORES[:, 0])], 1))
+    np.save(tmp_path / "bad.npy", np.zeros((2, 2, 2)))
+    with pytest.raises(TableError, match=r"\(2, 2, 2\)"):
+        score_file(tmp_path / "bad.npy")
+
+
+def test_a_float32_file_gives_float32(tmp_path):
+    narrow = pa.table({f"s_{k}": SCORES[:, k].astype(np.float32) for k in range(4)})
+    score_file(write(narrow, tmp_path / "in.parquet"), output=tmp_path / "out.parquet")
+    got = read(tmp_path / "out.parquet")
+    assert got.schema.field("p_0").type == pa.float32()
+    np.testing.assert_array_equal(got["p_2"].to_numpy(), sigmax.softmax(SCORES.astype(np.float32))[:, 2])
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_list_column(tmp_path, fixed):
+    kind = pa.list_(pa.float64(), 4) if fixed else pa.list_(pa.float64())
+    lists = [*SCORES[:5].tolist(), None]
+    if not fixed:
+        lists += [[1.0, 2.0], [1.0, None, 2.0, 3.0]]
+    table = pa.table({"id": range(len(lists)), "scores": pa.array(lists, kind)})
+    summary = score_file(write(table, tmp_path / "in.parquet"), output=tmp_path / "out.parquet")
+    got = read(tmp_path / "out.parquet")
+    p = np.column_stack([got[f"p_{k}"].to_numpy() for k in range(4)])
+    np.testing.assert_array_equal(p[:5], sigmax.softmax(SCORES[:5]))
+    assert got["prediction"].to_pylist()[5:] == [None] * (len(lists) - 5)
+    assert dict(summary.unscored) == ({"a score is missing": 1} if fixed else {"a score is missing": 2, "not 4 scores": 1})
+
+
+def test_one_column_is_a_sigmoid(tmp_path):
+    margin = SCORES[:, 0]
+    table = pa.table({"margin": margin, "truth": np.where(margin + SCORES[:, 1] > 0, "yes", "no")})
+    summary = score_file(write(table, tmp_path / "in.csv"), label="truth", classes=["no", "yes"], output=tmp_path / "out.parquet", temperature=2.0)
+    got = read(tmp_path / "out.parquet")
+    np.testing.assert_array_equal(got["p_yes"].to_numpy(), sigmax.sigmoid(margin / 2))
+    np.testing.assert_array_equal(got["p_no"].to_numpy(), sigmax.sigmoid(-margin / 2))
+    assert got["prediction"].to_pylist() == ["yes" if m >= 0 else "no" for m in margin]
+    y = np.asarray(table["truth"]) == "yes"
+    assert math.isclose(summary.log_loss, sigmax.softplus(np.where(y, -margin / 2, margin / 2)).mean(), rel_tol=1e-12)
+    assert summary.accuracy == (y == (margin >= 0)).mean()
+
+
+def test_multilabel(tmp_path):
+    truth = [";".join(c for c, yes in zip("wxyz", row > 0.5, strict=True) if yes) for row in SCORES]
+    table = TABLE.drop_columns(["truth"]).append_column("truth", pa.array(truth))
+    summary = score_file(write(table, tmp_path / "in.parquet"), kind="multilabel", label="truth", output=tmp_path / "out.csv")
+    got = read(tmp_path / "out.csv")
+    p = sigmax.sigmoid(SCORES)
+    np.testing.assert_array_equal(got["p_y"].to_numpy(), p[:, 2])
+    assert got["prediction"].to_pylist()[:3] == [";".join(c for c, yes in zip("wxyz", row >= 0, strict=True) if yes) for row in SCORES[:3]]
+    assert summary.accuracy == ((SCORES > 0.5) == (SCORES >= 0)).all(1).mean()
+    assert math.isclose(summary.log_loss, np.where(SCORES > 0.5, sigmax.softplus(-SCORES), sigmax.softplus(SCORES)).mean(), rel_tol=1e-12)
+
+
+def test_rows_that_cannot_be_scored_are_counted_and_null(tmp_path):
+    table = pa.table({"a": pa.array([1, None, math.nan, -math.inf, -math.inf, math.inf]), "b": [0.0, 1, 2, -math.inf, 0, 1], "y": [0, 0, 0, 0, 1, 0]})
+    summary = score_file(write(table, tmp_path / "in.parquet"), label="y", output=tmp_path / "out.parquet")
+    assert dict(summary.unscored) == {"a score is missing": 1, "a score is NaN": 1, "every score is -inf": 1}
+    assert (summary.rows, summary.scored, summary.labelled) == (6, 3, 3)
+    assert read(tmp_path / "out.parquet")["prediction"].to_pylist() == ["a", None, None, None, "b", "a"]
+    assert summary.accuracy == 1
+
+
+def test_columns_by_name_and_glob_and_the_nearest_name(tmp_path):
+    path = write(TABLE, tmp_path / "in.parquet")
+    assert score_file(path, columns=["s_x", "s_z"]).plan.classes == ["x", "z"]
+    assert score_file(path, columns=["s_*"]).plan.columns == ["s_w", "s_x", "s_y", "s_z"]
+    assert score_file(path, label="truth").plan.columns == ["s_w", "s_x", "s_y", "s_z"]
+    assert score_file(path).plan.columns[-1] == "truth"  # numeric, and not said to be the label
+    for arguments, message in [
+        (dict(columns=["s_v"]), "did you mean 's_"),
+        (dict(columns=["id"]), "'id' is string, not numeric"),
+        (dict(label="trut"), "did you mean 'truth'"),
+        (dict(columns=["s_w", "truth"], label="truth"), "both a score and the label"),
+        (dict(columns=["s_w"], kind="softmax"), "always 1"),
+        (dict(columns=["s_*"], kind="sigmoid"), "--kind multilabel"),
+        (dict(columns=["s_*"], classes=["a", "b"]), "2 classes are named and the scores stand for 4"),
+        (dict(columns=["s_*"], classes=["a", "b", "b", "c"]), "not all different"),
+        (dict(temperature=-1), "-1"),
+        (dict(temperature=math.nan), "nan"),
+        (dict(columns=["s_*"], label="id"), "the label 'r0' in row 1"),
+    ]:
+        with pytest.raises(TableError, match=message):
+            score_file(path, **arguments)
+
+
+def test_label_of_a_later_batch_is_named_by_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
+    monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
+    labels = [0] * 300
+    labels[222] = 9
+    path = write(TABLE.set_column(5, "truth", pa.array(labels)), tmp_path / "in.parquet")
+    with pytest.raises(TableError, match="the label 9 in row 223 is none of the classes w, x, y, z"):
+        score_file(path, label="truth", output=tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_types_that_change_after_the_first_rows(tmp_path):
+    """The first megabytes look like integers; what follows must not be lost, nor end the run."""
+    rows = 400_000
+    path = tmp_path / "in.csv"
+    lines = [f"{i},{i % 7},{i % 5},{i % 3},0" for i in range(rows)]
+    lines[-1] = "x-17,0.5,1,2,free text"
+    path.write_text("id,a,b,y,note\n" + "\n".join(lines) + "\n")
+    summary = score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    assert summary.rows == rows
+    last = (tmp_path / "out.csv").read_text().splitlines()[-1]
+    assert last.startswith('"x-17",2,"free text",0.3775') or last.startswith('x-17,2,free text,0.3775')
+    lines[-1] = "1,oops,1,2,0"
+    path.write_text("id,a,b,y,note\n" + "\n".join(lines) + "\n")
+    before = (tmp_path / "out.csv").read_bytes()
+    with pytest.raises(TableError, match="column 'a' is not numeric: .*oops"):
+        score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_a_stray_word_among_numbers_is_not_passed_over(tmp_path):
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n3,oops\n5,6\n")
+    with pytest.raises(TableError, match="column 'b' holds numbers, but also 'oops'"):
+        score_file(tmp_path / "in.csv")
+
+
+def test_files_that_cannot_be_used(tmp_path):
+    path = write(TABLE, tmp_path / "in.parquet")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no more")
+    (tmp_path / "in.txt").touch()
+    for source, target, message in [
+        ("none.csv", None, "no such file"),
+        ("empty.csv", None, "is empty"),
+        ("broken.parquet", None, "cannot be read as parquet"),
+        ("in.txt", None, "unknown ending '.txt'"),
+        ("in.parquet", "in.parquet", "is the input"),
+        ("in.parquet", "out.docx", "unknown ending '.docx'"),
+        ("in.parquet", "none/out.csv", "no folder"),
+    ]:
+        with pytest.raises(TableError, match=message):
+            score_file(tmp_path / source, output=None if target is None else tmp_path / target)
+    clash = write(TABLE.append_column("p_w", TABLE["id"]), tmp_path / "clash.parquet")
+    with pytest.raises(TableError, match="has a column 'p_w' already"):
+        score_file(clash, columns=["s_*"])
+    nested = write(TABLE.append_column("tags", pa.array([["a"]] * 300)), tmp_path / "nested.parquet")
+    with pytest.raises(TableError, match="CSV cannot hold the list column 'tags'"):
+        score_file(nested, columns=["s_*"], output=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    assert path.exists()
+
+
+def test_the_input_is_recognised_through_a_link(tmp_path):
+    path = write(TABLE, tmp_path / "in.parquet")
+    (tmp_path / "same.parquet").symlink_to(path)
+    with pytest.raises(TableError, match="is the input"):
+        score_file(path, output=tmp_path / "same.parquet")
+
+
+def test_batches_make_no_difference(tmp_path, monkeypatch):
+    path = write(TABLE, tmp_path / "in.parquet")
+    whole = score_file(path, label="truth", output=tmp_path / "whole.csv")
+    monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
+    monkeypatch.setattr(table_files, "BATCH_ROWS", 7)
+    parts = score_file(path, label="truth", output=tmp_path / "parts.csv")
+    assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
+    assert math.isclose(whole.log_loss, parts.log_loss, rel_tol=1e-14)
+    assert json.dumps(whole.head, default=str) == json.dumps(parts.head, default=str)
+
+
+def test_the_digits_agree_with_the_reference(examples, tmp_path):
+    from reference import Row, ulps
+
+    target = tmp_path / "p.parquet"
+    summary = score_file(examples / "digits_scores.csv", label="label", output=target)
+    scores = pa.csv.read_csv(examples / "digits_scores.csv")
+    x = np.column_stack([scores[f"score_{k}"].to_numpy() for k in range(10)])
+    got = read(target)
+    p = np.column_stack([got[f"p_{k}"].to_numpy() for k in range(10)])
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-15)
+    assert max(ulps(p[i, k], Row(x[i]).softmax(k), np.float64) for i in range(len(x)) for k in range(10)) <= 1.42
+    labels = scores["label"].to_numpy()
+    loss = -sum(float(Row(x[i]).log_softmax(int(y)).mid()) for i, y in enumerate(labels)) / len(x)
+    assert math.isclose(summary.log_loss, loss, rel_tol=1e-14)
+    assert summary.accuracy == (x.argmax(1) == labels).mean()
