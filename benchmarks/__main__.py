@@ -1,20 +1,23 @@
 """``python -m benchmarks speed | accuracy | volume | readme``: see each module."""
 
 import argparse
+import importlib
 
 
 def main() -> None:
     """Run the measurement that is named."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
     what = parser.add_subparsers(dest="what", required=True)
+    speed = what.add_parser("speed", help="time per element, and how many times as long each peer takes")
+    speed.add_argument("--threads", type=int, default=1, help="cores that every library may use")
+    speed.add_argument("--only", help="cells whose description contains this, as in: 'softmax float32'")
+    what.add_parser("accuracy", help="the largest error of each library, in ulp")
     volume = what.add_parser("volume", help="score a file of gigabytes: time, peak memory, kill -9")
     volume.add_argument("--gigabytes", type=float, default=5.0)
     volume.add_argument("--keep-in", help="the folder for the temporary files")
+    what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())
-    name = options.pop("what")
-    if name == "volume":
-        from benchmarks import volume as run
-    run.main(**options)
+    importlib.import_module(f"benchmarks.{options.pop('what')}").main(**options)
 
 
 if __name__ == "__main__":

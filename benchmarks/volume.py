@@ -63,7 +63,9 @@ def main(gigabytes: float = 5.0, keep_in: str | None = None) -> None:
         peak = peak_of(start(source, target))
         seconds = time.perf_counter() - begin
         written = pq.read_metadata(target).num_rows
-        print(f"{size / 1e9:.2f} GB, {rows:,} rows of {CLASSES} classes: {seconds:.0f} s ({size / seconds / 1e6:.0f} MB/s), peak memory {peak / 1e6:.0f} MB")
+        print(
+            f"{size / 1e9:.2f} GB, {rows:,} rows of {CLASSES} classes: {seconds:.0f} s ({size / seconds / 1e6:.0f} MB/s), peak memory {peak / 1e6:.0f} MB"
+        )
         print(f"rows written: {written:,}")
         target.unlink()
 
@@ -73,6 +75,8 @@ def main(gigabytes: float = 5.0, keep_in: str | None = None) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         left = sorted(f.name for f in Path(folder).iterdir() if f != source)
-        print(f"after kill -9 in the middle: output file {'there' if target.exists() else 'not there'}; left in the folder: {left}")
+        print(
+            f"after kill -9 in the middle: output file {'there' if target.exists() else 'not there'}; left in the folder: {left}"
+        )
         if written != rows or target.exists() or peak >= 500e6:
             sys.exit("the volume run missed its mark")

@@ -41,23 +41,44 @@ def remez(f: Function, weight: Function, degree: int, low: mp.mpf, high: mp.mpf)
 
 
 def show(name: str, ctype: str, digits: int, fit: tuple[list[mp.mpf], mp.mpf]) -> None:
+    """Print the coefficients, rounded to `digits` bits."""
     coefficients, error = fit
     print(f"// {name}: relative error 2^{float(mp.log(error, 2)):.1f}")
     words = []
     for c in coefficients:
-        rounded = float(mp.mpf(int(mp.nint(mp.ldexp(c, digits - int(mp.ceil(mp.log(abs(c), 2))))))) * mp.mpf(2) ** (int(mp.ceil(mp.log(abs(c), 2))) - digits))
+        rounded = float(
+            mp.mpf(int(mp.nint(mp.ldexp(c, digits - int(mp.ceil(mp.log(abs(c), 2)))))))
+            * mp.mpf(2) ** (int(mp.ceil(mp.log(abs(c), 2))) - digits)
+        )
         words.append(rounded.hex() + ("f" if ctype == "float" else ""))
     print(f"{{{', '.join(words)}}}")
 
 
 def main() -> None:
+    """Print every polynomial."""
     low, high = mp.log(mp.mpf("0.75")) - mp.mpf("1e-4"), mp.log(mp.mpf("1.5")) + mp.mpf("1e-4")
-    expm1 = lambda r: mp.mpf("0.5") if r == 0 else (mp.expm1(r) - r) / r**2
+
+    def expm1(r):
+        return mp.mpf("0.5") if r == 0 else (mp.expm1(r) - r) / r**2
+
     for ctype, digits, degree in (("float", 24, 4), ("double", 53, 9)):
-        show(f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}", ctype, digits, remez(expm1, lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30, degree, low, high))
+        show(
+            f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}",
+            ctype,
+            digits,
+            remez(expm1, lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30, degree, low, high),
+        )
+
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
-    tail = lambda w: mp.mpf(2) / 3 if w == 0 else (2 * mp.atanh(mp.sqrt(w)) - 2 * mp.sqrt(w)) / mp.sqrt(w) ** 3
-    show("(2 atanh(s) - 2 s) / s^3, double, degree 7", "double", 53, remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, 7, mp.mpf(0), mp.mpf("0.0402")))
+    def tail(w):
+        return mp.mpf(2) / 3 if w == 0 else (2 * mp.atanh(mp.sqrt(w)) - 2 * mp.sqrt(w)) / mp.sqrt(w) ** 3
+
+    show(
+        "(2 atanh(s) - 2 s) / s^3, double, degree 7",
+        "double",
+        53,
+        remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, 7, mp.mpf(0), mp.mpf("0.0402")),
+    )
 
 
 if __name__ == "__main__":

@@ -16,14 +16,18 @@ struct ExpConstants;
 template <>
 struct ExpConstants<float> {
     static constexpr int mantissa_bits = 23;
-    static constexpr float log2_e = 0x1.715476p+0f, magic = 0x1.8p23f, skew = 0x1.5c01a4p-4f, ln2_hi = 0x1.62e430p-1f, ln2_lo = -0x1.05c610p-29f;
+    static constexpr float log2_e = 0x1.715476p+0f, magic = 0x1.8p23f, skew = 0x1.5c01a4p-4f, ln2_hi = 0x1.62e430p-1f,
+                           ln2_lo = -0x1.05c610p-29f;
     static constexpr float polynomial[] = {0x1.000006p-1f, 0x1.5554d8p-3f, 0x1.5543a0p-5f, 0x1.11f160p-7f, 0x1.80125ap-10f};
 };
 template <>
 struct ExpConstants<double> {
     static constexpr int mantissa_bits = 52;
-    static constexpr double log2_e = 0x1.71547652b82fep+0, magic = 0x1.8p52, skew = 0x1.5c01a39fbd688p-4, ln2_hi = 0x1.62e42fefa39efp-1, ln2_lo = 0x1.abc9e3b39803fp-56;
-    static constexpr double polynomial[] = {0x1.ffffffffffffep-2, 0x1.55555555556d8p-3, 0x1.55555555560e5p-5, 0x1.11111110909b7p-7, 0x1.6c16c16a3253ap-10, 0x1.a01a05420fa82p-13, 0x1.a019f69625faap-16, 0x1.71d331621bd10p-19, 0x1.283e01dce6ab9p-22, 0x1.c6c9a07839b1cp-26};
+    static constexpr double log2_e = 0x1.71547652b82fep+0, magic = 0x1.8p52, skew = 0x1.5c01a39fbd688p-4, ln2_hi = 0x1.62e42fefa39efp-1,
+                            ln2_lo = 0x1.abc9e3b39803fp-56;
+    static constexpr double polynomial[] = {0x1.ffffffffffffep-2,  0x1.55555555556d8p-3,  0x1.55555555560e5p-5,  0x1.11111110909b7p-7,
+                                            0x1.6c16c16a3253ap-10, 0x1.a01a05420fa82p-13, 0x1.a019f69625faap-16, 0x1.71d331621bd10p-19,
+                                            0x1.283e01dce6ab9p-22, 0x1.c6c9a07839b1cp-26};
 };
 
 // k[0] + k[1] x + ..., two terms at a time: as many fmas as Horner's rule in half the latency.
@@ -37,9 +41,13 @@ SIGMAX_INLINE Pack<T, c> polynomial(const T (&k)[n], Pack<T, c> x, Pack<T, c> x_
 
 // n times -ln2_lo, plus the low part of x if there is one
 template <class T, int c>
-SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor) { return n * factor; }
+SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor) {
+    return n * factor;
+}
 template <class T, int c>
-SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor, Pack<T, c> x_lo) { return fma(n, factor, x_lo); }
+SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor, Pack<T, c> x_lo) {
+    return fma(n, factor, x_lo);
+}
 
 template <class T, int c = 1>
 struct Exp {

@@ -10,8 +10,8 @@
 // Included once per level inside that level's namespace and target region (see levels.cpp), hence no include guard.
 // SIGMAX_BYTES is the register width of the level.
 //
-// Tried and lost: plain loops left to the auto-vectoriser (gcc 12 keeps 16-lane accumulators in memory, and vectorises no
-// strided load of a row); generic vectors wider than the register (gcc 12 spills each intermediate to the stack).
+// Tried and lost: loads and reinterpretations through memcpy (gcc 12 then keeps accumulators in memory: 1.6 against 1.0 ns an
+// element in a softmax of ten classes); __builtin_convertvector between float and double (gcc 12 splits it into halves).
 
 template <class T>
 struct Native {
@@ -58,16 +58,20 @@ using f64 = Pack<double>;
 template <class T>
 using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
-#define SIGMAX_ARITHMETIC(op)                                              \
-    template <class T, int c>                                                   \
+#define SIGMAX_ARITHMETIC(op)                                                       \
+    template <class T, int c>                                                       \
     SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, Pack<T, c> b) {              \
-        for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = a.v[i] op b.v[i]; \
-        return a;                                                          \
-    }                                                                      \
-    template <class T, int c>                                                   \
-    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { return a op Pack<T, c>(b); } \
-    template <class T, int c>                                                   \
-    SIGMAX_INLINE Pack<T, c> operator op(std::type_identity_t<T> a, Pack<T, c> b) { return Pack<T, c>(a) op b; }
+        for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = a.v[i] op b.v[i];      \
+        return a;                                                                   \
+    }                                                                               \
+    template <class T, int c>                                                       \
+    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { \
+        return a op Pack<T, c>(b);                                                  \
+    }                                                                               \
+    template <class T, int c>                                                       \
+    SIGMAX_INLINE Pack<T, c> operator op(std::type_identity_t<T> a, Pack<T, c> b) { \
+        return Pack<T, c>(a) op b;                                                  \
+    }
 SIGMAX_ARITHMETIC(+)
 SIGMAX_ARITHMETIC(-)
 SIGMAX_ARITHMETIC(*)
@@ -78,15 +82,17 @@ SIGMAX_ARITHMETIC(^)
 #undef SIGMAX_ARITHMETIC
 
 // A comparison gives all ones or all zeros in the integer lanes of the same size.
-#define SIGMAX_COMPARISON(op)                                                              \
-    template <class T, int c>                                                                   \
-    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, Pack<T, c> b) {                         \
-        Pack<Int<T>, c> r;                                                                    \
+#define SIGMAX_COMPARISON(op)                                                                                   \
+    template <class T, int c>                                                                                   \
+    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, Pack<T, c> b) {                                     \
+        Pack<Int<T>, c> r;                                                                                      \
         for (int i = 0; i < Pack<T, c>::parts; ++i) r.v[i] = (typename Native<Int<T>>::type)(a.v[i] op b.v[i]); \
-        return r;                                                                          \
-    }                                                                                      \
-    template <class T, int c>                                                                   \
-    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { return a op Pack<T, c>(b); }
+        return r;                                                                                               \
+    }                                                                                                           \
+    template <class T, int c>                                                                                   \
+    SIGMAX_INLINE Pack<Int<T>, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) {                        \
+        return a op Pack<T, c>(b);                                                                              \
+    }
 SIGMAX_COMPARISON(<)
 SIGMAX_COMPARISON(>)
 SIGMAX_COMPARISON(<=)
@@ -132,10 +138,16 @@ SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, Pack<T, c> yes, Pack<T, c>
     return no;
 }
 template <class T, int c>
-SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, std::type_identity_t<T> yes, Pack<T, c> no) { return select(mask, Pack<T, c>(yes), no); }
+SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, std::type_identity_t<T> yes, Pack<T, c> no) {
+    return select(mask, Pack<T, c>(yes), no);
+}
 template <class T, int c>
-SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, Pack<T, c> yes, std::type_identity_t<T> no) { return select(mask, yes, Pack<T, c>(no)); }
-SIGMAX_INLINE Pack<std::int64_t> select(Pack<std::int64_t> mask, Pack<std::int64_t> yes, Pack<std::int64_t> no) { return (mask & yes) | ((Pack<std::int64_t>(-1) ^ mask) & no); }
+SIGMAX_INLINE Pack<T, c> select(Pack<Int<T>, c> mask, Pack<T, c> yes, std::type_identity_t<T> no) {
+    return select(mask, yes, Pack<T, c>(no));
+}
+SIGMAX_INLINE Pack<std::int64_t> select(Pack<std::int64_t> mask, Pack<std::int64_t> yes, Pack<std::int64_t> no) {
+    return (mask & yes) | ((Pack<std::int64_t>(-1) ^ mask) & no);
+}
 
 // One copy of a pack, and one pack as every copy.
 template <class T, int c>
@@ -152,7 +164,9 @@ SIGMAX_INLINE Pack<T, c * times> repeat(Pack<T, c> a) {
 }
 
 template <class T, int c>
-SIGMAX_INLINE Pack<T, c> abs(Pack<T, c> a) { return from_bits<T>(bits(a) & std::numeric_limits<Int<T>>::max()); }
+SIGMAX_INLINE Pack<T, c> abs(Pack<T, c> a) {
+    return from_bits<T>(bits(a) & std::numeric_limits<Int<T>>::max());
+}
 
 template <class I, int c>
 SIGMAX_INLINE bool any(Pack<I, c> mask) {
@@ -163,8 +177,12 @@ SIGMAX_INLINE bool any(Pack<I, c> mask) {
 
 // fma, and max/min with the x86 rule: the second operand where either is NaN (so a NaN score stays a NaN).
 #if SIGMAX_BYTES == 64
-SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return _mm512_fmadd_ps(a, b, c); }
-SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return _mm512_fmadd_pd(a, b, c); }
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) {
+    return _mm512_fmadd_pd(a, b, c);
+}
 SIGMAX_INLINE Native<float>::type max_native(Native<float>::type a, Native<float>::type b) { return _mm512_max_ps(a, b); }
 SIGMAX_INLINE Native<double>::type max_native(Native<double>::type a, Native<double>::type b) { return _mm512_max_pd(a, b); }
 SIGMAX_INLINE Native<float>::type min_native(Native<float>::type a, Native<float>::type b) { return _mm512_min_ps(a, b); }
@@ -177,8 +195,12 @@ SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
 #elif SIGMAX_BYTES == 32
-SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return _mm256_fmadd_ps(a, b, c); }
-SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return _mm256_fmadd_pd(a, b, c); }
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) {
+    return _mm256_fmadd_pd(a, b, c);
+}
 SIGMAX_INLINE Native<float>::type max_native(Native<float>::type a, Native<float>::type b) { return _mm256_max_ps(a, b); }
 SIGMAX_INLINE Native<double>::type max_native(Native<double>::type a, Native<double>::type b) { return _mm256_max_pd(a, b); }
 SIGMAX_INLINE Native<float>::type min_native(Native<float>::type a, Native<float>::type b) { return _mm256_min_ps(a, b); }
@@ -196,17 +218,25 @@ SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low
     low = _mm_cvtps_pd(a);
     high = _mm_cvtps_pd(_mm_movehl_ps(a, a));
 }
-SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) { return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high)); }
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
+    return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+}
 #else
 SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low, Native<double>::type& high) {
     low = vcvt_f64_f32(vget_low_f32(a));
     high = vcvt_high_f64_f32(a);
 }
-SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
+SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+}
 #endif
 #if defined(__aarch64__)
-SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) { return vfmaq_f32(c, a, b); }
-SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) { return vfmaq_f64(c, a, b); }
+SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
+    return vfmaq_f32(c, a, b);
+}
+SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<double>::type b, Native<double>::type c) {
+    return vfmaq_f64(c, a, b);
+}
 #else
 // SSE2 has no fused multiply-add. These give its exact result, so that the oldest CPU returns the same bits as the newest;
 // they are slow, and only CPUs from before 2013 run them. Valid while no intermediate overflows and no product underflows
@@ -247,9 +277,13 @@ SIGMAX_INLINE f64x2 add_to_odd(f64x2 a, f64x2 b) {
 }
 #endif
 template <class V>
-SIGMAX_INLINE V max_native(V a, V b) { return a > b ? a : b; }
+SIGMAX_INLINE V max_native(V a, V b) {
+    return a > b ? a : b;
+}
 template <class V>
-SIGMAX_INLINE V min_native(V a, V b) { return a < b ? a : b; }
+SIGMAX_INLINE V min_native(V a, V b) {
+    return a < b ? a : b;
+}
 #endif
 
 template <class T, int c>

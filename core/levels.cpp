@@ -65,8 +65,14 @@ SIGMAX_END_REGION
 const Level levels[] = {
     {"baseline", [] { return true; }, baseline::links, baseline::link_count, baseline::row_functions, baseline::row_function_count},
 #if defined(__x86_64__)
-    {"v3", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); }, v3::links, v3::link_count, v3::row_functions, v3::row_function_count},
-    {"v4", [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"); }, v4::links, v4::link_count, v4::row_functions, v4::row_function_count},
+    {"v3", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); }, v3::links,
+     v3::link_count, v3::row_functions, v3::row_function_count},
+    {"v4",
+     [] {
+         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512vl");
+     },
+     v4::links, v4::link_count, v4::row_functions, v4::row_function_count},
 #endif
 };
 const int level_count = sizeof levels / sizeof *levels;

@@ -30,7 +30,7 @@ struct Link {
 };
 struct RowFunction {
     const char* name;
-    bool reduces;  // one result a row instead of one a class
+    bool reduces;   // one result a row instead of one a class
     bool tempered;  // takes a temperature
     RowLoop on_float, on_double;
 };

@@ -11,7 +11,8 @@
 
 struct LogConstants {
     static constexpr double ln2_hi = 0x1.62e42fefa38p-1, ln2_lo = 0x1.ef35793c7673p-45;  // k ln2_hi is exact
-    static constexpr double polynomial[] = {0x1.555555555554fp-1, 0x1.999999999c266p-2, 0x1.24924921d6d98p-2, 0x1.c71c749b45352p-3, 0x1.745c483a947abp-3, 0x1.3b3614e5672a6p-3, 0x1.0dc62814848bep-3, 0x1.1ba5caa2b30cfp-3};
+    static constexpr double polynomial[] = {0x1.555555555554fp-1, 0x1.999999999c266p-2, 0x1.24924921d6d98p-2, 0x1.c71c749b45352p-3,
+                                            0x1.745c483a947abp-3, 0x1.3b3614e5672a6p-3, 0x1.0dc62814848bep-3, 0x1.1ba5caa2b30cfp-3};
 };
 
 SIGMAX_INLINE Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
@@ -20,7 +21,8 @@ SIGMAX_INLINE Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
     // The difference of the representations is log2(a / b) within 0.09, in units of 2^52.
     auto k = (bits(a.hi) - bits(b.hi) + half) & exponent;
     f64 down = from_bits<double>(one - k);
-    f64 k_value = from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024);
+    f64 k_value =
+        from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024);
     a = {a.hi * down, a.lo * down};
 
     Pair<double> difference = two_sum(a.hi - b.hi, a.lo - b.lo), sum = two_sum(a.hi, b.hi);

@@ -12,7 +12,9 @@ struct Softmax {
     template <class T>
     static constexpr int copies = sizeof(T) == 4 && SIGMAX_BYTES == 64 ? 2 : 1;
     template <class T, bool across, bool scaled, class W, int copies>
-    static Pack<W, copies> run(Scores<W, copies> x, Scores<W, copies> y, const Temperature<W, copies>& t) { return softmax_kernel<across, scaled>(x, y, t); }
+    static Pack<W, copies> run(Scores<W, copies> x, Scores<W, copies> y, const Temperature<W, copies>& t) {
+        return softmax_kernel<across, scaled>(x, y, t);
+    }
     static double special(double z, double sum) { return std::exp(z) / sum; }
     static constexpr double impossible = 0;
 };
@@ -25,7 +27,9 @@ struct LogSoftmax {
     template <class T>
     static constexpr int copies = 1;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) { return log_softmax_kernel<across, scaled, sizeof(T) == 8>(x, y, t); }
+    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) {
+        return log_softmax_kernel<across, scaled, sizeof(T) == 8>(x, y, t);
+    }
     static double special(double z, double sum) { return z - std::log(sum); }
     static constexpr double impossible = -std::numeric_limits<double>::infinity();
 };
@@ -38,7 +42,9 @@ struct LogSumExp {
     template <class T>
     static constexpr int copies = 1;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) { return logsumexp_kernel<across, sizeof(T) == 8>(x, y, t); }
+    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) {
+        return logsumexp_kernel<across, sizeof(T) == 8>(x, y, t);
+    }
 };
 
 using RowFunctions = std::tuple<Softmax, LogSoftmax, LogSumExp>;
@@ -138,7 +144,9 @@ Pack<W, copies> run_kernel(Scores<W, copies> x, Scores<W, copies> y, const Tempe
 }
 
 template <class W, int copies>
-SIGMAX_INLINE bool any_infinite(Pack<W, copies> m) { return any(abs(m) == Pack<W, copies>(std::numeric_limits<W>::infinity())); }
+SIGMAX_INLINE bool any_infinite(Pack<W, copies> m) {
+    return any(abs(m) == Pack<W, copies>(std::numeric_limits<W>::infinity()));
+}
 
 // Tiles of 16 x copies rows, from `row` on while they are full; with one copy, to the end.
 template <class F, class T, int copies>
@@ -190,7 +198,8 @@ unsigned wide_rows(const RowBatch& b) {
             for (std::ptrdiff_t k = 0; k < b.classes; ++k)
                 for (std::ptrdiff_t i = row; i < row + rows; ++i) {
                     bool possible = !b.mask || b.mask[i * b.mask_row + k * b.mask_class];
-                    x_rows[(i - row) * padded + k] = possible ? static_cast<W>(read<T>(b.x + i * b.x_row + k * b.x_class)) : -std::numeric_limits<W>::infinity();
+                    x_rows[(i - row) * padded + k] =
+                        possible ? static_cast<W>(read<T>(b.x + i * b.x_row + k * b.x_class)) : -std::numeric_limits<W>::infinity();
                 }
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x + (row + i) * b.x_row)) : x_rows.get() + i * padded;
@@ -207,7 +216,8 @@ unsigned wide_rows(const RowBatch& b) {
             } else {
                 for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
                 if (!y_direct)
-                    for (std::ptrdiff_t k = 0; k < b.classes; ++k) write<T>(b.y + (row + i) * b.y_row + k * b.y_class, static_cast<double>(y[k]));
+                    for (std::ptrdiff_t k = 0; k < b.classes; ++k)
+                        write<T>(b.y + (row + i) * b.y_row + k * b.y_class, static_cast<double>(y[k]));
             }
             if (t.any_special || std::isinf(top[0])) special_row<F, T>(b, row + i);
         }

@@ -28,15 +28,15 @@ template <class T>
 struct RowConstants;
 template <>
 struct RowConstants<float> {
-    static constexpr float reach = 106, far = 256;        // e^-106 < 2^-152; x - max is exact where |max| > far
-    static constexpr int offset = 30;                     // keeps 2^(n - N) normal down to `reach`
-    static constexpr float grid = 0x1.8p23f * 0x1p13f;    // adding and subtracting it rounds to multiples of 2^(offset - 17)
+    static constexpr float reach = 106, far = 256;      // e^-106 < 2^-152; x - max is exact where |max| > far
+    static constexpr int offset = 30;                   // keeps 2^(n - N) normal down to `reach`
+    static constexpr float grid = 0x1.8p23f * 0x1p13f;  // adding and subtracting it rounds to multiples of 2^(offset - 17)
 };
 template <>
 struct RowConstants<double> {
     static constexpr double reach = 800, far = 2048;
     static constexpr int offset = 160;
-    static constexpr double grid = 0x1.8p52 * 0x1p115;    // multiples of 2^(offset - 45)
+    static constexpr double grid = 0x1.8p52 * 0x1p115;  // multiples of 2^(offset - 45)
 };
 inline constexpr std::ptrdiff_t exact_block = 64;  // terms whose high parts add without rounding
 
@@ -123,7 +123,8 @@ struct Sum<double, copies> {
 // ---- softmax ----
 
 template <bool scaled, class T, int copies>
-SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowest, Pack<T, copies> c, const Temperature<T, copies>& temperature) {
+SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowest, Pack<T, copies> c,
+                                         const Temperature<T, copies>& temperature) {
     Pack<T, copies> z = max(lowest, x - c);
     if constexpr (scaled) {
         Pair<T, copies> product = two_product(z, temperature.inverse);
@@ -140,7 +141,9 @@ SIGMAX_INLINE void accumulate(Pack<T>& sum, Pack<T, copies> term) {
 }
 template <class T, int copies>
     requires(copies > 1)
-SIGMAX_INLINE void accumulate(Pack<T, copies>& sum, Pack<T, copies> term) { sum = sum + term; }
+SIGMAX_INLINE void accumulate(Pack<T, copies>& sum, Pack<T, copies> term) {
+    sum = sum + term;
+}
 
 template <bool across, bool scaled, class T, int copies>
 Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const Temperature<T, copies>& temperature) {

@@ -15,13 +15,19 @@ SIGMAX_INLINE T load_word(const char* p) {
     return w;
 }
 template <class T>
-SIGMAX_INLINE void store_word(char* p, T w) { std::memcpy(p, &w, sizeof w); }
+SIGMAX_INLINE void store_word(char* p, T w) {
+    std::memcpy(p, &w, sizeof w);
+}
 
 #if SIGMAX_BYTES == 64
 using Block = __m128i;
-SIGMAX_INLINE __m512i join(const Block* b) { return _mm512_inserti32x4(_mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(b[0]), b[1], 1), b[2], 2), b[3], 3); }
+SIGMAX_INLINE __m512i join(const Block* b) {
+    return _mm512_inserti32x4(_mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(b[0]), b[1], 1), b[2], 2), b[3], 3);
+}
 template <int i>
-SIGMAX_INLINE Block block(__m512i v) { return _mm512_extracti32x4_epi32(v, i); }
+SIGMAX_INLINE Block block(__m512i v) {
+    return _mm512_extracti32x4_epi32(v, i);
+}
 SIGMAX_INLINE __m512i low4(__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }
 SIGMAX_INLINE __m512i high4(__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); }
 SIGMAX_INLINE __m512i low8(__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }
@@ -31,7 +37,9 @@ using Register = __m512i;
 using Block = __m128i;
 SIGMAX_INLINE __m256i join(const Block* b) { return _mm256_inserti128_si256(_mm256_castsi128_si256(b[0]), b[1], 1); }
 template <int i>
-SIGMAX_INLINE Block block(__m256i v) { return _mm256_extracti128_si256(v, i); }
+SIGMAX_INLINE Block block(__m256i v) {
+    return _mm256_extracti128_si256(v, i);
+}
 SIGMAX_INLINE __m256i low4(__m256i a, __m256i b) { return _mm256_unpacklo_epi32(a, b); }
 SIGMAX_INLINE __m256i high4(__m256i a, __m256i b) { return _mm256_unpackhi_epi32(a, b); }
 SIGMAX_INLINE __m256i low8(__m256i a, __m256i b) { return _mm256_unpacklo_epi64(a, b); }
@@ -42,7 +50,9 @@ using Block = HalfWords;
 using Register = Block;
 SIGMAX_INLINE Register join(const Block* b) { return b[0]; }
 template <int i>
-SIGMAX_INLINE Block block(Register v) { return v; }
+SIGMAX_INLINE Block block(Register v) {
+    return v;
+}
 SIGMAX_INLINE Register low4(Register a, Register b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 SIGMAX_INLINE Register high4(Register a, Register b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 SIGMAX_INLINE Register low8(Register a, Register b) { return (Register)__builtin_shufflevector((Words)a, (Words)b, 0, 2); }
@@ -54,7 +64,7 @@ inline constexpr int blocks = SIGMAX_BYTES / 16;
 template <int bytes>
 SIGMAX_INLINE Block load_block(const char* p) {
     if constexpr (bytes == 16) {
-        return (Block)*reinterpret_cast<const WordsAnywhere*>(p);
+        return (Block) * reinterpret_cast<const WordsAnywhere*>(p);
     } else if constexpr (bytes == 8) {
         return (Block)Words{load_word<std::int64_t>(p), 0};
     } else if constexpr (bytes == 4) {
@@ -121,7 +131,9 @@ SIGMAX_INLINE void store_columns(const W* tile, char* y, std::ptrdiff_t row) {
         Register r[side];
         for (int s = 0; s < side; ++s) r[s] = (Register)in[s].v[p];
         transpose_blocks<sizeof(T)>(r);
-        auto put = [&](int i, int s, Block b) SIGMAX_LAMBDA { store_block<columns * sizeof(T)>(const_cast<char*>(row_of(y + s * row, p * blocks + i, square, triple)), b); };
+        auto put = [&](int i, int s, Block b) SIGMAX_LAMBDA {
+            store_block<columns * sizeof(T)>(const_cast<char*>(row_of(y + s * row, p * blocks + i, square, triple)), b);
+        };
         for (int s = 0; s < side; ++s) {
             put(0, s, block<0>(r[s]));
             if constexpr (blocks > 1) put(1, s, block<1>(r[s]));
@@ -143,14 +155,16 @@ SIGMAX_INLINE void load_tile(const char* x, std::ptrdiff_t row, std::ptrdiff_t s
             if (classes - k == 3) load_columns<3, pitch, T>(x + k * step, row, tile + k * pitch);
         }
     } else if (rows == lanes && row == sizeof(T)) {
-        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<W>(Pack<T>::load(reinterpret_cast<const T*>(x + k * step))).store(tile + k * pitch);
+        for (std::ptrdiff_t k = 0; k < classes; ++k)
+            convert<W>(Pack<T>::load(reinterpret_cast<const T*>(x + k * step))).store(tile + k * pitch);
     } else {
         for (std::ptrdiff_t k = 0; k < classes; ++k) convert<W>(copy_strided<T>(x + k * step, row, rows, T(0))).store(tile + k * pitch);
     }
 }
 
 template <int pitch, class T, class W>
-SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows, std::ptrdiff_t classes) {
+SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows,
+                              std::ptrdiff_t classes) {
     constexpr int side = 16 / sizeof(T);
     if (rows == lanes && step == sizeof(T)) {
         std::ptrdiff_t k = 0;

@@ -43,7 +43,13 @@ def breast_cancer() -> pa.Table:
     train, test = train_test_split(rows, test_size=0.5, random_state=0, stratify=data.target)
     model = make_pipeline(StandardScaler(), LinearSVC(C=0.1, random_state=0))
     margin = model.fit(data.data[train], data.target[train]).decision_function(data.data[test])
-    return pa.table({"row": [f"tumour-{i:03d}" for i in test], "margin": margin.round(6), "diagnosis": data.target_names[data.target[test]]})
+    return pa.table(
+        {
+            "row": [f"tumour-{i:03d}" for i in test],
+            "margin": margin.round(6),
+            "diagnosis": data.target_names[data.target[test]],
+        }
+    )
 
 
 def main() -> None:

@@ -23,7 +23,11 @@ def link_inputs(name, dtype, rng, n=3000):
         return p[(p > 0) & (p < 1)]
     if name == "from_odds":
         return np.exp(rng.uniform(-tiny, tiny * 0.85, 3 * n)).astype(dtype)
-    x = [rng.normal(size=n) * 5, rng.uniform(-tiny - 3, tiny + 3, n), rng.normal(size=n) * 10.0 ** -rng.integers(1, 20, n)]
+    x = [
+        rng.normal(size=n) * 5,
+        rng.uniform(-tiny - 3, tiny + 3, n),
+        rng.normal(size=n) * 10.0 ** -rng.integers(1, 20, n),
+    ]
     return np.concatenate(x).astype(dtype)
 
 
@@ -49,14 +53,22 @@ def rows_of(kind, rng, n, classes, scale, dtype):
 @pytest.mark.parametrize("temperature", [1.0, 0.37, 25.0])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_row_functions_meet_their_bars(dtype, temperature):
-    bars = {"softmax": 1.42, "log_softmax": 0.51, "logsumexp": 0.51} if dtype == np.float32 else {"softmax": 1.42, "log_softmax": 1.2, "logsumexp": 1}
+    bars = (
+        {"softmax": 1.42, "log_softmax": 0.51, "logsumexp": 0.51}
+        if dtype == np.float32
+        else {"softmax": 1.42, "log_softmax": 1.2, "logsumexp": 1}
+    )
     rng = np.random.default_rng(2)
     worst = dict.fromkeys(bars, (0.0, ""))
     for classes, n in ((1, 2), (2, 120), (3, 80), (10, 40), (33, 6), (128, 2), (129, 2), (1000, 1)):
         for scale in (0.1, 3, 30, 200):
             for kind in ("spread", "confident", "ties"):
                 x = rows_of(kind, rng, n, classes, scale, dtype)
-                p, l, s = sigmax.softmax(x, temperature=temperature), sigmax.log_softmax(x, temperature=temperature), sigmax.logsumexp(x)
+                p, l, s = (
+                    sigmax.softmax(x, temperature=temperature),
+                    sigmax.log_softmax(x, temperature=temperature),
+                    sigmax.logsumexp(x),
+                )
                 for i, row in enumerate(x):
                     true = Row(row, temperature)
                     picked = range(classes) if classes < 40 else rng.integers(0, classes, 25)
@@ -78,12 +90,18 @@ def test_softmax_entries_of_two_and_three_classes_stay_in_the_bar_over_many_rows
     rng = np.random.default_rng(3)
     if dtype == np.float32:
         for classes in (2, 3, 10):
-            x = (rng.normal(size=(300_000 // classes, classes)) * rng.choice([0.5, 3, 20], (300_000 // classes, 1))).astype(np.float32)
+            x = (
+                rng.normal(size=(300_000 // classes, classes)) * rng.choice([0.5, 3, 20], (300_000 // classes, 1))
+            ).astype(np.float32)
             wide = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True).astype(np.float64))
             true = wide / wide.sum(axis=1, keepdims=True)
-            error = np.abs(sigmax.softmax(x).astype(np.float64) - true) / np.spacing(true.astype(np.float32)).astype(np.float64)
+            error = np.abs(sigmax.softmax(x).astype(np.float64) - true) / np.spacing(true.astype(np.float32)).astype(
+                np.float64
+            )
             # spacing() takes the binade of the rounded value, half an ulp off only at a power of two
-            assert error.max() <= 1.42, f"{classes} classes: {error.max():.3f} ulp in row {x[error.max(axis=1).argmax()]}"
+            assert error.max() <= 1.42, (
+                f"{classes} classes: {error.max():.3f} ulp in row {x[error.max(axis=1).argmax()]}"
+            )
     else:
         x = rng.normal(size=(2000, 2)) * 4
         p = sigmax.softmax(x)

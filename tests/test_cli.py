@@ -17,7 +17,14 @@ import sigmax
 
 def sigmax_command(*arguments, **kwargs):
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run([sys.executable, "-m", "sigmax", *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120, **kwargs)
+    return subprocess.run(
+        [sys.executable, "-m", "sigmax", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        **kwargs,
+    )
 
 
 def printed(*arguments):
@@ -40,12 +47,28 @@ def test_score_prints_the_first_rows_and_a_summary(examples):
     text = printed("score", examples / "digits_scores.csv", "--label", "label")
     assert "The first 10 of 719 rows" in text
     assert "digit-0856" in text
-    for line in ("rows             719", "accuracy         0.9791 of 719", "log-loss         0.0741", "mean confidence  0.9758", "not scored       0"):
+    for line in (
+        "rows             719",
+        "accuracy         0.9791 of 719",
+        "log-loss         0.0741",
+        "mean confidence  0.9758",
+        "not scored       0",
+    ):
         assert line in text
 
 
 def test_score_of_two_classes(examples):
-    text = printed("score", examples / "breast_cancer_scores.csv", "--label", "diagnosis", "--classes", "malignant", "benign", "--rows", 3)
+    text = printed(
+        "score",
+        examples / "breast_cancer_scores.csv",
+        "--label",
+        "diagnosis",
+        "--classes",
+        "malignant",
+        "benign",
+        "--rows",
+        3,
+    )
     assert "p_malignant" in text
     assert "The first 3 of 285 rows" in text
     assert "accuracy         0.9754" in text
@@ -60,7 +83,9 @@ def test_score_writes_a_file(examples, tmp_path):
     p = pq.read_table(target)
     x = pq.read_table(examples / "digits_scores.parquet")
     scores = np.column_stack([x[f"score_{k}"].to_numpy() for k in range(10)])
-    np.testing.assert_array_equal(np.column_stack([p[f"p_{k}"].to_numpy() for k in range(10)]), sigmax.softmax(scores, temperature=2.0))
+    np.testing.assert_array_equal(
+        np.column_stack([p[f"p_{k}"].to_numpy() for k in range(10)]), sigmax.softmax(scores, temperature=2.0)
+    )
     assert p["row"] == x["row"]
 
 
@@ -123,7 +148,9 @@ def test_a_progress_bar_on_a_terminal_only(tty, tmp_path):
     command = [sys.executable, "-m", "sigmax", "score", str(source), "-o", str(tmp_path / "p.parquet")]
     if tty:
         leader, follower = pty.openpty()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"})
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=follower, env={**os.environ, "TERM": "xterm"}
+        )
         os.close(follower)
         seen = b""
         while True:
@@ -152,7 +179,11 @@ def big_file(folder, rows):
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_killed_leaves_no_output(tmp_path, sign):
     source, target = big_file(tmp_path, 2_000_000), tmp_path / "p.csv"
-    process = subprocess.Popen([sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".p.csv.*")):
         time.sleep(0.01)
     assert process.poll() is None, "the run was over before it could be stopped"
@@ -173,7 +204,10 @@ def test_a_reader_that_stops_early_is_no_error(examples):
 def test_without_its_extra_the_command_says_what_to_install(tmp_path):
     (tmp_path / "cyclopts.py").write_text("raise ModuleNotFoundError(\"No module named 'cyclopts'\", name='cyclopts')")
     done = subprocess.run(
-        [sys.executable, "-m", "sigmax", "--help"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+        [sys.executable, "-m", "sigmax", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
     )
     assert done.returncode != 0
     assert "pip install 'sigmax[cli]'" in done.stderr

@@ -39,7 +39,9 @@ def test_special_values_of_the_elementwise_functions(name, x, y, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("name", "x"), [("logit", [-0.1, 1.1, -INF, INF]), ("odds", [-0.1, 1.1, -INF, INF]), ("from_odds", [-0.1, -INF])])
+@pytest.mark.parametrize(
+    ("name", "x"), [("logit", [-0.1, 1.1, -INF, INF]), ("odds", [-0.1, 1.1, -INF, INF]), ("from_odds", [-0.1, -INF])]
+)
 def test_outside_the_domain_the_result_is_nan_and_numpy_is_told(name, x, dtype):
     x = np.array(x, dtype)
     with np.errstate(invalid="ignore"):
@@ -124,7 +126,12 @@ def test_special_rows(dtype, classes):
     check([0, INF, NAN], [NAN] * 3, [NAN] * 3, NAN)
     check([7, -INF, -INF], [1, 0, 0], [0, -INF, -INF], 7)
     check([dtype(3e38), dtype(3e38), -INF], [0.5, 0.5, 0], [half, half, -INF], float(dtype(3e38)))
-    check([dtype(-3e38), dtype(3e38), -INF], [0, 1, 0], [-float(dtype(6e38)) if dtype == np.float64 else -INF, 0, -INF], float(dtype(3e38)))
+    check(
+        [dtype(-3e38), dtype(3e38), -INF],
+        [0, 1, 0],
+        [-float(dtype(6e38)) if dtype == np.float64 else -INF, 0, -INF],
+        float(dtype(3e38)),
+    )
 
 
 def test_a_nan_changes_its_own_row_only():
@@ -181,7 +188,9 @@ def test_temperatures_beyond_reason_are_still_right(dtype):
     same(sigmax.softmax(x, temperature=1e-300), [1, 0, 0], dtype)
     np.testing.assert_allclose(sigmax.softmax(x, temperature=1e300), 1 / 3, rtol=1e-7)
     tiny = np.array([3e-30, 1e-30], dtype)
-    np.testing.assert_allclose(sigmax.softmax(tiny, temperature=1e-30), [0.8807970779778824, 0.11920292202211755], rtol=3e-7)
+    np.testing.assert_allclose(
+        sigmax.softmax(tiny, temperature=1e-30), [0.8807970779778824, 0.11920292202211755], rtol=3e-7
+    )
 
 
 @pytest.mark.parametrize("function", ROW_FUNCTIONS)
@@ -304,7 +313,10 @@ def test_wrong_arguments_are_refused_and_out_is_left_alone(function):
         function(x, out=out)
 
 
-@pytest.mark.parametrize("x", [np.zeros(2, complex), np.zeros(2, np.longdouble), np.array(["a", "b"]), np.array([None, 1]), np.zeros(2, "M8[s]")])
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros(2, complex), np.zeros(2, np.longdouble), np.array(["a", "b"]), np.array([None, 1]), np.zeros(2, "M8[s]")],
+)
 def test_what_is_not_a_real_number_is_refused(x):
     for function in ROW_FUNCTIONS:
         with pytest.raises(TypeError, match=str(x.dtype).replace("[", r"\[")):

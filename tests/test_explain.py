@@ -33,7 +33,19 @@ def test_two_classes():
     assert two_classes(40.0).complement == pytest.approx(math.exp(-40), rel=1e-14)
 
 
-@pytest.mark.parametrize(("odds", "ratio"), [(1, (1, 1)), (20, (20, 1)), (0.05, (1, 20)), (21, None), (0.0, None), (2 / 3, (2, 3)), (0.38, None), (math.inf, None)])
+@pytest.mark.parametrize(
+    ("odds", "ratio"),
+    [
+        (1, (1, 1)),
+        (20, (20, 1)),
+        (0.05, (1, 20)),
+        (21, None),
+        (0.0, None),
+        (2 / 3, (2, 3)),
+        (0.38, None),
+        (math.inf, None),
+    ],
+)
 def test_odds_ratio(odds, ratio):
     assert odds_ratio(odds) == ratio
 

@@ -103,7 +103,10 @@ REGISTER = {"baseline": "xmm", "v3": "ymm", "v4": "zmm"}
 def kernels():
     """Per level and kernel: how many arithmetic instructions are there, and how many of them on whole registers."""
     listing = subprocess.run(
-        ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", _native.__file__], capture_output=True, text=True, check=True
+        ["objdump", "--disassemble", "--demangle", "--no-show-raw-insn", _native.__file__],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     found = {}
     counts = None

@@ -52,14 +52,23 @@ def test_a_softmax_is_a_distribution_in_the_order_of_its_scores(x, data):
     order = x.argsort(axis=axis)
     assert (np.diff(np.take_along_axis(p, order, axis), axis=axis) >= 0).all()
     with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(np.exp(sigmax.log_softmax(x, axis=axis)), p, rtol=2e-5 if x.dtype == np.float32 else 2e-13, atol=1e-38)
+        np.testing.assert_allclose(
+            np.exp(sigmax.log_softmax(x, axis=axis)), p, rtol=2e-5 if x.dtype == np.float32 else 2e-13, atol=1e-38
+        )
 
 
 @given(scores(largest=1000), st.integers(-2000, 2000))
 def test_adding_the_same_to_every_score_changes_nothing(x, shift):
     x = np.round(x)  # so that the sums are exact
-    np.testing.assert_allclose(sigmax.softmax(x + x.dtype.type(shift)), sigmax.softmax(x), rtol=4 * np.finfo(x.dtype).eps, atol=1e-44)
-    np.testing.assert_allclose(sigmax.logsumexp(x + x.dtype.type(shift)), sigmax.logsumexp(x) + shift, rtol=1e-6 if x.dtype == np.float32 else 1e-12, atol=1e-3)
+    np.testing.assert_allclose(
+        sigmax.softmax(x + x.dtype.type(shift)), sigmax.softmax(x), rtol=4 * np.finfo(x.dtype).eps, atol=1e-44
+    )
+    np.testing.assert_allclose(
+        sigmax.logsumexp(x + x.dtype.type(shift)),
+        sigmax.logsumexp(x) + shift,
+        rtol=1e-6 if x.dtype == np.float32 else 1e-12,
+        atol=1e-3,
+    )
 
 
 @given(scores(largest=1000), st.data())

@@ -16,7 +16,9 @@ DOCUMENTED = [(module, name) for module in (sigmax, explain) for name in module.
 
 def test_all_is_what_is_public():
     assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *rows.__all__})
-    public = {name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))}
+    public = {
+        name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))
+    }
     assert public == set(sigmax.__all__)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path  # noqa: TC003 (the command line is read from the annotations)
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 try:
@@ -146,7 +146,9 @@ def _head_table(summary: Summary, width: int) -> Table:
     results = {*probabilities, "prediction", "confidence"}
     kept = [name for name in summary.head[0] if name not in results]
     all_fit = len(probabilities) * 9 + sum(max(len(k), 6) + 3 for k in kept) + 24 <= width
-    table = Table(title=f"The first {len(summary.head)} of {summary.rows:,} rows", title_justify="left", header_style="bold")
+    table = Table(
+        title=f"The first {len(summary.head)} of {summary.rows:,} rows", title_justify="left", header_style="bold"
+    )
     for name in kept:
         table.add_column(name)
     for name in probabilities if all_fit else ["most probable classes"]:
@@ -178,7 +180,9 @@ def _summary_table(summary: Summary) -> Table:
     table.add_column()
     names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
     table.add_row("rows", f"{summary.rows:,}")
-    table.add_row("scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else ""))
+    table.add_row(
+        "scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else "")
+    )
     table.add_row("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}")
     table.add_row("mean confidence", f"{summary.mean_confidence:.4f}")
     table.add_row("mean entropy", f"{summary.mean_entropy:.4f} nats")
@@ -226,7 +230,9 @@ def explain(
             raise ValueError("give either scores, or --weights and --inputs, from which the score follows")
         z = weighted_sum(weights or [], inputs or [], bias)
         terms = [f"{_signed(w)}·{_signed(x)}" for w, x in zip(weights or [], inputs or [], strict=True)]
-        console.print(f"z = Σ w·x + b = {' + '.join([*terms, _signed(bias)])} = [bold]{z:.6g}[/bold]\n", highlight=False)
+        console.print(
+            f"z = Σ w·x + b = {' + '.join([*terms, _signed(bias)])} = [bold]{z:.6g}[/bold]\n", highlight=False
+        )
         scores = (z,)
     if not scores:
         raise ValueError("give one score or more, as in: sigmax explain 2.0 1.0 0.1")
@@ -265,7 +271,9 @@ def _explain_many(console: Console, scores: Sequence[float]) -> None:
 
     classes = share_out(scores)
     table = Table(header_style="bold", show_footer=True, footer_style="bold")
-    odds, shares, alone = (sum(values) for values in zip(*((c.odds, c.probability, c.alone) for c in classes), strict=True))
+    odds, shares, alone = (
+        sum(values) for values in zip(*((c.odds, c.probability, c.alone) for c in classes), strict=True)
+    )
     table.add_column("class", "sum")
     table.add_column("score x", justify="right")
     table.add_column("odds e^x", f"{odds:.6g}", justify="right")

@@ -204,7 +204,9 @@ def _over_axis(
     reduces = temperature is None
 
     table = np.atleast_1d(scores)
-    axes = (normalize_axis_index(axis, table.ndim),) if isinstance(axis, int) else normalize_axis_tuple(axis, table.ndim)
+    axes = (
+        (normalize_axis_index(axis, table.ndim),) if isinstance(axis, int) else normalize_axis_tuple(axis, table.ndim)
+    )
     row_axes = tuple(i for i in range(table.ndim) if i not in axes)
     order = row_axes + axes
     rows = tuple(table.shape[i] for i in row_axes)
@@ -227,7 +229,11 @@ def _over_axis(
     core = _CORE[name, where is not None]
     y: Floats = out if out is not None and work == result else np.empty(shape, work)
     if reduces:
-        core(_as_rows(table.astype(work, copy=False), order, rows), *operands, out=y.reshape(rows) if y.flags.c_contiguous else y.squeeze())
+        core(
+            _as_rows(table.astype(work, copy=False), order, rows),
+            *operands,
+            out=y.reshape(rows) if y.flags.c_contiguous else y.squeeze(),
+        )
     elif len(axes) == 1:
         core(table.astype(work, copy=False).transpose(order), *operands, out=y.reshape(table.shape).transpose(order))
     else:
@@ -275,13 +281,17 @@ def _temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
     values = values.astype(np.float64)
     bad = ~(values >= 0)
     if bad.any():
-        raise ValueError(f"temperature is {values[bad].flat[0]}; it must be at least 0 (1 leaves the scores as they are)")
+        raise ValueError(
+            f"temperature is {values[bad].flat[0]}; it must be at least 0 (1 leaves the scores as they are)"
+        )
     try:
         fits = np.broadcast_shapes(values.shape, rows) == rows
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"temperature of shape {values.shape} does not fit the rows' shape {rows}; pass one number, or one for each row")
+        raise ValueError(
+            f"temperature of shape {values.shape} does not fit the rows' shape {rows}; pass one number, or one for each row"
+        )
     return values
 
 

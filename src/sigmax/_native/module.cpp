@@ -151,8 +151,10 @@ PyObject* make_row_function(const sigmax::RowFunction* function, bool masked, co
         if (function->tempered) *type++ = NPY_DOUBLE;
         *type++ = score;
     }
-    std::string signature = std::string("(n)") + (masked ? ",(n)" : "") + (function->tempered ? ",()" : "") + "->" + (function->reduces ? "()" : "(n)");
-    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types, 2, operands - 1, 1, PyUFunc_None, function->name, doc, 0, signature.c_str());
+    std::string signature =
+        std::string("(n)") + (masked ? ",(n)" : "") + (function->tempered ? ",()" : "") + "->" + (function->reduces ? "()" : "(n)");
+    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types, 2, operands - 1, 1, PyUFunc_None, function->name, doc, 0,
+                                               signature.c_str());
 }
 
 // ---- the module ----

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import os.path
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,7 +61,9 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _unknown(name: str, schema: pa.Schema) -> TableError:
     near = difflib.get_close_matches(name, schema.names, n=1, cutoff=0.0)
-    return TableError(f"there is no column '{name}'" + (f"; did you mean '{near[0]}'?" if near else "; the file has no columns"))
+    return TableError(
+        f"there is no column '{name}'" + (f"; did you mean '{near[0]}'?" if near else "; the file has no columns")
+    )
 
 
 def _chosen(schema: pa.Schema, first: pa.RecordBatch | None, asked: Sequence[str], label: str | None) -> list[str]:
@@ -73,7 +74,9 @@ def _chosen(schema: pa.Schema, first: pa.RecordBatch | None, asked: Sequence[str
             if first is not None and pa.types.is_string(field.type) and field.name != label:
                 word = _looks_numeric(first.column(field.name))
                 if word is not None:
-                    raise TableError(f"column '{field.name}' holds numbers, but also '{word}': mend it, or name the score columns with --columns")
+                    raise TableError(
+                        f"column '{field.name}' holds numbers, but also '{word}': mend it, or name the score columns with --columns"
+                    )
         if len(lists) == 1 and not any(pa.types.is_floating(schema.field(n).type) for n in numeric):
             return lists
         if not numeric:
@@ -128,14 +131,18 @@ def make_plan(
     is_list = len(names) == 1 and _is_list(schema.field(names[0]).type)
     for name in names:
         if not is_list and not _is_numeric(schema.field(name).type):
-            raise TableError(f"column '{name}' is {schema.field(name).type}, not numeric; choose the score columns with --columns")
+            raise TableError(
+                f"column '{name}' is {schema.field(name).type}, not numeric; choose the score columns with --columns"
+            )
 
     count = _list_size(names[0], schema, first) if is_list else len(names)
     if not count:
         raise TableError(f"column '{names[0]}' has no row with scores")
     kind = kind or ("sigmoid" if count == 1 else "softmax")
     if kind == "sigmoid" and count > 1:
-        raise TableError(f"a sigmoid takes one score and there are {count}: use --kind multilabel for a sigmoid each, or softmax")
+        raise TableError(
+            f"a sigmoid takes one score and there are {count}: use --kind multilabel for a sigmoid each, or softmax"
+        )
     if kind == "softmax" and count == 1:
         raise TableError("the softmax of one score is always 1: use --kind sigmoid, or name more columns")
 
@@ -153,7 +160,8 @@ def make_plan(
 
 def _class_names(columns: list[str]) -> list[str]:
     """What tells the columns apart: 'score_cat', 'score_dog' stand for the classes 'cat' and 'dog'."""
-    prefix = os.path.commonprefix(columns)
+    first, last = min(columns), max(columns)
+    prefix = first[: next((i for i, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), len(first))]
     while prefix and prefix[-1].isalnum():
         prefix = prefix[:-1]
     names = [c[len(prefix) :] for c in columns]
@@ -218,7 +226,9 @@ def _class_of(value: Any, classes: Sequence[str]) -> int | None:
 
 def _no_such_class(value: Any, row: int, classes: Sequence[str]) -> TableError:
     few = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-    return TableError(f"the label {value!r} in row {row} is none of the classes {few}; name them in order with --classes")
+    return TableError(
+        f"the label {value!r} in row {row} is none of the classes {few}; name them in order with --classes"
+    )
 
 
 def label_indices(column: pa.Array, classes: Sequence[str], first_row: int) -> NDArray[np.int64]:
@@ -231,7 +241,7 @@ def label_indices(column: pa.Array, classes: Sequence[str], first_row: int) -> N
         if known is None:
             raise _no_such_class(value, first_row + int(np.flatnonzero(indices == i)[0]), classes)
         found.append(known)
-    return np.array([*found, -1], np.int64)[indices]
+    return np.asarray([*found, -1], np.int64).take(indices)
 
 
 def label_sets(column: pa.Array, classes: Sequence[str], first_row: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

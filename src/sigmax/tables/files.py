@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Source", "TableError", "WrongType", "format_of", "open_sink", "open_source"]
+__all__ = ["Source", "TableError", "WrongTypeError", "format_of", "open_sink", "open_source"]
 
 BATCH_ROWS = 65_536  # upper bound; wide tables take fewer, so that a batch stays near BATCH_BYTES
 BATCH_BYTES = 16 << 20
@@ -36,7 +36,7 @@ class TableError(ValueError):
     """A file or an option that cannot be used; the message says what would be right."""
 
 
-class WrongType(TableError):
+class WrongTypeError(TableError):
     """A CSV column turned out to hold something else than its first rows showed."""
 
     def __init__(self, column: str, kind: pa.DataType, reason: str) -> None:
@@ -64,7 +64,9 @@ def format_of(path: Path) -> str:
     return kind
 
 
-def open_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> contextlib.AbstractContextManager[Source]:
+def open_source(
+    path: Path, types: Mapping[str, pa.DataType] | None = None
+) -> contextlib.AbstractContextManager[Source]:
     """
     Open a score file for one pass.
 
@@ -130,7 +132,7 @@ def _csv_batches(reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
                 raise
             number, _, reason = text.removeprefix("In CSV column #").partition(": ")
             field = reader.schema.field(int(number))
-            raise WrongType(field.name, field.type, reason.splitlines()[0]) from error
+            raise WrongTypeError(field.name, field.type, reason.splitlines()[0]) from error
         yield batch
 
 
@@ -157,7 +159,9 @@ def _read_arrow(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Sourc
 
         def batches() -> Iterator[pa.RecordBatch]:
             step = _rows_for(reader.schema)
-            stream = (reader.get_batch(i) for i in range(reader.num_record_batches)) if magic == b"ARROW1" else iter(reader)
+            stream = (
+                (reader.get_batch(i) for i in range(reader.num_record_batches)) if magic == b"ARROW1" else iter(reader)
+            )
             for batch in stream:
                 for begin in range(0, batch.num_rows, step):
                     yield batch.slice(begin, step)
@@ -172,7 +176,9 @@ def _read_npy(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]
     except ValueError as error:
         raise TableError(f"{path} cannot be read as npy: {error}") from error
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise TableError(f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)")
+        raise TableError(
+            f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)"
+        )
     item = pa.from_numpy_dtype(array.dtype.newbyteorder("="))
     schema = pa.schema({"score": item if array.ndim == 1 else pa.list_(item, array.shape[1])})
     step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(array.itemsize * (array.shape[1] if array.ndim == 2 else 1), 1)))
@@ -180,7 +186,7 @@ def _read_npy(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal done
-        for done in range(0, len(array), step):  # noqa: B007
+        for done in range(0, len(array), step):
             # A map of its own for each batch: what is read is given back, and memory stays flat.
             part = np.load(path, mmap_mode="r", allow_pickle=False)[done : done + step]
             values = pa.array(np.ascontiguousarray(part, array.dtype.newbyteorder("=")).reshape(-1))
@@ -221,11 +227,28 @@ class _NpySink:
         # numpy pads the header so that the first axis may grow to 21 digits in place
         self._file.seek(0)
         dtype = self._dtype or np.dtype(np.float64)
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._rows, len(self._columns))}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (self._rows, len(self._columns)),
+        }
         np.lib.format.write_array_header_1_0(self._file, header)
 
     def close(self) -> None:
         self._header()
+
+
+def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str]) -> Sink:
+    sink: Sink
+    if kind == "npy":
+        sink = _NpySink(file, probabilities)
+    elif kind == "csv":
+        sink = pa_csv.CSVWriter(file, schema)
+    elif kind == "parquet":
+        sink = pq.ParquetWriter(file, schema)
+    else:
+        sink = pa.ipc.new_file(file, schema)
+    return sink
 
 
 @contextlib.contextmanager
@@ -243,25 +266,19 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         The columns that a .npy file holds.
     """
     kind = format_of(path)
+    nested = [f.name for f in schema if pa.types.is_nested(f.type)]
+    if kind == "csv" and nested:
+        raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
     if not path.parent.is_dir():
         raise TableError(f"{path}: there is no folder {path.parent}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            sink: Sink
-            if kind == "csv":
-                nested = [f.name for f in schema if pa.types.is_nested(f.type)]
-                if nested:
-                    raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
-                sink = pa_csv.CSVWriter(file, schema)
-            elif kind == "parquet":
-                sink = pq.ParquetWriter(file, schema)
-            elif kind == "arrow":
-                sink = pa.ipc.new_file(file, schema)
-            else:
-                sink = _NpySink(file, probabilities)
-            with contextlib.closing(sink) if kind == "npy" else sink:  # type: ignore[attr-defined]
+            sink = _sink(kind, file, schema, probabilities)
+            try:
                 yield sink
+            finally:
+                sink.close()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sigmax.links import sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
 from sigmax.tables.columns import Plan, label_indices, label_sets, make_plan, score_matrix
-from sigmax.tables.files import TableError, WrongType, format_of, open_sink, open_source
+from sigmax.tables.files import TableError, WrongTypeError, format_of, open_sink, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.tables.columns import Kind
-    from sigmax.tables.files import Source
 
     Progress = Callable[[int, int], None]
 
@@ -153,11 +152,17 @@ def score_file(
                     classes=classes,
                     temperature=temperature,
                 )
-                if format_of(path) == "csv" and not all(pa.types.is_float64(source.schema.field(c).type) for c in plan.columns):
+                if format_of(path) == "csv" and not all(
+                    pa.types.is_float64(source.schema.field(c).type) for c in plan.columns
+                ):
                     types.update(dict.fromkeys(plan.columns, pa.float64()))  # an integer may be followed by a fraction
                     continue
                 schema = _output_schema(source.schema, plan, nested=target is None or format_of(target) != "csv")
-                sink = None if target is None else stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
+                sink = (
+                    None
+                    if target is None
+                    else stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
+                )
                 summary = Summary(plan)
                 for batch in itertools.chain([] if first is None else [first], source.batches):
                     scored = _score_batch(batch, plan, summary)
@@ -169,11 +174,11 @@ def score_file(
                     if progress is not None:
                         progress(source.position(), source.size)
                 return summary
-        except WrongType as wrong:
+        except WrongTypeError as wrong:
             types[wrong.column] = _wider(wrong, plan)
 
 
-def _wider(wrong: WrongType, plan: Plan | None) -> pa.DataType:
+def _wider(wrong: WrongTypeError, plan: Plan | None) -> pa.DataType:
     """Return the type to read a CSV column as after a value that does not fit the type it had."""
     if plan is not None and wrong.column in plan.columns:
         raise TableError(f"column '{wrong.column}' is not numeric: {wrong.reason}") from wrong
@@ -264,7 +269,11 @@ def _output_schema(schema: pa.Schema, plan: Plan, *, nested: bool) -> pa.Schema:
     name = pa.int64() if plan.numbered else pa.string()
     if plan.kind == "multilabel":
         name = pa.list_(name) if nested else pa.string()
-    new = [*(pa.field(f"p_{c}", value) for c in plan.classes), pa.field("prediction", name), pa.field("confidence", value)]
+    new = [
+        *(pa.field(f"p_{c}", value) for c in plan.classes),
+        pa.field("prediction", name),
+        pa.field("confidence", value),
+    ]
     kept = _kept(schema, plan)
     clash = {f.name for f in kept} & {f.name for f in new}
     if clash:
@@ -278,7 +287,10 @@ def _output_batch(batch: pa.RecordBatch, scored: _Scored, plan: Plan, schema: pa
     if scored.predicted.ndim == 1:
         prediction = pa.array(classes, kind).take(pa.array(scored.predicted, mask=scored.bad))
     else:
-        sets = [None if bad else [c for c, yes in zip(classes, row, strict=True) if yes] for row, bad in zip(scored.predicted.T, scored.bad, strict=True)]
+        sets = [
+            None if bad else [c for c, yes in zip(classes, row, strict=True) if yes]
+            for row, bad in zip(scored.predicted.T, scored.bad, strict=True)
+        ]
         joined = [None if s is None else ";".join(map(str, s)) for s in sets] if pa.types.is_string(kind) else sets
         prediction = pa.array(joined, kind)
     columns = [batch.column(f.name) for f in _kept(batch.schema, plan)]
