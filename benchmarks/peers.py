@@ -151,7 +151,7 @@ def _jax(function: str, x: Array, axis: int) -> Call | None:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+    jax.config.update("jax_enable_x64", True)
     by_name: dict[str, Callable[[Any], Any]] = dict(
         sigmoid=jax.nn.sigmoid,
         log_sigmoid=jax.nn.log_sigmoid,
