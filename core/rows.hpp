@@ -30,7 +30,7 @@ template <>
 struct RowConstants<float> {
     static constexpr float reach = 106, far = 256;      // e^-106 < 2^-152; x - max is exact where |max| > far
     static constexpr int offset = 30;                   // keeps 2^(n - N) normal down to `reach`
-    static constexpr float grid = 0x1.8p23f * 0x1p13f;  // adding and subtracting it rounds to multiples of 2^(offset - 17)
+    static constexpr float grid = 0x1.8p23f * 0x1p13f;  // numbers near it are multiples of 2^(offset - 17)
 };
 template <>
 struct RowConstants<double> {
@@ -77,47 +77,28 @@ SIGMAX_INLINE T tree_max(Pack<T, copies> p) {
     return v[0];
 }
 
-// A sum in twice the digits of T.
+// A sum in two terms, twice the digits of T.
 template <class T, int copies = 1>
-struct Sum;
-template <int copies>
-struct Sum<float, copies> {
-    Pack<double, copies> total;
-    SIGMAX_INLINE static Sum zero() { return {Pack<double, copies>(0)}; }
-    SIGMAX_INLINE void add(Pack<float, copies> hi, Pack<float, copies> lo) { total = total + (convert<double>(hi) + convert<double>(lo)); }
-    SIGMAX_INLINE void gather() {
-        double v[lanes];
-        total.store(v);
-        tree<lanes>([&](int i, int j) SIGMAX_LAMBDA { v[i] += v[j]; });
-        total = v[0];
-    }
-    SIGMAX_INLINE Pair<float, copies> inverse() const {
-        Pack<double, copies> q = 1.0 / total;
-        Pack<float, copies> hi = convert<float>(q);
-        return {hi, convert<float>(q - convert<double>(hi))};
-    }
-};
-template <int copies>
-struct Sum<double, copies> {
-    Pair<double, copies> total;
-    SIGMAX_INLINE static Sum zero() { return {{Pack<double, copies>(0), Pack<double, copies>(0)}}; }
-    SIGMAX_INLINE void add(Pack<double, copies> hi, Pack<double, copies> lo) {
-        Pair<double, copies> s = two_sum(total.hi, hi);
+struct Sum {
+    Pair<T, copies> total;
+    SIGMAX_INLINE static Sum zero() { return {{Pack<T, copies>(0), Pack<T, copies>(0)}}; }
+    SIGMAX_INLINE void add(Pack<T, copies> hi, Pack<T, copies> lo) {
+        Pair<T, copies> s = two_sum(total.hi, hi);
         total = {s.hi, total.lo + (s.lo + lo)};
     }
     SIGMAX_INLINE void gather() {
-        double hi[lanes], lo[lanes];
+        T hi[lanes], lo[lanes];
         total.hi.store(hi);
         total.lo.store(lo);
         tree<lanes>([&](int i, int j) SIGMAX_LAMBDA {
-            double s = hi[i] + hi[j], t = s - hi[i];
+            T s = hi[i] + hi[j], t = s - hi[i];
             lo[i] += lo[j] + ((hi[i] - (s - t)) + (hi[j] - t));
             hi[i] = s;
         });
-        total = {Pack<double, copies>(hi[0]), Pack<double, copies>(lo[0])};
+        total = {Pack<T, copies>(hi[0]), Pack<T, copies>(lo[0])};
     }
-    SIGMAX_INLINE Pair<double, copies> value() const { return fast_two_sum(total.hi, total.lo); }
-    SIGMAX_INLINE Pair<double, copies> inverse() const { return divide({Pack<double, copies>(1), Pack<double, copies>(0)}, value()); }
+    SIGMAX_INLINE Pair<T, copies> value() const { return fast_two_sum(total.hi, total.lo); }
+    SIGMAX_INLINE Pair<T, copies> inverse() const { return divide({Pack<T, copies>(1), Pack<T, copies>(0)}, value()); }
 };
 
 // ---- softmax ----
@@ -134,16 +115,27 @@ SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowe
     }
 }
 
-// Adds the copies one after the other (a flat row), or each to its own (upright rows).
+// The terms of a softmax. Adding to `high`, which starts at a large constant, rounds each term to a fixed grid, exactly the
+// same for all; what that rounds away goes to `low`.
 template <class T, int copies>
-SIGMAX_INLINE void accumulate(Pack<T>& sum, Pack<T, copies> term) {
-    for (int i = 0; i < copies; ++i) sum = sum + copy_of(term, i);
-}
-template <class T, int copies>
-    requires(copies > 1)
-SIGMAX_INLINE void accumulate(Pack<T, copies>& sum, Pack<T, copies> term) {
-    sum = sum + term;
-}
+struct Terms {
+    Pack<T, copies> high, low;
+    SIGMAX_INLINE void clear() {
+        high = RowConstants<T>::grid;
+        low = T(0);
+    }
+    // power (1 + g), with term as its rounded value; of several copies, one after the other if only one sum is kept
+    template <int many>
+    SIGMAX_INLINE void add(Pack<T, many> term, Pack<T, many> power, Pack<T, many> g) {
+        if constexpr (many == copies) {
+            Pack<T, copies> next = high + term, coarse = next - high;
+            high = next;
+            low = low + fma(power, g, power - coarse);
+        } else {
+            for (int i = 0; i < many; ++i) add(copy_of(term, i), copy_of(power, i), copy_of(g, i));
+        }
+    }
+};
 
 template <bool across, bool scaled, class T, int copies>
 Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const Temperature<T, copies>& temperature) {
@@ -164,18 +156,17 @@ Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const T
     auto sum = Sum<T, kept>::zero();
     for (std::ptrdiff_t begin = 0; begin < x.steps; begin += block) {
         std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
-        Pack<T, kept> high = T(0), low = T(0);
+        Terms<T, kept> terms;
+        terms.clear();
         for (std::ptrdiff_t j = begin; j < end; ++j) {
             Exp<T, copies> e = shifted_exp<scaled>(P::load(x.at(j)), lowest, c, temperature);
             e.g.store(y.at(j));
             auto field = exponent(e.t);
-            P power = from_bits<T>(field + one), term = from_bits<T>(field + bits(e.g + T(1)));
+            P power = from_bits<T>(field + one);
             if constexpr (!across) power.store(x.at(j));
-            P coarse = (term + C::grid) - C::grid;
-            accumulate(high, coarse);
-            accumulate(low, fma(power, e.g, power - coarse));
+            terms.add(from_bits<T>(field + bits(e.g + T(1))), power, e.g);
         }
-        sum.add(high, low);
+        sum.add(terms.high - C::grid, terms.low);
     }
     if constexpr (across) sum.gather();
 
