@@ -61,13 +61,15 @@ def main() -> None:
     def expm1(r):
         return mp.mpf("0.5") if r == 0 else (mp.expm1(r) - r) / r**2
 
-    for ctype, digits, degree in (("float", 24, 4), ("double", 53, 9)):
-        show(
-            f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}",
-            ctype,
-            digits,
-            remez(expm1, lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30, degree, low, high),
-        )
+    weight = lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30
+    show("(e^r - 1 - r) / r^2, double, degree 9", "double", 53, remez(expm1, weight, 9, low, high))
+    # float: eighths of a power of two from a table; each entry is a 12-bit number, and r makes up for the difference
+    eighth = mp.log(2) / 16 + mp.mpf(2) ** -12
+    show("(e^r - 1 - r) / r^2, float, degree 2", "float", 24, remez(expm1, weight, 2, -eighth, eighth))
+    entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 8), 11)) / 2**11 for j in range(8)]
+    print("// 2^(j/8) to 12 bits\n{" + ", ".join(f"{float(t).hex()}f" for t in entries) + "}")
+    rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
+    print("// (j/8) ln 2 - log of the entry\n{" + ", ".join(f"{float(r).hex()}f" for r in rest) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
     def tail(w):

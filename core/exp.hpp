@@ -1,28 +1,39 @@
-// e^x as an integer power of two times 1 + g, in float and in double.
+// e^x as a scale, a power of two times a short number, and 1 + g: the parts that a softmax or a logarithm goes on with.
 //
-//     n = rint(x log2 e - skew),   r = x - n ln 2,   e^x = 2^n e^r = 2^n (1 + g),   log 3/4 <= r <= log 3/2,   -1/4 <= g <= 1/2
+// Kept apart they give more than a rounded e^x. Scaling by a power of two is exact, so that a softmax may shift its row by an
+// integer multiple of ln 2 at no loss (x - max, rounded, costs every peer 20-66 ulp), and g keeps the digits that 1 + g
+// rounds away. In both dtypes the reduction r = x - n ln 2 is exact up to its last product: n ln2_hi cancels against x on a
+// grid that holds the difference. Adding magic leaves n in the low bits of the sum's own significand.
 //
-// Kept apart, 2^n and g give more than a rounded e^x: scaling by a power of two is exact, so a softmax may shift its row by
-// an integer multiple of ln 2 at no loss (x - max, rounded, costs every peer 20-66 ulp), and g keeps the digits that
-// 1 + g rounds away. The two-step reduction is exact up to the last product: n ln2_hi cancels against x on a grid that
-// holds the difference. Adding magic leaves n in the low bits of the sum's own significand. The skew, 1/2 + log2(3/4), puts g
-// where |g| / (1 + g), by which roundings of g count, is at most 1/3 (it would be 0.41).
+// double:   n = rint(x log2 e - skew),   e^x = 2^n (1 + g),   log 3/4 <= r <= log 3/2,   -1/4 <= g <= 1/2
+//     The skew, 1/2 + log2(3/4), puts g where |g| / (1 + g), by which its roundings count, is at most 1/3 (it would be 0.41).
+// float:    n = rint(8 x log2 e),   e^x = 2^floor(n/8) entry[n mod 8] (1 + g),   |r| <= ln(2)/16,   |g| < 0.045
+//     The entries are 2^(j/8) in 12 bits, so that they multiply exactly with another 12-bit number, and rest[j] makes up for
+//     what they lack. With g this small none of its roundings is seen: 1 + g is off by 0.02 ulp.
 //
-// |x| must stay below 2^20 (float) or 2^50 (double); callers clamp. NaN passes through g.
+// |x| must stay below 2^18 (float) or 2^50 (double); callers clamp. NaN passes through g.
+// Tried and lost: for float the form of double, with a polynomial of degree 6 (seven instructions more, 1.13 ulp in a softmax).
 // Coefficients: core/coefficients.py. Included once per level, hence no include guard.
 
 template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr int mantissa_bits = 23;
-    static constexpr float log2_e = 0x1.715476p+0f, magic = 0x1.8p23f, skew = 0x1.5c01a4p-4f, ln2_hi = 0x1.62e430p-1f,
-                           ln2_lo = -0x1.05c610p-29f;
-    static constexpr float polynomial[] = {0x1.000006p-1f, 0x1.5554d8p-3f, 0x1.5543a0p-5f, 0x1.11f160p-7f, 0x1.80125ap-10f};
+    static constexpr float log2_e_8 = 0x1.715476p+3f, magic = 0x1.8p23f, ln2_hi_8 = 0x1.62e430p-4f, ln2_lo_8 = -0x1.05c610p-32f;
+    static constexpr float polynomial[] = {0x1p-1f, 0x1.555c8ap-3f, 0x1.55481cp-5f};
+    static constexpr float entry[] = {0x1.000p+0f, 0x1.172p+0f, 0x1.306p+0f, 0x1.4c0p+0f,
+                                      0x1.6a0p+0f, 0x1.8acp+0f, 0x1.ae8p+0f, 0x1.d58p+0f};
+    static constexpr float rest[] = {0,
+                                     0x1.51eb063a2cb58p-13f,
+                                     0x1.ab492f25db1c9p-13f,
+                                     -0x1.ca8cdf95bfdd6p-16f,
+                                     0x1.c00c40725a061p-14f,
+                                     0x1.295520044c5e9p-13f,
+                                     0x1.7b9c1c91c385fp-14f,
+                                     0x1.b1d1ba7aa7ff9p-17f};
 };
 template <>
 struct ExpConstants<double> {
-    static constexpr int mantissa_bits = 52;
     static constexpr double log2_e = 0x1.71547652b82fep+0, magic = 0x1.8p52, skew = 0x1.5c01a39fbd688p-4, ln2_hi = 0x1.62e42fefa39efp-1,
                             ln2_lo = 0x1.abc9e3b39803fp-56;
     static constexpr double polynomial[] = {0x1.ffffffffffffep-2,  0x1.55555555556d8p-3,  0x1.55555555560e5p-5,  0x1.11111110909b7p-7,
@@ -39,43 +50,59 @@ SIGMAX_INLINE Pack<T, c> polynomial(const T (&k)[n], Pack<T, c> x, Pack<T, c> x_
     return p;
 }
 
-// n times -ln2_lo, plus the low part of x if there is one
-template <class T, int c>
-SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor) {
-    return n * factor;
-}
-template <class T, int c>
-SIGMAX_INLINE Pack<T, c> scaled_tail(Pack<T, c> n, T factor, Pack<T, c> x_lo) {
-    return fma(n, factor, x_lo);
-}
-
 template <class T, int c = 1>
 struct Exp {
-    Pack<T, c> t;        // n + magic: n sits in the low bits of its representation
-    Pack<T, c> g, g_lo;  // e^r - 1; g_lo only where asked for
+    Pack<T, c> t;        // n + magic
+    Pack<T, c> g, g_lo;  // g_lo only where asked for
 };
 
-// e^(x + x_lo), the second term optional. r is rounded in the terms of second order only: the linear one adds high and low
-// last. The error of 1 + g is about 0.3 ulp; with `exact`, that of 1 + g + g_lo about 0.01.
-template <bool exact = false, class T, int c, class... Low>
-SIGMAX_INLINE Exp<T, c> exp_parts(Pack<T, c> x, Low... x_lo) {
-    using C = ExpConstants<T>;
-    Pack<T, c> t = fma(x, C::log2_e, -C::skew) + C::magic, n = t - C::magic;
-    Pack<T, c> high = fma(n, -C::ln2_hi, x), low = scaled_tail(n, -C::ln2_lo, x_lo...);
-    Pack<T, c> r = high + low, square = r * r, q = polynomial(C::polynomial, r, square);
+template <int c, class... Low>
+SIGMAX_INLINE Exp<float, c> exp_parts(Pack<float, c> x, Low... x_lo) {
+    using C = ExpConstants<float>;
+    Pack<float, c> t = fma(x, C::log2_e_8, C::magic), n = t - C::magic;
+    Pack<float, c> high = fma(n, -C::ln2_hi_8, x), r = (fma(n, -C::ln2_lo_8, high) + ... + x_lo) + lookup(C::rest, bits(t));
+    Pack<float, c> square = r * r;
+    return {t, fma(square, polynomial(C::polynomial, r, square), r), 0.0f};
+}
+
+// For double the second term x_lo is optional too. r is rounded in the terms of second order only: the linear one adds high
+// and low last. The error of 1 + g is about 0.3 ulp; with `exact`, that of 1 + g + g_lo about 0.01.
+template <bool exact = false, int c, class... Low>
+SIGMAX_INLINE Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
+    using C = ExpConstants<double>;
+    Pack<double, c> t = fma(x, C::log2_e, -C::skew) + C::magic, n = t - C::magic;
+    Pack<double, c> high = fma(n, -C::ln2_hi, x), low = fma(n, -C::ln2_lo, (Pack<double, c>(0) + ... + x_lo));
+    Pack<double, c> r = high + low, square = r * r, q = polynomial(C::polynomial, r, square);
     if constexpr (exact) {
-        Pack<T, c> r_lo = (high - r) + low;
-        Pair<T, c> g = fast_two_sum(r, fma(square, q, fma(r, r_lo, r_lo)));
+        Pack<double, c> r_lo = (high - r) + low;
+        Pair<double, c> g = fast_two_sum(r, fma(square, q, fma(r, r_lo, r_lo)));
         return {t, g.hi, g.lo};
     } else {
-        return {t, high + fma(square, q, low), T(0)};
+        return {t, high + fma(square, q, low), 0.0};
     }
 }
 
-// 2^(n + offset) from t, by integer arithmetic on the exponent field: the result must be a normal number.
-template <class T, int c>
-SIGMAX_INLINE Pack<T, c> power_of_two(Pack<T, c> t, int offset = 0) {
-    using C = ExpConstants<T>;
-    constexpr int bias = std::numeric_limits<T>::max_exponent - 1;
-    return from_bits<T>(shift_left<C::mantissa_bits>(bits(t) + Int<T>(bias + offset)));
+// The scale of the exponential that t belongs to, divided by a power of two that `base` stands for: integer arithmetic on the
+// exponent field, so the result must be a normal number. scale_base(t, k) makes the scale of t itself 2^k (times an entry).
+template <int c>
+SIGMAX_INLINE Pack<std::int32_t, c> scale_base(Pack<float, c> t, int k) {
+    return (bits(t) & -8) - 8 * k;
+}
+template <int c>
+SIGMAX_INLINE Pack<float, c> scale_of(Pack<float, c> t, Pack<std::int32_t, c> base) {
+    return from_bits<float>(shift_left<20>((bits(t) - base) & -8) + bits(lookup(ExpConstants<float>::entry, bits(t))));
+}
+template <int c>
+SIGMAX_INLINE Pack<std::int64_t, c> scale_base(Pack<double, c> t, int k) {
+    return bits(t) - std::int64_t(k);
+}
+template <int c>
+SIGMAX_INLINE Pack<double, c> scale_of(Pack<double, c> t, Pack<std::int64_t, c> base) {
+    return from_bits<double>(shift_left<52>(bits(t) - base + std::int64_t{1023}));
+}
+
+// 2^(n + offset) for t = n + magic: the result must be a normal number.
+template <int c>
+SIGMAX_INLINE Pack<double, c> power_of_two(Pack<double, c> t, int offset) {
+    return from_bits<double>(shift_left<52>(bits(t) + std::int64_t(1023 + offset)));
 }

@@ -194,6 +194,9 @@ SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low
 SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
+SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
+    return _mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+}
 #elif SIGMAX_BYTES == 32
 SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
     return _mm256_fmadd_ps(a, b, c);
@@ -211,6 +214,9 @@ SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low
 }
 SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
 }
 #else
 #if defined(__x86_64__)
@@ -276,6 +282,9 @@ SIGMAX_INLINE f64x2 add_to_odd(f64x2 a, f64x2 b) {
     return u + add_to_odd(ul, sl);
 }
 #endif
+SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
+    return Native<float>::type{table[index[0] & 7], table[index[1] & 7], table[index[2] & 7], table[index[3] & 7]};
+}
 template <class V>
 SIGMAX_INLINE V max_native(V a, V b) {
     return a > b ? a : b;
@@ -312,6 +321,14 @@ SIGMAX_INLINE Pack<To, c> convert(Pack<From, c> a) {
         for (int i = 0; i < Pack<From, c>::parts; ++i) widen_native(a.v[i], r.v[2 * i], r.v[2 * i + 1]);
     else
         for (int i = 0; i < Pack<To, c>::parts; ++i) r.v[i] = narrow_native(a.v[2 * i], a.v[2 * i + 1]);
+    return r;
+}
+
+// table[index mod 8], lane by lane.
+template <int c>
+SIGMAX_INLINE Pack<float, c> lookup(const float (&table)[8], Pack<std::int32_t, c> index) {
+    Pack<float, c> r;
+    for (int i = 0; i < r.parts; ++i) r.v[i] = lookup_native(table, index.v[i]);
     return r;
 }
 

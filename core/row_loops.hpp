@@ -1,14 +1,16 @@
 // From a strided batch of rows to the kernels of rows.hpp and back: tiles of sixteen narrow rows, or one wide row at a time.
 // Included once per level, hence no include guard.
 
-inline constexpr std::ptrdiff_t narrow = 128;  // classes; upright tiles are faster below, flat rows above
+inline constexpr std::ptrdiff_t narrow = 256;  // classes; upright tiles are faster below, flat rows above
+inline constexpr std::ptrdiff_t doubled = 64;  // up to here two copies of a tile stay in the L1 cache
 
 struct Softmax {
     static constexpr const char* name = "softmax";
     static constexpr bool reduces = false, tempered = true;
     template <class T>
     using Work = T;
-    // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already.
+    // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already. A narrow row
+    // of few classes has enough independent work in one.
     template <class T>
     static constexpr int copies = sizeof(T) == 4 && SIGMAX_BYTES == 64 ? 2 : 1;
     template <class T, bool across, bool scaled, class W, int copies>
@@ -153,7 +155,8 @@ template <class F, class T, int copies>
 std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
     using W = typename F::template Work<T>;
     constexpr std::ptrdiff_t n = lanes * copies;
-    alignas(64) W x[narrow * n], y[narrow * n];
+    constexpr std::ptrdiff_t most = copies == 1 ? narrow : doubled;
+    alignas(64) W x[most * n], y[most * n];
     RowTemperatures<W, copies> t;
     for (bool first = true; row < b.rows && (copies == 1 || b.rows - row >= n); row += n, first = false) {
         const std::ptrdiff_t rows = b.rows - row < n ? b.rows - row : n;
@@ -229,7 +232,8 @@ template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
     if (b.classes > narrow) return wide_rows<F, T>(b);
     std::ptrdiff_t row = 0;
-    if constexpr (F::template copies<T> > 1) row = narrow_rows<F, T, F::template copies<T>>(b, 0);
+    if constexpr (F::template copies<T> > 1)
+        if (b.classes > 12 && b.classes <= doubled) row = narrow_rows<F, T, F::template copies<T>>(b, 0);
     narrow_rows<F, T, 1>(b, row);
     return 0;
 }

@@ -7,10 +7,10 @@
 //     fixed tree. `across` is this case.
 // Which of the two a row takes depends on its number of classes alone, so its bits do not depend on its neighbours.
 //
-// softmax. p_k = 2^(n_k - N) (1 + g_k) / sum, with the parts of exp.hpp. In units of 2^-24 (of 2^-53 for doubles) 1 + g_k is
-// off by at most 0.46, and so is the sum, which takes the same g_k; 1 + g_k and 1 / sum meet in two terms, so that one
-// rounding follows: 1.42 ulp at the very most. The sum is split on a fixed grid: the high parts add exactly in T, the low parts carry the
-// rest (so that nine classes at 1e-8 beside one at 1 are not lost). Measured: docs, `python -m benchmarks accuracy`.
+// softmax. p_k = scale_k (1 + g_k) / sum, with the parts of exp.hpp; each entry is rounded once, at the end. For floats 1 + g
+// and the sum are right to a few hundredths of an ulp: 0.6 ulp was the most found. For doubles both are off by at most 0.46 in
+// units of 2^-53, hence at most 1.42 ulp. The sum carries what each addition rounds away (nine classes at 1e-8 beside one at
+// 1 are not lost). Measured: `python -m benchmarks accuracy`.
 //
 // log_softmax and logsumexp. S = sum of e^(x_j - max) WITHOUT the largest term, then max + log1p(S) (Blanchard, Higham &
 // Higham, IMA J. Numer. Anal. 41(4), 2021, algorithm 4.1): the log-probability of a confident class is -log1p(S), which
@@ -19,26 +19,25 @@
 // Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; -inf and masked
 // scores arrive there too. Each kernel returns the maximum, so that its caller can see to the rows that have no finite one.
 //
-// Tried and lost: a rounded e^x in place of (2^n, g) (two multiplications less, 2 ulp and more); inverse + inverse g (two
-// fmas less, 1.47 ulp found among 7e7 entries); a float sum
-// (6 ulp off for one dominant class among ten).
+// Tried and lost: a rounded e^x in place of its parts (2 ulp and more); a float sum (6 ulp off for one dominant class in ten).
 // Included once per level, hence no include guard.
 
 template <class T>
 struct RowConstants;
 template <>
 struct RowConstants<float> {
-    static constexpr float reach = 106, far = 256;      // e^-106 < 2^-152; x - max is exact where |max| > far
-    static constexpr int offset = 30;                   // keeps 2^(n - N) normal down to `reach`
-    static constexpr float grid = 0x1.8p23f * 0x1p13f;  // numbers near it are multiples of 2^(offset - 17)
+    static constexpr float reach = 106, far = 256;       // e^-106 < 2^-152; x - max is exact where |max| > far
+    static constexpr int offset = 30;                    // keeps 2^(n - N) normal down to `reach`
+    static constexpr float large = 0x1.8p23f * 0x1p13f;  // beside terms up to 2^(offset + 1)
+    static constexpr std::ptrdiff_t block = 32;          // terms between two additions in full
 };
 template <>
 struct RowConstants<double> {
     static constexpr double reach = 800, far = 2048;
     static constexpr int offset = 160;
-    static constexpr double grid = 0x1.8p52 * 0x1p115;  // multiples of 2^(offset - 45)
+    static constexpr double large = 0x1.8p52 * 0x1p115;
+    static constexpr std::ptrdiff_t block = 64;
 };
-inline constexpr std::ptrdiff_t exact_block = 64;  // terms whose high parts add without rounding
 
 // Steps of sixteen scores (times `copies`), of one row or of as many rows; the last, incomplete ones stand in `tail`.
 template <class T, int copies = 1>
@@ -98,7 +97,6 @@ struct Sum {
         total = {Pack<T, copies>(hi[0]), Pack<T, copies>(lo[0])};
     }
     SIGMAX_INLINE Pair<T, copies> value() const { return fast_two_sum(total.hi, total.lo); }
-    SIGMAX_INLINE Pair<T, copies> inverse() const { return divide({Pack<T, copies>(1), Pack<T, copies>(0)}, value()); }
 };
 
 // ---- softmax ----
@@ -115,25 +113,53 @@ SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowe
     }
 }
 
-// The terms of a softmax. Adding to `high`, which starts at a large constant, rounds each term to a fixed grid, exactly the
-// same for all; what that rounds away goes to `low`.
+// The terms of a softmax. Adding to `high`, which starts at a constant larger than all terms, loses nothing: what the
+// addition rounds away is exact in `coarse`, and goes to `low`.
 template <class T, int copies>
 struct Terms {
     Pack<T, copies> high, low;
     SIGMAX_INLINE void clear() {
-        high = RowConstants<T>::grid;
+        high = RowConstants<T>::large;
         low = T(0);
     }
-    // power (1 + g), with term as its rounded value; of several copies, one after the other if only one sum is kept
+    // scale (1 + g); of several copies, one after the other if only one sum is kept
     template <int many>
-    SIGMAX_INLINE void add(Pack<T, many> term, Pack<T, many> power, Pack<T, many> g) {
+    SIGMAX_INLINE void add(Pack<T, many> scale, Pack<T, many> g) {
         if constexpr (many == copies) {
-            Pack<T, copies> next = high + term, coarse = next - high;
+            Pack<T, copies> next = high + (sizeof(T) == 4 ? scale : fma(scale, g, scale)), coarse = next - high;
             high = next;
-            low = low + fma(power, g, power - coarse);
+            low = low + fma(scale, g, scale - coarse);
         } else {
-            for (int i = 0; i < many; ++i) add(copy_of(term, i), copy_of(power, i), copy_of(g, i));
+            for (int i = 0; i < many; ++i) add(copy_of(scale, i), copy_of(g, i));
         }
+    }
+};
+
+// scale (1 + g) / sum, rounded once.
+template <class T, int copies>
+struct Share;
+// 1/sum = short_inverse (1 + rest) with 12 bits in short_inverse, so that its product with a scale is exact.
+template <int copies>
+struct Share<float, copies> {
+    Pack<float, copies> short_inverse, rest, one_and_rest;
+    SIGMAX_INLINE explicit Share(Pair<float, copies> sum) {
+        short_inverse = from_bits<float>(bits(1.0f / sum.hi) & ~0xfff);
+        Pack<float, copies> u = fma(-sum.lo, short_inverse, fma(-sum.hi, short_inverse, 1.0f));
+        rest = fma(u, u, u);  // 1 / (1 - u) - 1
+        one_and_rest = rest + 1.0f;
+    }
+    SIGMAX_INLINE Pack<float, copies> of(Pack<float, copies> scale, Pack<float, copies> g) const {
+        Pack<float, copies> product = short_inverse * scale;
+        return fma(product, fma(g, one_and_rest, rest), product);
+    }
+};
+template <int copies>
+struct Share<double, copies> {
+    Pair<double, copies> inverse;
+    SIGMAX_INLINE explicit Share(Pair<double, copies> sum) : inverse(divide({Pack<double, copies>(1), Pack<double, copies>(0)}, sum)) {}
+    SIGMAX_INLINE Pack<double, copies> of(Pack<double, copies> scale, Pack<double, copies> g) const {
+        Pair<double, copies> e = fast_two_sum(Pack<double, copies>(1), g);
+        return fma(inverse.hi, e.hi, fma(inverse.hi, e.lo, inverse.lo * e.hi)) * scale;
     }
 };
 
@@ -146,13 +172,10 @@ Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const T
     if constexpr (across) m = tree_max(m);
     P span = scaled ? temperature.value : P(1);
     P c = select(abs(m) > span * C::far, m, T(0)), lowest = (m - c) - span * C::reach;
-    // 2^(n - N + offset), as its exponent field
-    auto base = bits(shifted_exp<scaled>(m, lowest, c, temperature).t) - Int<T>(C::offset);
-    auto exponent = [&](P t) SIGMAX_LAMBDA { return shift_left<ExpConstants<T>::mantissa_bits>(bits(t) - base); };
-    const auto one = bits(P(1));
+    auto base = scale_base(shifted_exp<scaled>(m, lowest, c, temperature).t, C::offset);
 
     constexpr int kept = across ? 1 : copies;
-    constexpr std::ptrdiff_t block = across ? exact_block / copies : exact_block;
+    constexpr std::ptrdiff_t block = across ? C::block / copies : C::block;
     auto sum = Sum<T, kept>::zero();
     for (std::ptrdiff_t begin = 0; begin < x.steps; begin += block) {
         std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
@@ -160,23 +183,21 @@ Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const T
         terms.clear();
         for (std::ptrdiff_t j = begin; j < end; ++j) {
             Exp<T, copies> e = shifted_exp<scaled>(P::load(x.at(j)), lowest, c, temperature);
+            P scale = scale_of(e.t, base);
             e.g.store(y.at(j));
-            auto field = exponent(e.t);
-            P power = from_bits<T>(field + one);
-            if constexpr (!across) power.store(x.at(j));
-            terms.add(from_bits<T>(field + bits(e.g + T(1))), power, e.g);
+            if constexpr (!across) scale.store(x.at(j));
+            terms.add(scale, e.g);
         }
-        sum.add(terms.high - C::grid, terms.low);
+        sum.add(terms.high - C::large, terms.low);
     }
     if constexpr (across) sum.gather();
 
-    auto inverse = sum.inverse();
-    P inverse_hi = repeat<copies / kept>(inverse.hi), inverse_lo = repeat<copies / kept>(inverse.lo);
+    auto total = sum.value();
+    const Share<T, copies> share({repeat<copies / kept>(total.hi), repeat<copies / kept>(total.lo)});
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        P g = P::load(y.at(j)), power = P::load(x.at(j));
-        if constexpr (across) power = from_bits<T>(exponent(shifted_exp<scaled>(power, lowest, c, temperature).t) + one);
-        Pair<T, copies> e = fast_two_sum(P(1), g);
-        (fma(inverse_hi, e.hi, fma(inverse_hi, e.lo, inverse_lo * e.hi)) * power).store(y.at(j));
+        P g = P::load(y.at(j)), scale = P::load(x.at(j));
+        if constexpr (across) scale = scale_of(shifted_exp<scaled>(scale, lowest, c, temperature).t, base);
+        share.of(scale, g).store(y.at(j));
     }
     return m;
 }

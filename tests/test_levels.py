@@ -32,7 +32,7 @@ def inputs(dtype):
 
 def rows(dtype):
     rng = np.random.default_rng(12)
-    for classes in (1, 2, 3, 4, 5, 8, 10, 17, 64, 65, 100, 128, 129, 160, 1000, 4099):
+    for classes in (1, 2, 3, 4, 5, 8, 10, 17, 64, 65, 100, 128, 256, 257, 300, 1000, 4099):
         for scale in (0.1, 3, 40, 1e4, 1e30):
             x = (rng.normal(size=(max(1, 6000 // classes), classes)) * scale).astype(dtype)
             x[rng.random(x.shape) < 0.01] = -np.inf

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 import sigmax
 
 dtypes = st.sampled_from([np.float32, np.float64])
-shapes = hnp.array_shapes(min_dims=1, max_dims=3, max_side=20) | st.tuples(st.integers(1, 3), st.integers(100, 200))
+shapes = hnp.array_shapes(min_dims=1, max_dims=3, max_side=20) | st.tuples(st.integers(1, 3), st.integers(250, 300))
 
 
 @st.composite
