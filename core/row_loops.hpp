@@ -197,13 +197,14 @@ unsigned wide_rows(const RowBatch& b) {
 
     for (std::ptrdiff_t row = 0; row < b.rows; row += together) {
         const std::ptrdiff_t rows = b.rows - row < together ? b.rows - row : together;
+        bool special[lanes];
         if (!x_direct)
-            for (std::ptrdiff_t k = 0; k < b.classes; ++k)
-                for (std::ptrdiff_t i = row; i < row + rows; ++i) {
-                    bool possible = !b.mask || b.mask[i * b.mask_row + k * b.mask_class];
-                    x_rows[(i - row) * padded + k] =
-                        possible ? static_cast<W>(read<T>(b.x + i * b.x_row + k * b.x_class)) : -std::numeric_limits<W>::infinity();
-                }
+            move_rows<T, W>(b.x + row * b.x_row, b.x_row, b.x_class, reinterpret_cast<char*>(x_rows.get()), padded * sizeof(W), sizeof(W),
+                            rows, b.classes);
+        if (b.mask)
+            for (std::ptrdiff_t i = 0; i < rows; ++i)
+                for (std::ptrdiff_t k = 0; k < b.classes; ++k)
+                    if (!b.mask[(row + i) * b.mask_row + k * b.mask_class]) x_rows[i * padded + k] = -std::numeric_limits<W>::infinity();
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x + (row + i) * b.x_row)) : x_rows.get() + i * padded;
             W* y = y_direct ? reinterpret_cast<W*>(b.y + (row + i) * b.y_row) : y_rows.get() + i * padded;
@@ -218,12 +219,15 @@ unsigned wide_rows(const RowBatch& b) {
                 write<T>(b.y + (row + i) * b.y_row, y_tail[0]);
             } else {
                 for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
-                if (!y_direct)
-                    for (std::ptrdiff_t k = 0; k < b.classes; ++k)
-                        write<T>(b.y + (row + i) * b.y_row + k * b.y_class, static_cast<double>(y[k]));
             }
-            if (t.any_special || std::isinf(top[0])) special_row<F, T>(b, row + i);
+            special[i] = t.any_special || std::isinf(top[0]);
         }
+        if constexpr (!F::reduces)
+            if (!y_direct)
+                move_rows<W, T>(reinterpret_cast<char*>(y_rows.get()), padded * sizeof(W), sizeof(W), b.y + row * b.y_row, b.y_row,
+                                b.y_class, rows, b.classes);
+        for (std::ptrdiff_t i = 0; i < rows; ++i)
+            if (special[i]) special_row<F, T>(b, row + i);
     }
     return 0;
 }

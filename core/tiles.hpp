@@ -174,11 +174,40 @@ SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::p
             if (classes - k == 2) store_columns<2, pitch, T>(tile + k * pitch, y + k * step, row);
             if (classes - k == 3) store_columns<3, pitch, T>(tile + k * pitch, y + k * step, row);
         }
+    } else if (rows == lanes && row == sizeof(T)) {
+        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<T>(Pack<W>::load(tile + k * pitch)).store(reinterpret_cast<T*>(y + k * step));
     } else {
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             T buffer[lanes];
             convert<T>(Pack<W>::load(tile + k * pitch)).store(buffer);
             for (std::ptrdiff_t i = 0; i < rows; ++i) std::memcpy(y + k * step + i * row, buffer + i, sizeof(T));
         }
+    }
+}
+
+// One row of neighbouring classes from one type to another.
+template <class From, class To>
+SIGMAX_INLINE void convert_row(const char* x, char* y, std::ptrdiff_t classes) {
+    const From* from = reinterpret_cast<const From*>(x);
+    To* to = reinterpret_cast<To*>(y);
+    std::ptrdiff_t k = 0;
+    for (; k + lanes <= classes; k += lanes) convert<To>(Pack<From>::load(from + k)).store(to + k);
+    for (; k < classes; ++k) to[k] = static_cast<To>(from[k]);
+}
+
+// Sixteen rows at most, by way of tiles from one layout and type to another.
+template <class From, class To>
+SIGMAX_INLINE void move_rows(const char* x, std::ptrdiff_t x_row, std::ptrdiff_t x_step, char* y, std::ptrdiff_t y_row,
+                             std::ptrdiff_t y_step, std::ptrdiff_t rows, std::ptrdiff_t classes) {
+    if (x_step == sizeof(From) && y_step == sizeof(To)) {
+        for (std::ptrdiff_t i = 0; i < rows; ++i) convert_row<From, To>(x + i * x_row, y + i * y_row, classes);
+        return;
+    }
+    constexpr std::ptrdiff_t most = 64;
+    alignas(64) To tile[most * lanes];
+    for (std::ptrdiff_t k = 0; k < classes; k += most) {
+        const std::ptrdiff_t n = classes - k < most ? classes - k : most;
+        load_tile<lanes, From>(x + k * x_step, x_row, x_step, rows, n, tile);
+        store_tile<lanes, To>(tile, y + k * y_step, y_row, y_step, rows, n);
     }
 }
