@@ -164,7 +164,7 @@ struct Share<double, copies> {
 };
 
 template <bool across, bool scaled, class T, int copies>
-[[gnu::noinline]] Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const Temperature<T, copies>& temperature) {
+SIGMAX_INLINE Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copies> y, const Temperature<T, copies>& temperature) {
     using C = RowConstants<T>;
     using P = Pack<T, copies>;
     P m = -std::numeric_limits<T>::infinity();
@@ -269,7 +269,7 @@ SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temper
 }
 
 template <bool across, bool scaled, bool exact>
-[[gnu::noinline]] f64 log_softmax_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
+SIGMAX_INLINE f64 log_softmax_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
     LogSum sum = log_sum<across, scaled, exact>(x, temperature);
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
         Pair<double> z = divided<scaled, exact>(difference<exact>(f64::load(x.at(j)), sum.m), temperature);
@@ -282,7 +282,7 @@ template <bool across, bool scaled, bool exact>
 
 // The result goes to the first vector of y.
 template <bool across, bool exact>
-[[gnu::noinline]] f64 logsumexp_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
+SIGMAX_INLINE f64 logsumexp_kernel(Scores<double> x, Scores<double> y, const Temperature<double>& temperature) {
     LogSum sum = log_sum<across, false, exact>(x, temperature);
     Pair<double> l = two_sum(sum.m, sum.rest.hi);
     (l.hi + (l.lo + sum.rest.lo)).store(y.at(0));
