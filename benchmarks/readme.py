@@ -1,12 +1,15 @@
 """
 Write the measured tables into README.md: ``python -m benchmarks readme``.
 
-The text between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` is replaced by what the other modules print.
+What the README shows of the command, and its tables: the text between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` is replaced by what the other modules print.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks import accuracy, speed
@@ -33,12 +36,27 @@ def put(text: str, name: str, body: str) -> str:
     return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{body}\n{end}", text, flags=re.DOTALL)
 
 
+def shown(command: str) -> str:
+    """Return a command and what it prints, as the README shows them."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        cwd=README.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return "\n".join(["```console", f"$ {command}", *(line.rstrip() for line in done.stdout.splitlines()), "```"])
+
+
 def main() -> None:
     """Measure and write."""
+    text = README.read_text()
+    text = put(text, "explain", shown("sigmax explain 2.0 1.0 0.1"))
+    text = put(text, "score", shown("sigmax score examples/digits_scores.csv --label label --rows 3"))
     where, results = speed.run(threads=1, only=None)
     print(where, speed.table(results), sep="\n")
-    shown = [r for r in results if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1]
-    text = README.read_text()
-    text = put(text, "speed", f"{speed.table(shown)}\n\n{where}.")
+    chosen = [r for r in results if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1]
+    text = put(text, "speed", f"{speed.table(chosen)}\n\n{where}.")
     text = put(text, "accuracy", accuracy.table())
     README.write_text(text)
