@@ -61,7 +61,9 @@ def main() -> None:
     def expm1(r):
         return mp.mpf("0.5") if r == 0 else (mp.expm1(r) - r) / r**2
 
-    weight = lambda r: r**2 / mp.exp(r) + mp.mpf(10) ** -30
+    def weight(r: mp.mpf) -> mp.mpf:
+        return r**2 / mp.exp(r) + mp.mpf(10) ** -30
+
     show("(e^r - 1 - r) / r^2, double, degree 9", "double", 53, remez(expm1, weight, 9, low, high))
     # float: eighths of a power of two from a table; each entry is a 12-bit number, and r makes up for the difference
     eighth = mp.log(2) / 16 + mp.mpf(2) ** -12
