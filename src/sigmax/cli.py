@@ -160,7 +160,8 @@ def _head_table(summary: Summary, width: int) -> Table:
             shown = [_number(row[name]) for name in probabilities]
         else:
             best = sorted((name for name in probabilities if row[name] is not None), key=lambda name: -row[name])[:3]
-            shown = ["  ".join(f"{name.removeprefix('p_')} {_number(row[name])}" for name in best)]
+            visible = [name for name in best if row[name] >= 0.00005] or best[:1]
+            shown = ["  ".join(f"{name.removeprefix('p_')} {_number(row[name])}" for name in visible)]
         predicted = row["prediction"]
         cells = [_text(row[name]) for name in kept] + shown
         table.add_row(*cells, "not scored" if predicted is None else _text(predicted), _number(row["confidence"]))
