@@ -73,25 +73,25 @@ bool ordinary(double t) {
     return t >= 1 / bound && t <= bound;
 }
 
+inline bool possible(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t k) {
+    return !b.mask || b.mask[row * b.mask_row + k * b.mask_class];
+}
+
 // The limits: no possible class, scores of +inf, temperatures 0 and inf (and those outside `ordinary`), one row at a time.
-template <class F, class T>
-void special_row(const RowBatch& b, std::ptrdiff_t row) {
+// score(k) is -inf for an impossible class; the result goes to y, `step` apart, in place of the kernel's and before any of it
+// is stored, because the scores may lie where the results go.
+template <class F, class W, class Score>
+[[gnu::noinline]] void special_row(Score score, std::ptrdiff_t classes, double t, W* y, std::ptrdiff_t step) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    const double t = temperature_of(b, row);
-    auto score = [&](std::ptrdiff_t k) {
-        bool possible = !b.mask || b.mask[row * b.mask_row + k * b.mask_class];
-        return possible ? static_cast<double>(read<T>(b.x + row * b.x_row + k * b.x_class)) : -infinity;
-    };
     double m = -infinity;
     bool nan = false;
-    for (std::ptrdiff_t k = 0; k < b.classes; ++k) {
+    for (std::ptrdiff_t k = 0; k < classes; ++k) {
         double x = score(k);
         nan = nan || x != x;
         m = x > m ? x : m;
     }
-    char* y = b.y + row * b.y_row;
     if constexpr (F::reduces) {
-        write<T>(y, nan ? std::numeric_limits<double>::quiet_NaN() : m);
+        *y = nan ? std::numeric_limits<W>::quiet_NaN() : static_cast<W>(m);
     } else {
         auto exponent = [&](double x) {
             if (m == infinity || t == 0) return x == m ? 0.0 : -infinity;
@@ -100,10 +100,10 @@ void special_row(const RowBatch& b, std::ptrdiff_t row) {
         };
         double sum = 0;
         if (m > -infinity)
-            for (std::ptrdiff_t k = 0; k < b.classes; ++k) sum += std::exp(exponent(score(k)));
-        for (std::ptrdiff_t k = 0; k < b.classes; ++k) {
+            for (std::ptrdiff_t k = 0; k < classes; ++k) sum += std::exp(exponent(score(k)));
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
             double value = m > -infinity ? F::special(exponent(score(k)), sum) : F::impossible;
-            write<T>(y + k * b.y_class, nan ? std::numeric_limits<double>::quiet_NaN() : value);
+            y[k * step] = nan ? std::numeric_limits<W>::quiet_NaN() : static_cast<W>(value);
         }
     }
 }
@@ -166,16 +166,24 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
         if (b.mask)
             for (std::ptrdiff_t k = 0; k < b.classes; ++k)
                 for (std::ptrdiff_t i = 0; i < rows; ++i)
-                    if (!b.mask[(row + i) * b.mask_row + k * b.mask_class]) x[k * n + i] = -std::numeric_limits<W>::infinity();
+                    if (!possible(b, row + i, k)) x[k * n + i] = -std::numeric_limits<W>::infinity();
         const std::ptrdiff_t results = F::reduces ? 1 : b.classes;
         Pack<W, copies> m = run_kernel<F, T, false, W, copies>({x, nullptr, b.classes, b.classes}, {y, nullptr, results, results}, t.lane);
+        if (t.any_special || any_infinite(m)) {
+            W top[n];
+            m.store(top);
+            for (std::ptrdiff_t i = 0; i < rows; ++i) {
+                if (!t.special[i] && !std::isinf(top[i])) continue;
+                const std::ptrdiff_t r = row + i;  // the kernel has used the tile's scores up
+                auto score = [&](std::ptrdiff_t k) {
+                    return possible(b, r, k) ? static_cast<double>(read<T>(b.x + r * b.x_row + k * b.x_class))
+                                             : -std::numeric_limits<double>::infinity();
+                };
+                special_row<F>(score, b.classes, temperature_of(b, r), y + i, n);
+            }
+        }
         for (std::ptrdiff_t i = 0; i < rows; i += lanes)
             store_tile<n, T>(y + i, b.y + (row + i) * b.y_row, b.y_row, b.y_class, rows - i < lanes ? rows - i : lanes, results);
-        if (!t.any_special && !any_infinite(m)) continue;
-        W top[n];
-        m.store(top);
-        for (std::ptrdiff_t i = 0; i < rows; ++i)
-            if (t.special[i] || std::isinf(top[i])) special_row<F, T>(b, row + i);
     }
     return row;
 }
@@ -185,7 +193,7 @@ unsigned wide_rows(const RowBatch& b) {
     using W = typename F::template Work<T>;
     constexpr int copies = F::template copies<T>;
     constexpr std::ptrdiff_t item = sizeof(T), step = lanes * copies, pad = 2 * lanes, cache = 1 << 18;
-    const bool x_direct = std::is_same_v<T, W> && b.x_class == item && !b.mask && b.x != b.y;  // softmax reads x once more
+    const bool x_direct = std::is_same_v<T, W> && b.x_class == item && !b.mask && b.x != b.y;  // x is read again
     const bool y_direct = std::is_same_v<T, W> && (b.y_class == item || F::reduces);
     // Rows that run across memory are gathered several at a time, so that each cache line is read once.
     std::ptrdiff_t together = b.x_class == item && b.y_class == item ? 1 : cache / b.classes;
@@ -197,14 +205,13 @@ unsigned wide_rows(const RowBatch& b) {
 
     for (std::ptrdiff_t row = 0; row < b.rows; row += together) {
         const std::ptrdiff_t rows = b.rows - row < together ? b.rows - row : together;
-        bool special[lanes];
         if (!x_direct)
             move_rows<T, W>(b.x + row * b.x_row, b.x_row, b.x_class, reinterpret_cast<char*>(x_rows.get()), padded * sizeof(W), sizeof(W),
                             rows, b.classes);
         if (b.mask)
             for (std::ptrdiff_t i = 0; i < rows; ++i)
                 for (std::ptrdiff_t k = 0; k < b.classes; ++k)
-                    if (!b.mask[(row + i) * b.mask_row + k * b.mask_class]) x_rows[i * padded + k] = -std::numeric_limits<W>::infinity();
+                    if (!possible(b, row + i, k)) x_rows[i * padded + k] = -std::numeric_limits<W>::infinity();
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x + (row + i) * b.x_row)) : x_rows.get() + i * padded;
             W* y = y_direct ? reinterpret_cast<W*>(b.y + (row + i) * b.y_row) : y_rows.get() + i * padded;
@@ -215,19 +222,17 @@ unsigned wide_rows(const RowBatch& b) {
             Scores<W, copies> from = {x, x_tail, whole / step, padded / step};
             Scores<W, copies> to = {F::reduces ? y_tail : y, y_tail, whole / step, padded / step};
             run_kernel<F, T, true, W, copies>(from, to, t.lane).store(top);
-            if constexpr (F::reduces) {
-                write<T>(b.y + (row + i) * b.y_row, y_tail[0]);
-            } else {
-                for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
+            for (std::ptrdiff_t k = whole; k < b.classes && !F::reduces; ++k) y[k] = y_tail[k - whole];
+            if (t.any_special || std::isinf(top[0])) {
+                auto score = [&](std::ptrdiff_t k) { return static_cast<double>(x[k]); };
+                special_row<F>(score, b.classes, temperature_of(b, row + i), F::reduces ? y_tail : y, 1);
             }
-            special[i] = t.any_special || std::isinf(top[0]);
+            if constexpr (F::reduces) write<T>(b.y + (row + i) * b.y_row, y_tail[0]);
         }
         if constexpr (!F::reduces)
             if (!y_direct)
                 move_rows<W, T>(reinterpret_cast<char*>(y_rows.get()), padded * sizeof(W), sizeof(W), b.y + row * b.y_row, b.y_row,
                                 b.y_class, rows, b.classes);
-        for (std::ptrdiff_t i = 0; i < rows; ++i)
-            if (special[i]) special_row<F, T>(b, row + i);
     }
     return 0;
 }

@@ -261,6 +261,38 @@ def test_memory_layout_changes_no_bit(function, classes, dtype):
     same(room[1:], wanted, dtype)
 
 
+@pytest.mark.parametrize("function", [sigmax.softmax, sigmax.log_softmax])
+@pytest.mark.parametrize("classes", [3, 300])
+@pytest.mark.parametrize("temperature", [1.0, 0.0, INF, 1e-300])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_special_rows_in_place(function, classes, temperature, dtype):
+    """The limits are taken from the scores, not from results that have been written over them."""
+    x = np.full((40, classes), -1, dtype)
+    x[:, 1] = INF
+    x[3], x[5] = -INF, 2
+    x[7, 2] = NAN
+    mask = np.ones(x.shape, bool)
+    mask[9, 1] = mask[11] = False
+    for where in (None, mask):
+        wanted = function(x, temperature=temperature, where=where)
+        for order in "CF":
+            inplace = np.array(x, order=order)
+            function(inplace, temperature=temperature, where=where, out=inplace)
+            same(inplace, wanted, dtype)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 1), (1, 5, 3), (1, 1, 1), (5,), (2, 1, 5)])
+def test_logsumexp_into_a_strided_out(shape):
+    x = np.random.default_rng(6).normal(size=shape)
+    for axis in range(x.ndim):
+        for keepdims in (False, True):
+            wanted = np.asarray(sigmax.logsumexp(x, axis=axis, keepdims=keepdims))
+            room = np.zeros([2 * n for n in wanted.shape])
+            out = room[tuple(slice(None, None, 2) for _ in wanted.shape)] if wanted.ndim else room
+            assert sigmax.logsumexp(x, axis=axis, keepdims=keepdims, out=out) is out
+            same(out, wanted, np.float64)
+
+
 def test_dtype_argument():
     x = np.random.default_rng(5).normal(size=(4, 6)) * 3
     same(sigmax.softmax(x, dtype=np.float32), sigmax.softmax(x).astype(np.float32), np.float32)

@@ -229,11 +229,8 @@ def _over_axis(
     core = _CORE[name, where is not None]
     y: Floats = out if out is not None and work == result else np.empty(shape, work)
     if reduces:
-        core(
-            _as_rows(table.astype(work, copy=False), order, rows),
-            *operands,
-            out=y.reshape(rows) if y.flags.c_contiguous else y.squeeze(),
-        )
+        target = y.squeeze(axes) if keepdims and y.ndim else y  # a view, whatever the strides
+        core(_as_rows(table.astype(work, copy=False), order, rows), *operands, out=target)
     elif len(axes) == 1:
         core(table.astype(work, copy=False).transpose(order), *operands, out=y.reshape(table.shape).transpose(order))
     else:

@@ -48,7 +48,7 @@ class WrongTypeError(TableError):
 
 @dataclass(frozen=True)
 class Source:
-    """A file being read: its schema, its batches, and its size in `unit` s, for a progress bar."""
+    """A file being read: its schema, its batches, and its size and the position in it, in the same unit, for a progress bar."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
