@@ -57,7 +57,7 @@ struct Exp {
 };
 
 template <int c, class... Low>
-SIGMAX_INLINE Exp<float, c> exp_parts(Pack<float, c> x, Low... x_lo) {
+SIGMAX_BLOCK Exp<float, c> exp_parts(Pack<float, c> x, Low... x_lo) {
     using C = ExpConstants<float>;
     Pack<float, c> t = fma(x, C::log2_e_8, C::magic), n = t - C::magic;
     Pack<float, c> high = fma(n, -C::ln2_hi_8, x), r = (fma(n, -C::ln2_lo_8, high) + ... + x_lo) + lookup(C::rest, bits(t));
@@ -68,7 +68,7 @@ SIGMAX_INLINE Exp<float, c> exp_parts(Pack<float, c> x, Low... x_lo) {
 // For double the second term x_lo is optional too. r is rounded in the terms of second order only: the linear one adds high
 // and low last. The error of 1 + g is about 0.3 ulp; with `exact`, that of 1 + g + g_lo about 0.01.
 template <bool exact = false, int c, class... Low>
-SIGMAX_INLINE Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
+SIGMAX_BLOCK Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
     using C = ExpConstants<double>;
     Pack<double, c> t = fma(x, C::log2_e, -C::skew) + C::magic, n = t - C::magic;
     Pack<double, c> high = fma(n, -C::ln2_hi, x), low = fma(n, -C::ln2_lo, (Pack<double, c>(0) + ... + x_lo));

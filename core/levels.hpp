@@ -2,37 +2,74 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace sigmax {
 
 enum class Status : unsigned { ok = 0, invalid = 1, divide_by_zero = 2, no_memory = 4 };
 
-// A batch of rows of class scores, with byte strides. Without a mask every class counts; without a temperature it is 1.
+enum class Dtype : unsigned char { float16, bfloat16, float32, float64 };
+// Sixteen bits in memory; all arithmetic on them is done in float or double.
+struct float16 {
+    std::uint16_t bits;
+};
+struct bfloat16 {
+    std::uint16_t bits;
+};
+template <class T>
+inline constexpr Dtype dtype_of = Dtype::float64;
+template <>
+inline constexpr Dtype dtype_of<float> = Dtype::float32;
+template <>
+inline constexpr Dtype dtype_of<bfloat16> = Dtype::bfloat16;
+template <>
+inline constexpr Dtype dtype_of<float16> = Dtype::float16;
+
+// Numbers in memory, with byte strides from row to row and from one number of a row to the next. No data: not given.
+template <class Byte>
+struct Operand {
+    Byte* data;
+    std::ptrdiff_t row, step;
+    Dtype dtype;
+};
+using Input = Operand<const char>;
+using Output = Operand<char>;
+
+// One or two inputs and results, `count` of each.
+struct LinkBatch {
+    Input x[2];
+    Output y[2];
+    std::ptrdiff_t count;
+};
+
+// Rows of class scores x. A function takes those of the others that its RowFunction lists.
 struct RowBatch {
-    const char* x;
-    std::ptrdiff_t x_row, x_class;
-    const char* mask;
-    std::ptrdiff_t mask_row, mask_class;
-    const char* temperature;
-    std::ptrdiff_t temperature_row;
-    char* y;
-    std::ptrdiff_t y_row, y_class;
     std::ptrdiff_t rows, classes;
+    Input x;
+    Input mask;         // bytes, 0 for an impossible class; without it every class counts
+    Input weights;      // one for each score: the weights of a sum, or the probabilities of the labels
+    Input label;        // int64, one a row
+    Input temperature;  // double, one a row; 1 if not given
+    Input smoothing;    // double, one a row
+    Output y;           // one for each score
+    Output results[2];  // one a row
 };
 
 // Both return a union of Status bits.
-using LinkLoop = unsigned (*)(const char* x, std::ptrdiff_t x_stride, char* y, std::ptrdiff_t y_stride, std::ptrdiff_t n);
+using LinkLoop = unsigned (*)(const LinkBatch&);
 using RowLoop = unsigned (*)(const RowBatch&);
 
 struct Link {
     const char* name;
-    LinkLoop on_float, on_double;
+    int inputs, outputs;
+    LinkLoop loop;  // any dtypes
 };
 struct RowFunction {
     const char* name;
-    bool reduces;   // one result a row instead of one a class
-    bool tempered;  // takes a temperature
-    RowLoop on_float, on_double;
+    bool weighted, labelled, tempered, smoothed;  // what it takes beside the scores and a mask
+    int results;                                  // how many it gives a row
+    bool per_class;                               // whether it gives one for each class
+    RowLoop on_float, on_double;                  // where neither, or one of scores and results is float64
 };
 
 struct Level {
@@ -45,7 +82,7 @@ struct Level {
 };
 
 // Lowest first; the first one runs everywhere.
-extern const Level levels[];
+extern const Level* const levels[];
 extern const int level_count;
 
 }  // namespace sigmax

@@ -1,73 +1,79 @@
-// The elementwise functions: probability, odds, logit and log-probability into one another (CONTRACT: the scales).
+// The elementwise functions: probability, odds, logit and log-probability into one another (CONTRACT: the scales), and the
+// cross-entropy of two classes.
 //
-// Each is a struct with its name, whether it has poles or a bounded domain, and its value on sixteen doubles, correct to a
-// little over half an ulp: the exponential and the logarithm carry two terms, and only the last addition or the scaling
-// rounds. Floats are computed in double and rounded once.
+// Each is a struct with its name, whether it has poles or a bounded domain, and its value on sixteen doubles as a sum of two
+// terms. For float64 the sum is rounded; for the narrower types it is rounded to odd, and then once more to the type: the
+// exponential and the logarithm carry about 60 bits, so that the result is the correctly rounded one (verify/ shows it for
+// every float32, float16 and bfloat16).
 //
-// Subnormal results: e^x is kept as (1 + g) 2^n; 2^(n + 512) is a normal number, and the last product, by 2^-512, rounds
+// Subnormal results: e^x is kept as m 2^n; 2^(n + 512) is a normal number, and the last product, by 2^-512, rounds
 // once into the subnormal range.
 // Included once per level, hence no include guard.
 
-struct Tail {  // e^-|x|: m 2^n with m = 1 + g as a pair
+struct Tail {  // e^-|x|: m 2^n with m in two terms
     Pair<double> m;
     f64 scale;      // 2^(n + 512)
     f64 magnitude;  // |x|, at most 760 (e^-760 rounds to zero)
-    Pair<double> value() const { return {m.hi * scale * 0x1p-512, m.lo * scale * 0x1p-512}; }
+    Pair<double> value() const { return m * scale * f64(0x1p-512); }
 };
 SIGMAX_INLINE Tail tail_of(f64 x) {
     f64 magnitude = min(f64(760), abs(x));
-    Exp<double> e = exp_parts<true>(-magnitude);
-    Pair<double> m = fast_two_sum(f64(1), e.g);
-    return {{m.hi, m.lo + e.g_lo}, power_of_two(e.t, 512), magnitude};
+    ScaledExp e = scaled_exp<Tier::exact>({-magnitude, 0});
+    return {e.m, power_of_two(e.t, 512), magnitude};
+}
+SIGMAX_INLINE Pair<double> one_term(f64 x) { return {x, 0.0}; }
+// Where a result is infinite or NaN its second term may be anything.
+SIGMAX_INLINE Pair<double> finite_or(f64 special, Pack<std::int64_t> is_special, Pair<double> x) {
+    return select(is_special, one_term(special), x);
 }
 
 // 1/(1+e^-x): the numerator is 1 or, for a negative x, e^x.
 struct Sigmoid {
     static constexpr const char* name = "sigmoid";
     static constexpr bool has_domain = false;
-    SIGMAX_INLINE static f64 of(f64 x) {
+    SIGMAX_INLINE static Pair<double> of(f64 x) {
         Tail tail = tail_of(x);
         Pair<double> e = tail.value(), below = fast_two_sum(f64(1), e.hi);
         below.lo = below.lo + e.lo;
         auto negative = x < 0.0;
-        Pair<double> above = {select(negative, tail.m.hi, 1.0), select(negative, tail.m.lo, 0.0)};
-        return divide(above, below).hi * select(negative, tail.scale, 0x1p512) * 0x1p-512;
+        Pair<double> q = divide(select(negative, tail.m, one_term(f64(1))), below);
+        return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
 };
 
 // log(1+e^x) = max(x, 0) + log1p(e^-|x|). Beyond 40 the smaller term is below 2^-57 of the larger.
+SIGMAX_INLINE Pair<double> softplus(f64 x, const Tail& tail) {
+    Pair<double> e = tail.value(), l = log1p_of<Tier::exact>(e), sum = two_sum(max(x, 0.0), l.hi);
+    sum = fast_two_sum(sum.hi, sum.lo + l.lo);
+    return select(tail.magnitude > 40.0, Pair<double>{select(x > 0.0, x, e.hi), select(x > 0.0, e.hi, e.lo)}, sum);
+}
 struct Softplus {
     static constexpr const char* name = "softplus";
     static constexpr bool has_domain = false;
-    SIGMAX_INLINE static f64 of(f64 x) {
-        Tail tail = tail_of(x);
-        Pair<double> e = tail.value(), l = log1p(e), sum = two_sum(max(x, 0.0), l.hi);
-        f64 near = sum.hi + (sum.lo + l.lo);
-        return select(tail.magnitude > 40.0, select(x > 0.0, x, e.hi), near);
-    }
+    SIGMAX_INLINE static Pair<double> of(f64 x) { return softplus(x, tail_of(x)); }
 };
 
 struct LogSigmoid {
     static constexpr const char* name = "log_sigmoid";
     static constexpr bool has_domain = false;
-    SIGMAX_INLINE static f64 of(f64 x) { return -Softplus::of(-x); }
+    SIGMAX_INLINE static Pair<double> of(f64 x) { return -Softplus::of(-x); }
 };
 
 SIGMAX_INLINE Pair<double> complement(f64 p) { return fast_two_sum(f64(1), -p); }  // exact for 0 <= p <= 1
-SIGMAX_INLINE f64 outside_is_nan(f64 x, double low, double high, f64 y) {
-    return select((x < low) | (x > high), std::numeric_limits<double>::quiet_NaN(), y);
+SIGMAX_INLINE Pair<double> outside_is_nan(f64 x, double low, double high, Pair<double> y) {
+    return finite_or(std::numeric_limits<double>::quiet_NaN(), (x < low) | (x > high), y);
 }
 
 // log(p/(1-p)). A tiny p is lifted into the normal range first: p 2^200, and 200 ln 2 is taken off again.
 struct Logit {
     static constexpr const char* name = "logit";
     static constexpr bool has_domain = true;
-    SIGMAX_INLINE static f64 of(f64 p) {
+    SIGMAX_INLINE static Pair<double> of(f64 p) {
         constexpr double infinity = std::numeric_limits<double>::infinity();
         auto tiny = p < 0x1p-900;
         Pair<double> l = log_ratio({p * select(tiny, 0x1p200, f64(1)), 0}, complement(p));
-        f64 r = l.hi + select(tiny, l.lo - 0x1.1542457337d43p+7, l.lo);
-        return outside_is_nan(p, 0, 1, select(p == 0.0, -infinity, select(p == 1.0, infinity, r)));
+        l = fast_two_sum(l.hi, select(tiny, l.lo - 0x1.1542457337d43p+7, l.lo));
+        return outside_is_nan(p, 0, 1, finite_or(-infinity, p == 0.0, finite_or(infinity, p == 1.0, l)));
     }
 };
 
@@ -75,9 +81,8 @@ struct Logit {
 struct Odds {
     static constexpr const char* name = "odds";
     static constexpr bool has_domain = true;
-    SIGMAX_INLINE static f64 of(f64 p) {
-        f64 r = divide({p, 0}, complement(p)).hi;
-        return outside_is_nan(p, 0, 1, select(p == 1.0, std::numeric_limits<double>::infinity(), r));
+    SIGMAX_INLINE static Pair<double> of(f64 p) {
+        return outside_is_nan(p, 0, 1, finite_or(std::numeric_limits<double>::infinity(), p == 1.0, divide({p, 0}, complement(p))));
     }
 };
 
@@ -85,46 +90,142 @@ struct Odds {
 struct FromOdds {
     static constexpr const char* name = "from_odds";
     static constexpr bool has_domain = true;
-    SIGMAX_INLINE static f64 of(f64 o) {
+    SIGMAX_INLINE static Pair<double> of(f64 o) {
         f64 bounded = min(f64(0x1p100), o);
-        f64 r = divide({bounded, 0}, two_sum(f64(1), bounded)).hi;
-        return outside_is_nan(o, 0, std::numeric_limits<double>::infinity(), r);
+        return outside_is_nan(o, 0, std::numeric_limits<double>::infinity(), divide({bounded, 0}, two_sum(f64(1), bounded)));
     }
 };
 
-using Links = std::tuple<Sigmoid, Logit, Odds, FromOdds, LogSigmoid, Softplus>;
+// log(1-e^l): down to -0.7 through 1 - e^l = -g of exp.hpp, or 1 - 2^n (1 + g), below through 1 - (e^l), which is near 1.
+// A tiny l is lifted as in Logit.
+struct Log1mexp {
+    static constexpr const char* name = "log1mexp";
+    static constexpr bool has_domain = true;
+    SIGMAX_INLINE static Pair<double> of(f64 l) {
+        constexpr double infinity = std::numeric_limits<double>::infinity();
+        Pair<double> e = tail_of(l).value(), far = two_sum(f64(1), -e.hi);
+        far.lo = far.lo - e.lo;
+        f64 bounded = max(f64(-1), l);
+        Exp<double> parts = exp_parts<true>(bounded);
+        f64 power = power_of_two(parts.t, 0);
+        Pair<double> near = two_sum(1.0 - power, -parts.g * power);
+        near.lo = near.lo - parts.g_lo * power;
+        auto tiny = l > -0x1p-900;
+        Pair<double> rest = select(tiny, one_term(l * -0x1p200), select(l > -0.7, near, far));
+        Pair<double> r = log_ratio(rest, {1, 0});
+        r = fast_two_sum(r.hi, select(tiny, r.lo - 0x1.1542457337d43p+7, r.lo));
+        r = select(l < -21.0, {-e.hi, -fma(e.hi * 0.5, e.hi, e.lo)}, r);  // log(1 - e), where 1 - e has no room for e's last digits
+        return outside_is_nan(l, -infinity, 0, finite_or(-infinity, l == 0.0, r));
+    }
+};
 
-template <class T>
-SIGMAX_INLINE Pack<T> copy_strided(const char* p, std::ptrdiff_t stride, std::ptrdiff_t count, T fill) {
-    T buffer[lanes];
-    for (int i = 0; i < lanes; ++i) buffer[i] = fill;
-    for (std::ptrdiff_t i = 0; i < count; ++i) std::memcpy(buffer + i, p + i * stride, sizeof(T));
-    return Pack<T>::load(buffer);
+// log(p/(1-p)) for p = e^l: l - log(1-e^l). Near l = -log 2, where the two cancel, it is 2 artanh(2 p - 1), and
+// 2 p - 1 = e^(l + log 2) - 1.
+struct Logitexp {
+    static constexpr const char* name = "logitexp";
+    static constexpr bool has_domain = true;
+    SIGMAX_INLINE static Pair<double> of(f64 l) {
+        using C = ExpConstants<double>;
+        constexpr double infinity = std::numeric_limits<double>::infinity();
+        Pair<double> other = Log1mexp::of(l), far = two_sum(l, -other.hi);
+        far = fast_two_sum(far.hi, far.lo - other.lo);
+        auto middle = (l > -0.9) & (l < -0.51);
+        Pair<double> u = two_sum(select(middle, l, -0.7) + C::ln2_hi, f64(C::ln2_lo));
+        Exp<double> e = exp_parts<true>(u.hi, u.lo + PreciseConstants::ln2_rest);
+        Pair<double> near = log_of_quotient({e.g, e.g_lo}, one_term(f64(1)), f64(0));
+        Pair<double> r = finite_or(-infinity, l == -infinity, select(middle, near, far));
+        return outside_is_nan(l, -infinity, 0, finite_or(infinity, l == 0.0, r));
+    }
+};
+
+// -y log s(x) - (1-y) log s(-x) = log(1 + e^-|x|) + |x| (1-y or y): no term is negative.
+SIGMAX_INLINE Pair<double> binary_loss(f64 x, f64 y, const Tail& tail) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    f64 magnitude = abs(x);
+    Pair<double> against = select(x > 0.0, complement(y), one_term(y)), slope = two_product(magnitude, against.hi);
+    slope.lo = fma(magnitude, against.lo, slope.lo);
+    slope = finite_or(0, against.hi == 0.0, finite_or(infinity, magnitude == infinity, slope));
+    Pair<double> l = softplus(-magnitude, tail), sum = two_sum(slope.hi, l.hi);
+    sum = fast_two_sum(sum.hi, sum.lo + (slope.lo + l.lo));
+    return finite_or(infinity, slope.hi == infinity, finite_or(x + y, (x != x) | (y != y), sum));
 }
+struct BinaryCrossEntropy {
+    static constexpr const char* name = "binary_cross_entropy";
+    static constexpr bool has_domain = false;
+    SIGMAX_INLINE static Pair<double> of(f64 x, f64 y) { return binary_loss(x, y, tail_of(x)); }
+};
 
-// y[i] = F(x[i]) for any strides. Each result depends on its own input only, so the way the array is cut is of no matter.
-template <class F, class T>
-unsigned link_loop(const char* x, std::ptrdiff_t x_stride, char* y, std::ptrdiff_t y_stride, std::ptrdiff_t n) {
-    Pack<Int<double>> invalid(0), pole(0);
-    bool contiguous = x_stride == sizeof(T) && y_stride == sizeof(T);
-    for (std::ptrdiff_t i = 0; i < n; i += lanes) {
-        std::ptrdiff_t count = n - i < lanes ? n - i : lanes;
-        bool whole = contiguous && count == lanes;
-        Pack<T> in = whole ? Pack<T>::load(reinterpret_cast<const T*>(x) + i) : copy_strided<T>(x + i * x_stride, x_stride, count, T(0.5));
-        f64 value = convert<double>(in), result = F::of(value);
+// Its derivative by x: s(x) - y = (1-y) s(x) - y s(-x), which does not cancel where y is 0 or 1.
+struct BinaryCrossEntropyAndGrad {
+    static constexpr const char* name = "binary_cross_entropy_and_grad";
+    static constexpr bool has_domain = false;
+    static constexpr int results = 2;
+    SIGMAX_INLINE static void of(f64 x, f64 y, Pair<double>* r) {
+        Tail tail = tail_of(x);
+        r[0] = binary_loss(x, y, tail);
+        Pair<double> e = tail.value(), below = fast_two_sum(f64(1), e.hi);
+        below.lo = below.lo + e.lo;
+        Pair<double> small = tail.m * tail.scale, large = one_term(f64(0x1p512));  // e^-|x| and 1, both times 2^512
+        auto negative = x < 0.0;
+        Pair<double> yes = select(negative, small, large), no = select(negative, large, small);
+        r[1] = divide(complement(y) * yes - one_term(y) * no, below) * f64(0x1p-512);
+    }
+};
+
+using Links = std::tuple<Sigmoid, Logit, Odds, FromOdds, LogSigmoid, Softplus, Log1mexp, Logitexp, BinaryCrossEntropy,
+                         BinaryCrossEntropyAndGrad>;
+
+// inputs and results of a link
+template <class F>
+constexpr int inputs_of = requires(f64 x) { F::of(x); } ? 1 : 2;
+template <class F>
+constexpr int results_of = [] {
+    if constexpr (requires { F::results; }) return F::results;
+    return 1;
+}();
+
+inline constexpr std::ptrdiff_t link_block_size = 256;  // doubles, so that a block stays in the L1 cache
+
+template <class F>
+unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], std::ptrdiff_t count, bool narrow) {
+    Pack<std::int64_t> invalid(0), pole(0);
+    for (std::ptrdiff_t i = 0; i < count; i += lanes) {
+        f64 value = f64::load(x[0] + i);
+        Pair<double> r[results_of<F>];
+        if constexpr (inputs_of<F> == 1)
+            r[0] = F::of(value);
+        else if constexpr (results_of<F> == 1)
+            r[0] = F::of(value, f64::load(x[1] + i));
+        else
+            F::of(value, f64::load(x[1] + i), r);
+        for (int j = 0; j < results_of<F>; ++j) {
+            if (narrow)
+                to_odd(r[j]).store(y[j] + i);
+            else
+                (r[j].hi + r[j].lo).store(y[j] + i);
+        }
         if constexpr (F::has_domain) {
             constexpr double infinity = std::numeric_limits<double>::infinity();
-            invalid = invalid | ((result != result) & (value == value));
-            pole = pole | ((abs(result) == infinity) & (abs(value) != infinity));
-        }
-        Pack<T> out = convert<T>(result);
-        if (whole) {
-            out.store(reinterpret_cast<T*>(y) + i);
-        } else {
-            T buffer[lanes];
-            out.store(buffer);
-            for (std::ptrdiff_t j = 0; j < count; ++j) std::memcpy(y + (i + j) * y_stride, buffer + j, sizeof(T));
+            invalid = invalid | ((r[0].hi != r[0].hi) & (value == value));
+            pole = pole | ((abs(r[0].hi) == infinity) & (abs(value) != infinity));
         }
     }
     return (any(invalid) ? unsigned(Status::invalid) : 0u) | (any(pole) ? unsigned(Status::divide_by_zero) : 0u);
+}
+
+// Each result depends on its own input only, so the way the array is cut is of no matter.
+template <class F>
+unsigned link_loop(const LinkBatch& b) {
+    alignas(64) double x[inputs_of<F>][link_block_size], y[results_of<F>][link_block_size];
+    unsigned status = 0;
+    for (std::ptrdiff_t i = 0; i < b.count; i += link_block_size) {
+        const std::ptrdiff_t n = b.count - i < link_block_size ? b.count - i : link_block_size;
+        for (int j = 0; j < inputs_of<F>; ++j) {
+            load_run(b.x[j].data + i * b.x[j].step, b.x[j].step, n, b.x[j].dtype, x[j]);
+            for (std::ptrdiff_t k = n; k % lanes != 0; ++k) x[j][k] = x[j][n - 1];
+        }
+        status |= link_block<F>(x, y, n, b.y[0].dtype != Dtype::float64);
+        for (int j = 0; j < results_of<F>; ++j) store_run(y[j], b.y[j].data + i * b.y[j].step, b.y[j].step, n, b.y[j].dtype);
+    }
+    return status;
 }

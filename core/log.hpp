@@ -15,29 +15,24 @@ struct LogConstants {
                                             0x1.745c483a947abp-3, 0x1.3b3614e5672a6p-3, 0x1.0dc62814848bep-3, 0x1.1ba5caa2b30cfp-3};
 };
 
-SIGMAX_INLINE Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
+// log((c + d) / (c - d)) + k ln 2 = 2 artanh(d / c) + k ln 2 for |d / c| <= 1/5.
+SIGMAX_BLOCK Pair<double> log_of_quotient(Pair<double> d, Pair<double> c, f64 k) {
     using C = LogConstants;
+    Pair<double> s = divide(d, c);
+    f64 w = s.hi * s.hi, tail = fma(s.hi * w, polynomial(C::polynomial, w, w * w), s.lo + s.lo);
+    Pair<double> r = fast_two_sum(k * C::ln2_hi, s.hi + s.hi);
+    return fast_two_sum(r.hi, fma(k, C::ln2_lo, r.lo + tail));
+}
+
+SIGMAX_BLOCK Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
     constexpr std::int64_t one = std::int64_t{1023} << 52, half = std::int64_t{1} << 51, exponent = ~((std::int64_t{1} << 52) - 1);
     // The difference of the representations is log2(a / b) within 0.09, in units of 2^52.
     auto k = (bits(a.hi) - bits(b.hi) + half) & exponent;
     f64 down = from_bits<double>(one - k);
     f64 k_value =
         from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024);
-    a = {a.hi * down, a.lo * down};
-
+    a = a * down;
     Pair<double> difference = two_sum(a.hi - b.hi, a.lo - b.lo), sum = two_sum(a.hi, b.hi);
     sum.lo = sum.lo + (a.lo + b.lo);
-    Pair<double> s = divide(difference, sum);
-    f64 w = s.hi * s.hi, tail = fma(s.hi * w, polynomial(C::polynomial, w, w * w), s.lo + s.lo);
-    Pair<double> r = fast_two_sum(k_value * C::ln2_hi, s.hi + s.hi);
-    return fast_two_sum(r.hi, fma(k_value, C::ln2_lo, r.lo + tail));
-}
-
-// log(1 + y) for y = hi + lo >= 0.
-SIGMAX_INLINE Pair<double> log1p(Pair<double> y) {
-    Pair<double> a = two_sum(f64(1), y.hi);
-    a.lo = a.lo + y.lo;
-    Pair<double> r = log_ratio(a, {1, 0});
-    auto small = y.hi < 0x1p-60;  // the quotient would underflow, and log(1 + y) is y
-    return {select(small, y.hi, r.hi), select(small, y.lo, r.lo)};
+    return log_of_quotient(difference, sum, k_value);
 }

@@ -1,12 +1,24 @@
-// From a strided batch of rows to the kernels of rows.hpp and back: tiles of sixteen narrow rows, or one wide row at a time.
+// From a strided batch of rows to the kernels and back: tiles of sixteen narrow rows, or one wide row at a time.
 // Included once per level, hence no include guard.
 
 inline constexpr std::ptrdiff_t narrow = 256;  // classes; upright tiles are faster below, flat rows above
 inline constexpr std::ptrdiff_t doubled = 64;  // up to here two copies of a tile stay in the L1 cache
 
-struct Softmax {
+// What a function takes and gives; each of the functions below changes some of it.
+struct RowTraits {
+    static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
+    static constexpr bool same_for_all = true;    // floats are worked on like doubles
+    static constexpr bool both_scalings = false;  // compiled with and without the division by a temperature
+    static constexpr int results = 0;
+    template <class T>
+    using Work = double;
+    template <class T>
+    static constexpr int copies = 1;
+};
+
+struct Softmax : RowTraits {
     static constexpr const char* name = "softmax";
-    static constexpr bool reduces = false, tempered = true;
+    static constexpr bool both_scalings = true, same_for_all = false;
     template <class T>
     using Work = T;
     // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already. A narrow row
@@ -14,96 +26,176 @@ struct Softmax {
     template <class T>
     static constexpr int copies = sizeof(T) == 4 && SIGMAX_BYTES == 64 ? 2 : 1;
     template <class T, bool across, bool scaled, class W, int copies>
-    static Pack<W, copies> run(Scores<W, copies> x, Scores<W, copies> y, const Temperature<W, copies>& t) {
-        return softmax_kernel<across, scaled>(x, y, t);
+    static Pack<W, copies> run(Rows<W, copies>& r) {
+        return softmax_kernel<across, scaled>(r.x, r.y, r.temperature);
     }
-    static double special(double z, double sum) { return std::exp(z) / sum; }
+    static double limit(double term, double, double sum, double) { return term / sum; }
     static constexpr double impossible = 0;
 };
 
-struct LogSoftmax {
+struct LogSoftmax : RowTraits {
     static constexpr const char* name = "log_softmax";
-    static constexpr bool reduces = false, tempered = true;
-    template <class T>
-    using Work = double;
-    template <class T>
-    static constexpr int copies = 1;
+    static constexpr bool both_scalings = true, same_for_all = false;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) {
-        return log_softmax_kernel<across, scaled, sizeof(T) == 8>(x, y, t);
+    static f64 run(Rows<double>& r) {
+        return log_softmax_kernel<across, scaled, sizeof(T) == 8 ? Tier::exact : Tier::quick>(r);
     }
-    static double special(double z, double sum) { return z - std::log(sum); }
+    static double limit(double, double, double sum, double z) { return z - std::log(sum); }
     static constexpr double impossible = -std::numeric_limits<double>::infinity();
 };
 
-struct LogSumExp {
+struct LogSumExp : RowTraits {
     static constexpr const char* name = "logsumexp";
-    static constexpr bool reduces = true, tempered = false;
-    template <class T>
-    using Work = double;
-    template <class T>
-    static constexpr int copies = 1;
+    static constexpr bool tempered = false, per_class = false, same_for_all = false;
+    static constexpr int results = 1;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Scores<double> x, Scores<double> y, const Temperature<double>& t) {
-        return logsumexp_kernel<across, sizeof(T) == 8>(x, y, t);
+    static f64 run(Rows<double>& r) {
+        return logsumexp_kernel<across, sizeof(T) == 8 ? Tier::exact : Tier::quick>(r);
     }
 };
 
-using RowFunctions = std::tuple<Softmax, LogSoftmax, LogSumExp>;
+// The rest serves floats and doubles alike.
+struct WeightedLogSumExp : RowTraits {
+    static constexpr const char* name = "weighted_logsumexp";
+    static constexpr bool tempered = false, per_class = false, weighted = true;
+    static constexpr int results = 2;
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return weighted_logsumexp_kernel<across>(r);
+    }
+};
 
-template <class T>
-T read(const char* p) {
-    T value;
-    std::memcpy(&value, p, sizeof value);
-    return value;
-}
-template <class T>
-void write(char* p, double value) {
-    T narrowed = static_cast<T>(value);
-    std::memcpy(p, &narrowed, sizeof narrowed);
-}
+struct SoftmaxComplement : RowTraits {
+    static constexpr const char* name = "softmax_complement";
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return softmax_complement_kernel<across>(r);
+    }
+    static double limit(double, double others, double sum, double) { return others / sum; }
+    static constexpr double impossible = 1;
+};
+
+struct LogSoftmaxComplement : RowTraits {
+    static constexpr const char* name = "log_softmax_complement";
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return log_softmax_complement_kernel<across>(r);
+    }
+    static double limit(double term, double others, double sum, double) {
+        return term > others ? std::log(others / sum) : -std::log1p(term / others);
+    }
+    static constexpr double impossible = 0;
+};
+
+struct LogitSoftmax : RowTraits {
+    static constexpr const char* name = "logit_softmax";
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return logit_softmax_kernel<across>(r);
+    }
+    static double limit(double, double others, double, double z) { return z - std::log(others); }
+    static constexpr double impossible = -std::numeric_limits<double>::infinity();
+};
+
+template <bool with_label, bool with_gradient>
+struct CrossEntropy : RowTraits {
+    static constexpr const char* name = with_label ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
+                                        : with_gradient ? "target_cross_entropy_and_grad"
+                                                        : "target_cross_entropy";
+    static constexpr bool weighted = !with_label, labelled = with_label, smoothed = true, per_class = with_gradient;
+    static constexpr int results = 1;
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return cross_entropy_kernel<across, with_label, with_gradient>(r);
+    }
+};
+
+using RowFunctions = std::tuple<Softmax, LogSoftmax, LogSumExp, WeightedLogSumExp, SoftmaxComplement, LogSoftmaxComplement, LogitSoftmax,
+                                CrossEntropy<true, false>, CrossEntropy<true, true>, CrossEntropy<false, false>, CrossEntropy<false, true>>;
+
 inline double temperature_of(const RowBatch& b, std::ptrdiff_t row) {
-    return b.temperature ? read<double>(b.temperature + row * b.temperature_row) : 1.0;
+    double t = 1;
+    if (b.temperature.data) std::memcpy(&t, b.temperature.data + row * b.temperature.row, sizeof t);
+    return t;
 }
 
-// Temperatures whose inverse the kernels can hold in two terms of W. Beyond them, and for 0 and inf, see special_row.
+// Temperatures whose inverse the kernels can hold in two terms of W. Beyond them, and for 0 and inf, see limit_row.
 template <class W>
 bool ordinary(double t) {
     constexpr double bound = sizeof(W) == 4 ? 0x1p60 : 0x1p900;
     return t >= 1 / bound && t <= bound;
 }
 
-inline bool possible(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t k) {
-    return !b.mask || b.mask[row * b.mask_row + k * b.mask_class];
-}
+template <class T>
+struct Column {  // one row's numbers, `step` apart
+    T* data;
+    std::ptrdiff_t step;
+    T& operator[](std::ptrdiff_t k) const { return data[k * step]; }
+};
 
-// The limits: no possible class, scores of +inf, temperatures 0 and inf (and those outside `ordinary`), one row at a time.
-// score(k) is -inf for an impossible class; the result goes to y, `step` apart, in place of the kernel's and before any of it
-// is stored, because the scores may lie where the results go.
-template <class F, class W, class Score>
-[[gnu::noinline]] void special_row(Score score, std::ptrdiff_t classes, double t, W* y, std::ptrdiff_t step) {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
+// The limits: no possible class, scores of +inf, temperatures 0 and inf (and those outside `ordinary`), one row at a time and in
+// plain arithmetic. Its results take the place of the kernel's before any of them is stored, because the scores may lie where
+// the results go. Impossible classes have a score of -inf.
+template <class F, class X, class W>
+[[gnu::noinline]] void limit_row(Column<const X> x, std::ptrdiff_t classes, double t, Column<const double> w, double label,
+                                 double smoothing, Column<W> y, W* results) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), none = std::numeric_limits<double>::quiet_NaN();
+    auto counts = [&](std::ptrdiff_t k) { return F::tempered || !F::weighted || w[k] != 0; };
     double m = -infinity;
     bool nan = false;
+    std::ptrdiff_t first = 0, possible = 0;
     for (std::ptrdiff_t k = 0; k < classes; ++k) {
-        double x = score(k);
-        nan = nan || x != x;
-        m = x > m ? x : m;
+        const double score = x[k];
+        if (!counts(k)) continue;
+        nan = nan || score != score || (F::weighted && w[k] != w[k]);
+        possible += score != -infinity;
+        if (score > m) first = k;
+        m = score > m ? score : m;
     }
-    if constexpr (F::reduces) {
-        *y = nan ? std::numeric_limits<W>::quiet_NaN() : static_cast<W>(m);
-    } else {
-        auto exponent = [&](double x) {
-            if (m == infinity || t == 0) return x == m ? 0.0 : -infinity;
-            if (t == infinity) return x > -infinity ? 0.0 : -infinity;
-            return (x - m) / t;
-        };
-        double sum = 0;
-        if (m > -infinity)
-            for (std::ptrdiff_t k = 0; k < classes; ++k) sum += std::exp(exponent(score(k)));
+    auto exponent = [&](std::ptrdiff_t k) {
+        const double score = x[k];
+        if (m == infinity || t == 0) return score == m ? 0.0 : -infinity;
+        if (t == infinity) return score > -infinity ? 0.0 : -infinity;
+        return (score - m) / t;
+    };
+    double sum = 0, rest = 0;
+    if (m > -infinity && F::tempered && !nan)
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
-            double value = m > -infinity ? F::special(exponent(score(k)), sum) : F::impossible;
-            y[k * step] = nan ? std::numeric_limits<W>::quiet_NaN() : static_cast<W>(value);
+            const double term = std::exp(exponent(k));
+            sum += term;
+            rest += k == first ? 0 : term;
+        }
+    // the others' sum: taking a term from the sum loses nothing while the first, which is 1, is among the others
+    auto others = [&](std::ptrdiff_t k) { return k == first ? rest : sum - std::exp(exponent(k)); };
+
+    if constexpr (F::results == 2) {  // weighted
+        double total = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) total += counts(k) && x[k] == m ? w[k] : 0;
+        results[0] = nan || (m == infinity && total == 0) ? none : m;
+        results[1] = nan || (m == infinity && total == 0) ? none : m == -infinity ? 0 : total > 0 ? 1 : -1;
+    } else if constexpr (!F::tempered) {
+        results[0] = nan ? none : m;
+    } else if constexpr (F::results == 1) {  // cross-entropy
+        auto target = [&](std::ptrdiff_t k) {
+            const double own = F::labelled ? label == static_cast<double>(k) : w[k];
+            return own * (1 - smoothing) + (x[k] != -infinity ? smoothing / static_cast<double>(possible) : 0);
+        };
+        double loss = 0, whole = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            const double q = target(k);
+            whole += q;
+            if (q != 0) loss += q * (std::log1p(rest) - exponent(k));
+        }
+        results[0] = nan || m == -infinity ? none : loss;
+        if constexpr (F::per_class)
+            for (std::ptrdiff_t k = 0; k < classes; ++k) {
+                const double q = target(k), d = (std::exp(exponent(k)) * (whole - q) - others(k) * q) / sum;
+                y[k] = nan ? none : x[k] == -infinity || d == 0 ? 0 : d / t;
+            }
+    } else {
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            const double z = exponent(k);
+            y[k] = static_cast<W>(nan ? none : m == -infinity ? F::impossible : F::limit(std::exp(z), others(k), sum, z));
         }
     }
 }
@@ -138,11 +230,25 @@ RowTemperatures<W, copies> load_temperatures(const RowBatch& b, std::ptrdiff_t r
     return r;
 }
 
+// The label and the smoothing of one row.
+template <class F>
+double label_of(const RowBatch& b, std::ptrdiff_t row) {
+    std::int64_t label = -1;
+    if constexpr (F::labelled) std::memcpy(&label, b.label.data + row * b.label.row, sizeof label);
+    return static_cast<double>(label);
+}
+template <class F>
+double smoothing_of(const RowBatch& b, std::ptrdiff_t row) {
+    double smoothing = 0;
+    if constexpr (F::smoothed) std::memcpy(&smoothing, b.smoothing.data + row * b.smoothing.row, sizeof smoothing);
+    return smoothing;
+}
+
 template <class F, class T, bool across, class W, int copies>
-Pack<W, copies> run_kernel(Scores<W, copies> x, Scores<W, copies> y, const Temperature<W, copies>& t) {
-    if constexpr (F::tempered)
-        if (!t.unit) return F::template run<T, across, true, W, copies>(x, y, t);
-    return F::template run<T, across, false, W, copies>(x, y, t);
+Pack<W, copies> run_kernel(Rows<W, copies>& r) {
+    if constexpr (F::both_scalings)
+        if (!r.temperature.unit) return F::template run<T, across, true, W, copies>(r);
+    return F::template run<T, across, false, W, copies>(r);
 }
 
 template <class W, int copies>
@@ -150,40 +256,72 @@ SIGMAX_INLINE bool any_infinite(Pack<W, copies> m) {
     return any(abs(m) == Pack<W, copies>(std::numeric_limits<W>::infinity()));
 }
 
+// Masked scores become -inf, their weights in a sum 0. `to` holds class k of row i at to[i * row + k * step].
+template <class W>
+void apply_mask(const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to, std::ptrdiff_t row,
+                std::ptrdiff_t step, W value = -std::numeric_limits<W>::infinity()) {
+    if (!mask.data) return;
+    for (std::ptrdiff_t i = 0; i < rows; ++i)
+        for (std::ptrdiff_t k = 0; k < classes; ++k)
+            if (!mask.data[(first + i) * mask.row + k * mask.step]) to[i * row + k * step] = value;
+}
+
+// The probabilities of a label are not masked: a label may name an impossible class, and pays for it.
+template <class F>
+inline constexpr bool masks_weights = F::weighted && !F::smoothed;
+
 // Tiles of 16 x copies rows, from `row` on while they are full; with one copy, to the end.
 template <class F, class T, int copies>
 std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
     using W = typename F::template Work<T>;
     constexpr std::ptrdiff_t n = lanes * copies;
     constexpr std::ptrdiff_t most = copies == 1 ? narrow : doubled;
-    alignas(64) W x[most * n], y[most * n];
+    alignas(64) W x[most * n], y[F::per_class ? most * n : 1], w[F::weighted ? most * n : 1];
     RowTemperatures<W, copies> t;
     for (bool first = true; row < b.rows && (copies == 1 || b.rows - row >= n); row += n, first = false) {
         const std::ptrdiff_t rows = b.rows - row < n ? b.rows - row : n;
-        if (first || (b.temperature && b.temperature_row != 0)) t = load_temperatures<W, copies>(b, row, b.temperature_row ? rows : 1);
-        for (std::ptrdiff_t i = 0; i < rows; i += lanes)
-            load_tile<n, T>(b.x + (row + i) * b.x_row, b.x_row, b.x_class, rows - i < lanes ? rows - i : lanes, b.classes, x + i);
-        if (b.mask)
-            for (std::ptrdiff_t k = 0; k < b.classes; ++k)
-                for (std::ptrdiff_t i = 0; i < rows; ++i)
-                    if (!possible(b, row + i, k)) x[k * n + i] = -std::numeric_limits<W>::infinity();
-        const std::ptrdiff_t results = F::reduces ? 1 : b.classes;
-        Pack<W, copies> m = run_kernel<F, T, false, W, copies>({x, nullptr, b.classes, b.classes}, {y, nullptr, results, results}, t.lane);
+        if (first || (b.temperature.data && b.temperature.row != 0))
+            t = load_temperatures<W, copies>(b, row, b.temperature.row ? rows : 1);
+        for (std::ptrdiff_t i = 0; i < rows; i += lanes) {
+            const std::ptrdiff_t some = rows - i < lanes ? rows - i : lanes;
+            load_tile<n>(b.x, row + i, some, b.classes, x + i);
+            if constexpr (F::weighted) load_tile<n>(b.weights, row + i, some, b.classes, w + i);
+        }
+        apply_mask(b.mask, row, rows, b.classes, x, 1, n);
+        if constexpr (masks_weights<F>) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
+        Rows<W, copies> r = {{x, nullptr, b.classes, b.classes}, {y, nullptr, b.classes, b.classes}, {w, nullptr, b.classes, b.classes},
+                             t.lane, {}, {}, {}};
+        W label[n] = {}, smoothing[n] = {};
+        if constexpr (F::labelled || F::smoothed) {
+            for (std::ptrdiff_t i = 0; i < rows; ++i) {
+                label[i] = label_of<F>(b, row + i);
+                smoothing[i] = smoothing_of<F>(b, row + i);
+            }
+            r.label = Pack<W, copies>::load(label);
+            r.smoothing = Pack<W, copies>::load(smoothing);
+        }
+        Pack<W, copies> m = run_kernel<F, T, false, W, copies>(r);
+        W results[2][n];
+        for (int j = 0; j < F::results; ++j) r.results[j].store(results[j]);
         if (t.any_special || any_infinite(m)) {
-            W top[n];
+            W top[n], x_row[narrow];
             m.store(top);
             for (std::ptrdiff_t i = 0; i < rows; ++i) {
                 if (!t.special[i] && !std::isinf(top[i])) continue;
-                const std::ptrdiff_t r = row + i;  // the kernel has used the tile's scores up
-                auto score = [&](std::ptrdiff_t k) {
-                    return possible(b, r, k) ? static_cast<double>(read<T>(b.x + r * b.x_row + k * b.x_class))
-                                             : -std::numeric_limits<double>::infinity();
-                };
-                special_row<F>(score, b.classes, temperature_of(b, r), y + i, n);
+                load_run(b.x.data + (row + i) * b.x.row, b.x.step, b.classes, b.x.dtype, x_row);  // the kernel has used the tile up
+                apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, 1);
+                W of_row[2];
+                limit_row<F, W, W>({x_row, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w + i), n}, label[i],
+                                   smoothing[i], {y + i, n}, of_row);
+                for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
             }
         }
         for (std::ptrdiff_t i = 0; i < rows; i += lanes)
-            store_tile<n, T>(y + i, b.y + (row + i) * b.y_row, b.y_row, b.y_class, rows - i < lanes ? rows - i : lanes, results);
+            if constexpr (F::per_class) store_tile<n>(y + i, b.y, row + i, rows - i < lanes ? rows - i : lanes, b.classes);
+        for (int j = 0; j < F::results; ++j) {
+            const Output& out = b.results[j];
+            store_run(results[j], out.data + row * out.row, out.row, rows, out.dtype);
+        }
     }
     return row;
 }
@@ -192,47 +330,64 @@ template <class F, class T>
 unsigned wide_rows(const RowBatch& b) {
     using W = typename F::template Work<T>;
     constexpr int copies = F::template copies<T>;
-    constexpr std::ptrdiff_t item = sizeof(T), step = lanes * copies, pad = 2 * lanes, cache = 1 << 18;
-    const bool x_direct = std::is_same_v<T, W> && b.x_class == item && !b.mask && b.x != b.y;  // x is read again
-    const bool y_direct = std::is_same_v<T, W> && (b.y_class == item || F::reduces);
+    constexpr std::ptrdiff_t step = lanes * copies, pad = 2 * lanes, cache = 1 << 18;
+    constexpr W nothing = -std::numeric_limits<W>::infinity();
+    // x is read again after y has been written; weights are read with the scores
+    const bool x_direct = b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !b.mask.data && b.x.data != b.y.data;
+    const bool y_direct = !F::per_class || (b.y.dtype == dtype_of<W> && b.y.step == sizeof(W));
+    const bool w_direct = !F::weighted || (!b.mask.data && b.weights.dtype == dtype_of<W> && b.weights.step == sizeof(W));
     // Rows that run across memory are gathered several at a time, so that each cache line is read once.
-    std::ptrdiff_t together = b.x_class == item && b.y_class == item ? 1 : cache / b.classes;
+    const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
+    std::ptrdiff_t together = along ? 1 : cache / b.classes;
     together = together < 1 ? 1 : together > lanes ? lanes : together;
     const std::ptrdiff_t padded = (b.classes + pad - 1) / pad * pad;  // the same at every CPU level
-    std::unique_ptr<W[]> x_rows(x_direct ? nullptr : new (std::nothrow) W[padded * together]);
-    std::unique_ptr<W[]> y_rows(y_direct ? nullptr : new (std::nothrow) W[padded * together]);
-    if ((!x_direct && !x_rows) || (!y_direct && !y_rows)) return unsigned(Status::no_memory);
+    auto room = [&](bool direct) { return std::unique_ptr<W[]>(direct ? nullptr : new (std::nothrow) W[padded * together]); };
+    auto x_rows = room(x_direct), y_rows = room(y_direct), w_rows = room(w_direct);
+    if ((!x_direct && !x_rows) || (!y_direct && !y_rows) || (!w_direct && !w_rows)) return unsigned(Status::no_memory);
 
     for (std::ptrdiff_t row = 0; row < b.rows; row += together) {
         const std::ptrdiff_t rows = b.rows - row < together ? b.rows - row : together;
-        if (!x_direct)
-            move_rows<T, W>(b.x + row * b.x_row, b.x_row, b.x_class, reinterpret_cast<char*>(x_rows.get()), padded * sizeof(W), sizeof(W),
-                            rows, b.classes);
-        if (b.mask)
-            for (std::ptrdiff_t i = 0; i < rows; ++i)
-                for (std::ptrdiff_t k = 0; k < b.classes; ++k)
-                    if (!possible(b, row + i, k)) x_rows[i * padded + k] = -std::numeric_limits<W>::infinity();
+        if (!x_direct) load_rows(b.x, row, rows, b.classes, x_rows.get(), padded);
+        if constexpr (F::weighted)
+            if (!w_direct) load_rows(b.weights, row, rows, b.classes, w_rows.get(), padded);
+        if (!x_direct) apply_mask(b.mask, row, rows, b.classes, x_rows.get(), padded, 1);
+        if constexpr (masks_weights<F>)
+            if (!w_direct) apply_mask(b.mask, row, rows, b.classes, w_rows.get(), padded, 1, W(0));
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
-            W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x + (row + i) * b.x_row)) : x_rows.get() + i * padded;
-            W* y = y_direct ? reinterpret_cast<W*>(b.y + (row + i) * b.y_row) : y_rows.get() + i * padded;
-            W x_tail[pad], y_tail[pad], top[step];
+            W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x.data + (row + i) * b.x.row)) : x_rows.get() + i * padded;
+            W* y = y_direct ? reinterpret_cast<W*>(b.y.data + (row + i) * b.y.row) : y_rows.get() + i * padded;
+            W* w = w_direct ? reinterpret_cast<W*>(const_cast<char*>(b.weights.data + (row + i) * b.weights.row)) : w_rows.get() + i * padded;
+            W x_tail[pad], y_tail[pad], w_tail[pad];
             const std::ptrdiff_t whole = b.classes / step * step;
-            for (std::ptrdiff_t k = whole; k < padded; ++k) x_tail[k - whole] = k < b.classes ? x[k] : -std::numeric_limits<W>::infinity();
-            auto t = load_temperatures<W, copies>(b, row + i, 1);
-            Scores<W, copies> from = {x, x_tail, whole / step, padded / step};
-            Scores<W, copies> to = {F::reduces ? y_tail : y, y_tail, whole / step, padded / step};
-            run_kernel<F, T, true, W, copies>(from, to, t.lane).store(top);
-            for (std::ptrdiff_t k = whole; k < b.classes && !F::reduces; ++k) y[k] = y_tail[k - whole];
-            if (t.any_special || std::isinf(top[0])) {
-                auto score = [&](std::ptrdiff_t k) { return static_cast<double>(x[k]); };
-                special_row<F>(score, b.classes, temperature_of(b, row + i), F::reduces ? y_tail : y, 1);
+            for (std::ptrdiff_t k = whole; k < padded; ++k) {
+                x_tail[k - whole] = k < b.classes ? x[k] : nothing;
+                if constexpr (F::weighted) w_tail[k - whole] = k < b.classes ? w[k] : 0;
             }
-            if constexpr (F::reduces) write<T>(b.y + (row + i) * b.y_row, y_tail[0]);
+            auto t = load_temperatures<W, copies>(b, row + i, 1);
+            Rows<W, copies> r = {{x, x_tail, whole / step, padded / step}, {y, y_tail, whole / step, padded / step},
+                                 {w, w_tail, whole / step, padded / step}, t.lane, {}, {}, {}};
+            const double label = label_of<F>(b, row + i), smoothing = smoothing_of<F>(b, row + i);
+            r.label = static_cast<W>(label);
+            r.smoothing = static_cast<W>(smoothing);
+            W top[step], results[2];
+            run_kernel<F, T, true, W, copies>(r).store(top);
+            for (int j = 0; j < F::results; ++j) {
+                W value[step];
+                r.results[j].store(value);
+                results[j] = value[0];
+            }
+            if constexpr (F::per_class)
+                for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
+            if (t.any_special || std::isinf(top[0]))
+                limit_row<F, W, W>({x, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1},
+                                   results);
+            for (int j = 0; j < F::results; ++j) {
+                const Output& out = b.results[j];
+                store_run(results + j, out.data + (row + i) * out.row, out.row, 1, out.dtype);
+            }
         }
-        if constexpr (!F::reduces)
-            if (!y_direct)
-                move_rows<W, T>(reinterpret_cast<char*>(y_rows.get()), padded * sizeof(W), sizeof(W), b.y + row * b.y_row, b.y_row,
-                                b.y_class, rows, b.classes);
+        if constexpr (F::per_class)
+            if (!y_direct) store_rows(y_rows.get(), padded, b.y, row, rows, b.classes);
     }
     return 0;
 }

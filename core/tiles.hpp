@@ -60,6 +60,7 @@ SIGMAX_INLINE Register low8(Register a, Register b) { return (Register)__builtin
 SIGMAX_INLINE Register high8(Register a, Register b) { return (Register)__builtin_shufflevector((Words)a, (Words)b, 1, 3); }
 #endif
 inline constexpr int blocks = SIGMAX_BYTES / 16;
+inline constexpr std::ptrdiff_t half_columns = 64;  // of rows in 16 bits, converted at a time
 
 // The first `bytes` of a block, zeros behind them; and back to memory. Never touches what lies beyond.
 template <int bytes>
@@ -144,71 +145,122 @@ SIGMAX_INLINE void store_columns(const W* tile, char* y, std::ptrdiff_t row) {
     }
 }
 
+// `rows` rows (at most sixteen) of `classes` scores of type T at x.
 template <int pitch, class T, class W>
 SIGMAX_INLINE void load_tile(const char* x, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows, std::ptrdiff_t classes, W* tile) {
-    constexpr int side = 16 / sizeof(T);
     if (rows == lanes && step == sizeof(T)) {
-        std::ptrdiff_t k = 0;
-        for (; k + side <= classes; k += side) load_columns<side, pitch, T>(x + k * step, row, tile + k * pitch);
-        if (classes - k == 1) load_columns<1, pitch, T>(x + k * step, row, tile + k * pitch);
-        if constexpr (side == 4) {
-            if (classes - k == 2) load_columns<2, pitch, T>(x + k * step, row, tile + k * pitch);
-            if (classes - k == 3) load_columns<3, pitch, T>(x + k * step, row, tile + k * pitch);
+        if constexpr (is_half<T>) {  // converted row by row, or all at once where they lie end to end, then transposed
+            alignas(64) W flat[half_columns * lanes];
+            for (std::ptrdiff_t k = 0; k < classes; k += half_columns) {
+                const std::ptrdiff_t n = classes - k < half_columns ? classes - k : half_columns;
+                if (row == std::ptrdiff_t(classes * sizeof(T)) && n == classes)
+                    load_run(x, step, lanes * n, dtype_of<T>, flat);
+                else
+                    for (std::ptrdiff_t i = 0; i < lanes; ++i) load_run(x + i * row + k * step, step, n, dtype_of<T>, flat + i * n);
+                load_tile<pitch, W>(reinterpret_cast<const char*>(flat), n * sizeof(W), sizeof(W), lanes, n, tile + k * pitch);
+            }
+        } else {
+            constexpr int side = 16 / sizeof(T);
+            std::ptrdiff_t k = 0;
+            for (; k + side <= classes; k += side) load_columns<side, pitch, T>(x + k * step, row, tile + k * pitch);
+            if (classes - k == 1) load_columns<1, pitch, T>(x + k * step, row, tile + k * pitch);
+            if constexpr (side == 4) {
+                if (classes - k == 2) load_columns<2, pitch, T>(x + k * step, row, tile + k * pitch);
+                if (classes - k == 3) load_columns<3, pitch, T>(x + k * step, row, tile + k * pitch);
+            }
         }
     } else if (rows == lanes && row == sizeof(T)) {
-        for (std::ptrdiff_t k = 0; k < classes; ++k)
-            convert<W>(Pack<T>::load(reinterpret_cast<const T*>(x + k * step))).store(tile + k * pitch);
+        for (std::ptrdiff_t k = 0; k < classes; ++k) load_as<W>(reinterpret_cast<const T*>(x + k * step)).store(tile + k * pitch);
     } else {
-        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<W>(copy_strided<T>(x + k * step, row, rows, T(0))).store(tile + k * pitch);
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            T some[lanes] = {};
+            gather(x + k * step, row, rows, some);
+            load_as<W>(some).store(tile + k * pitch);
+        }
     }
 }
 
 template <int pitch, class T, class W>
 SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows,
                               std::ptrdiff_t classes) {
-    constexpr int side = 16 / sizeof(T);
     if (rows == lanes && step == sizeof(T)) {
-        std::ptrdiff_t k = 0;
-        for (; k + side <= classes; k += side) store_columns<side, pitch, T>(tile + k * pitch, y + k * step, row);
-        if (classes - k == 1) store_columns<1, pitch, T>(tile + k * pitch, y + k * step, row);
-        if constexpr (side == 4) {
-            if (classes - k == 2) store_columns<2, pitch, T>(tile + k * pitch, y + k * step, row);
-            if (classes - k == 3) store_columns<3, pitch, T>(tile + k * pitch, y + k * step, row);
+        if constexpr (is_half<T>) {
+            alignas(64) W flat[half_columns * lanes];
+            for (std::ptrdiff_t k = 0; k < classes; k += half_columns) {
+                const std::ptrdiff_t n = classes - k < half_columns ? classes - k : half_columns;
+                store_tile<pitch, W>(tile + k * pitch, reinterpret_cast<char*>(flat), n * sizeof(W), sizeof(W), lanes, n);
+                if (row == std::ptrdiff_t(classes * sizeof(T)) && n == classes)
+                    store_run(flat, y, step, lanes * n, dtype_of<T>);
+                else
+                    for (std::ptrdiff_t i = 0; i < lanes; ++i) store_run(flat + i * n, y + i * row + k * step, step, n, dtype_of<T>);
+            }
+        } else {
+            constexpr int side = 16 / sizeof(T);
+            std::ptrdiff_t k = 0;
+            for (; k + side <= classes; k += side) store_columns<side, pitch, T>(tile + k * pitch, y + k * step, row);
+            if (classes - k == 1) store_columns<1, pitch, T>(tile + k * pitch, y + k * step, row);
+            if constexpr (side == 4) {
+                if (classes - k == 2) store_columns<2, pitch, T>(tile + k * pitch, y + k * step, row);
+                if (classes - k == 3) store_columns<3, pitch, T>(tile + k * pitch, y + k * step, row);
+            }
         }
     } else if (rows == lanes && row == sizeof(T)) {
-        for (std::ptrdiff_t k = 0; k < classes; ++k) convert<T>(Pack<W>::load(tile + k * pitch)).store(reinterpret_cast<T*>(y + k * step));
+        for (std::ptrdiff_t k = 0; k < classes; ++k) store_as(reinterpret_cast<T*>(y + k * step), Pack<W>::load(tile + k * pitch));
     } else {
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
-            T buffer[lanes];
-            convert<T>(Pack<W>::load(tile + k * pitch)).store(buffer);
-            for (std::ptrdiff_t i = 0; i < rows; ++i) std::memcpy(y + k * step + i * row, buffer + i, sizeof(T));
+            T some[lanes];
+            store_as(some, Pack<W>::load(tile + k * pitch));
+            scatter(some, y + k * step, row, rows);
         }
     }
 }
 
-// One row of neighbouring classes from one type to another.
-template <class From, class To>
-SIGMAX_INLINE void convert_row(const char* x, char* y, std::ptrdiff_t classes) {
-    const From* from = reinterpret_cast<const From*>(x);
-    To* to = reinterpret_cast<To*>(y);
-    std::ptrdiff_t k = 0;
-    for (; k + lanes <= classes; k += lanes) convert<To>(Pack<From>::load(from + k)).store(to + k);
-    for (; k < classes; ++k) to[k] = static_cast<To>(from[k]);
+// The types that work in W meets: double only with double.
+template <class W, class T>
+inline constexpr bool meets = sizeof(T) <= sizeof(W);
+
+template <int pitch, class W>
+void load_tile(const Input& in, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* tile) {
+    with_dtype(in.dtype, [&](auto kind) SIGMAX_LAMBDA {
+        using T = decltype(kind);
+        if constexpr (meets<W, T>) load_tile<pitch, T>(in.data + first * in.row, in.row, in.step, rows, classes, tile);
+    });
+}
+template <int pitch, class W>
+void store_tile(const W* tile, const Output& out, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes) {
+    with_dtype(out.dtype, [&](auto kind) SIGMAX_LAMBDA {
+        using T = decltype(kind);
+        if constexpr (meets<W, T>) store_tile<pitch, T>(tile, out.data + first * out.row, out.row, out.step, rows, classes);
+    });
 }
 
-// Sixteen rows at most, by way of tiles from one layout and type to another.
-template <class From, class To>
-SIGMAX_INLINE void move_rows(const char* x, std::ptrdiff_t x_row, std::ptrdiff_t x_step, char* y, std::ptrdiff_t y_row,
-                             std::ptrdiff_t y_step, std::ptrdiff_t rows, std::ptrdiff_t classes) {
-    if (x_step == sizeof(From) && y_step == sizeof(To)) {
-        for (std::ptrdiff_t i = 0; i < rows; ++i) convert_row<From, To>(x + i * x_row, y + i * y_row, classes);
+// Sixteen rows at most to rows of W that lie end to end, `pitch` apart, and back. Rows that run across memory go by way of tiles.
+inline constexpr std::ptrdiff_t move_columns = 64;
+inline std::ptrdiff_t size_of(Dtype dtype) { return dtype == Dtype::float64 ? 8 : dtype == Dtype::float32 ? 4 : 2; }
+
+template <class W>
+void load_rows(const Input& in, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to, std::ptrdiff_t pitch) {
+    if (in.step == size_of(in.dtype)) {
+        for (std::ptrdiff_t i = 0; i < rows; ++i) load_run(in.data + (first + i) * in.row, in.step, classes, in.dtype, to + i * pitch);
         return;
     }
-    constexpr std::ptrdiff_t most = 64;
-    alignas(64) To tile[most * lanes];
-    for (std::ptrdiff_t k = 0; k < classes; k += most) {
-        const std::ptrdiff_t n = classes - k < most ? classes - k : most;
-        load_tile<lanes, From>(x + k * x_step, x_row, x_step, rows, n, tile);
-        store_tile<lanes, To>(tile, y + k * y_step, y_row, y_step, rows, n);
+    alignas(64) W tile[move_columns * lanes];
+    for (std::ptrdiff_t k = 0; k < classes; k += move_columns) {
+        const std::ptrdiff_t n = classes - k < move_columns ? classes - k : move_columns;
+        load_tile<lanes>({in.data + k * in.step, in.row, in.step, in.dtype}, first, rows, n, tile);
+        store_tile<lanes, W>(tile, reinterpret_cast<char*>(to + k), pitch * sizeof(W), sizeof(W), rows, n);
+    }
+}
+template <class W>
+void store_rows(const W* from, std::ptrdiff_t pitch, const Output& out, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes) {
+    if (out.step == size_of(out.dtype)) {
+        for (std::ptrdiff_t i = 0; i < rows; ++i) store_run(from + i * pitch, out.data + (first + i) * out.row, out.step, classes, out.dtype);
+        return;
+    }
+    alignas(64) W tile[move_columns * lanes];
+    for (std::ptrdiff_t k = 0; k < classes; k += move_columns) {
+        const std::ptrdiff_t n = classes - k < move_columns ? classes - k : move_columns;
+        load_tile<lanes, W>(reinterpret_cast<const char*>(from + k), pitch * sizeof(W), sizeof(W), rows, n, tile);
+        store_tile<lanes>(tile, {out.data + k * out.step, out.row, out.step, out.dtype}, first, rows, n);
     }
 }

@@ -8,17 +8,30 @@ The elementwise functions are NumPy ufuncs; the functions over an axis of class 
 """
 
 from sigmax._native import cpu_level
-from sigmax.links import from_odds, log_sigmoid, logit, odds, sigmoid, softplus
-from sigmax.rows import log_softmax, logsumexp, softmax
+from sigmax.links import from_odds, log1mexp, log_sigmoid, logit, logitexp, odds, sigmoid, softplus
+from sigmax.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_and_grad,
+    cross_entropy,
+    cross_entropy_and_grad,
+)
+from sigmax.rows import log_softmax, logit_softmax, logsumexp, softmax
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_and_grad",
     "cpu_level",
+    "cross_entropy",
+    "cross_entropy_and_grad",
     "from_odds",
+    "log1mexp",
     "log_sigmoid",
     "log_softmax",
     "logit",
+    "logit_softmax",
+    "logitexp",
     "logsumexp",
     "odds",
     "sigmoid",

@@ -3,17 +3,18 @@
 import numpy as np
 
 from sigmax import _native
+from sigmax.dtypes import BFLOAT16
 
-__all__ = ["from_odds", "log_sigmoid", "logit", "odds", "sigmoid", "softplus"]
+__all__ = ["from_odds", "log1mexp", "log_sigmoid", "logit", "logitexp", "odds", "sigmoid", "softplus"]
 
 # Every docstring has these two sections; what differs stands around them.
 _PARAMETERS = """
 Parameters
 ----------
-x : array_like of float32 or float64
+x : array_like of float16, bfloat16, float32 or float64
     {x} Integers and bool are taken as float64.
 out, where, dtype, ...
-    As for any NumPy ufunc.
+    As for any NumPy ufunc; `dtype` converts `x` too, before the work.
 
 Returns
 -------
@@ -23,7 +24,7 @@ ndarray or scalar
 
 
 def _link(name: str, meaning: str, x: str, y: str, rest: str) -> np.ufunc:
-    return _native.link(name, f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}")
+    return _native.link(name, f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}", BFLOAT16)
 
 
 sigmoid: np.ufunc = _link(
@@ -151,5 +152,51 @@ Examples
 >>> import sigmax
 >>> sigmax.softplus([-40.0, 0.0, 40.0]).tolist()
 [4.248354255291589e-18, 0.6931471805599453, 40.0]
+""",
+)
+
+log1mexp: np.ufunc = _link(
+    "log1mexp",
+    "The log-probability of the complement of a log-probability: ``log(1 - exp(x))``.",
+    "Log-probabilities, at most 0; above, the result is NaN and NumPy's 'invalid' warning is raised.",
+    "Log-probabilities: -inf at 0, -0.0 at -inf.",
+    """
+See Also
+--------
+logitexp : the log-odds of a log-probability.
+
+Notes
+-----
+Neither ``log(-expm1(x))`` nor ``log1p(-exp(x))`` serves everywhere (Mächler 2012, "Accurately computing log(1 - exp(-|a|))");
+here one logarithm takes ``1 - exp(x)`` in two terms.
+
+Examples
+--------
+>>> import sigmax
+>>> sigmax.log1mexp([-1e-20, -50.0]).tolist()
+[-46.051701859880914, -1.9287498479639178e-22]
+""",
+)
+
+logitexp: np.ufunc = _link(
+    "logitexp",
+    "The log-odds of a log-probability: ``x - log(1 - exp(x))``.",
+    "Log-probabilities, at most 0; above, the result is NaN and NumPy's 'invalid' warning is raised.",
+    "Logits: +inf at 0, -inf at -inf.",
+    """
+See Also
+--------
+log_sigmoid : the inverse.
+log1mexp : the log-probability of the complement.
+
+Notes
+-----
+Near ``x = -log 2``, where the two terms cancel, the result is ``2 artanh(2 p - 1)`` with ``2 p - 1 = expm1(x + log 2)``.
+
+Examples
+--------
+>>> import sigmax
+>>> float(sigmax.logitexp(sigmax.log_sigmoid(-0.4)))
+-0.4
 """,
 )

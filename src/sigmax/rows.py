@@ -1,27 +1,22 @@
-"""The functions over an axis of class scores: arguments are checked here and handed to the gufuncs of the core."""
+"""The functions over an axis of class scores: probabilities, their logarithms and log-odds, and the sum they come from."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from sigmax import _native
+from sigmax.dtypes import as_float
+from sigmax.over_axis import ScoreTable, check_out, check_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    Axis = int | Sequence[int]
+    from sigmax.over_axis import Axis
+
     Floats = NDArray[np.floating[Any]]
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
-
-_SCORES = "bool, integers, float16, float32 or float64"
-_CORE = {(name, masked): _native.row_function(name, masked) for name in __all__ for masked in (False, True)}
+__all__ = ["log_softmax", "logit_softmax", "logsumexp", "softmax"]
 
 
 def softmax(
@@ -31,6 +26,7 @@ def softmax(
     axis: Axis = -1,
     temperature: ArrayLike = 1.0,
     where: ArrayLike | None = None,
+    complement: bool = False,
     dtype: DTypeLike | None = None,
     out: Floats | None = None,
 ) -> Any:
@@ -48,8 +44,11 @@ def softmax(
         largest score everything (ties share), inf makes all possible classes equal.
     where : array_like of bool, optional
         False marks an impossible class: its probability is 0, and its score is not looked at. Broadcasts to `x`.
+    complement : bool, default False
+        Give ``1 - p`` instead of the probability ``p``, with every digit: a class that is all but certain has a complement
+        that ``1 - softmax(x)`` rounds to 0.
     dtype : dtype, optional
-        float16, float32 or float64; default: that of `x`.
+        float16, bfloat16, float32 or float64; default: that of `x`. The result is rounded once, to this type.
     out : ndarray, optional
         Where to write the result; `x` itself is fine.
 
@@ -84,7 +83,7 @@ def softmax(
     >>> sigmax.softmax([[1.0, 2.0], [3.0, 3.0]], where=[[True, False], [True, True]]).tolist()
     [[1.0, 0.0], [0.5, 0.5]]
     """
-    return _over_axis("softmax", x, axis, temperature, where, dtype, out)
+    return _per_class("softmax_complement" if complement else "softmax", x, axis, temperature, where, dtype, out)
 
 
 def log_softmax(
@@ -94,6 +93,7 @@ def log_softmax(
     axis: Axis = -1,
     temperature: ArrayLike = 1.0,
     where: ArrayLike | None = None,
+    complement: bool = False,
     dtype: DTypeLike | None = None,
     out: Floats | None = None,
 ) -> Any:
@@ -104,8 +104,8 @@ def log_softmax(
     ----------
     x : array_like
         Class scores, any real numbers. Integers and bool are taken as float64.
-    axis, temperature, where, dtype, out
-        As for :func:`softmax`.
+    axis, temperature, where, complement, dtype, out
+        As for :func:`softmax`; `complement` gives ``log(1 - p)``.
 
     Returns
     -------
@@ -133,7 +133,61 @@ def log_softmax(
     >>> sigmax.log_softmax([50.0, 0.0]).tolist()
     [-1.9287498479639178e-22, -50.0]
     """
-    return _over_axis("log_softmax", x, axis, temperature, where, dtype, out)
+    return _per_class("log_softmax_complement" if complement else "log_softmax", x, axis, temperature, where, dtype, out)
+
+
+def logit_softmax(
+    x: ArrayLike,
+    /,
+    *,
+    axis: Axis = -1,
+    temperature: ArrayLike = 1.0,
+    where: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+    out: Floats | None = None,
+) -> Any:
+    """
+    Turn the scores of many classes into log-odds, each class against all the others: ``log(p / (1 - p))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Class scores, any real numbers. Integers and bool are taken as float64.
+    axis, temperature, where, dtype, out
+        As for :func:`softmax`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Logits, of the shape of `x`: ``softmax(x)`` is their sigmoid. -inf for an impossible class, +inf for the only
+        possible one.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As for :func:`softmax`.
+
+    See Also
+    --------
+    log_softmax : the log-probabilities.
+    logit : of a probability.
+
+    Notes
+    -----
+    ``logit(softmax(x))`` loses the digits of every class near 0 or 1; here the odds come from the scores. Where a class
+    has a probability of about one half, and its logit is a small difference, the work is done with 100 bits.
+
+    Examples
+    --------
+    With two classes it is the difference of the scores.
+
+    >>> import sigmax
+    >>> sigmax.logit_softmax([3.0, 1.0]).tolist()
+    [2.0, -2.0]
+    >>> sigmax.logit_softmax([100.0, 0.0, 0.0]).round(3).tolist()
+    [99.307, -100.0, -100.0]
+    """
+    return _per_class("logit_softmax", x, axis, temperature, where, dtype, out)
 
 
 def logsumexp(
@@ -141,13 +195,15 @@ def logsumexp(
     /,
     *,
     axis: Axis = -1,
+    weights: ArrayLike | None = None,
     where: ArrayLike | None = None,
     keepdims: bool = False,
+    return_sign: bool = False,
     dtype: DTypeLike | None = None,
     out: Floats | None = None,
 ) -> Any:
     """
-    Logarithm of the sum of exponentials, ``log(sum(exp(x)))``: what the softmax divides by.
+    Logarithm of the sum of exponentials, ``log(sum(w * exp(x)))``: what the softmax divides by.
 
     Parameters
     ----------
@@ -155,10 +211,15 @@ def logsumexp(
         Class scores, any real numbers. Integers and bool are taken as float64.
     axis : int or tuple of ints, default -1
         The axis, or axes, to sum over.
+    weights : array_like, optional
+        A finite number for each score, default 1; broadcasts to `x`. An element of weight 0 is left out. Negative weights
+        need `return_sign`.
     where : array_like of bool, optional
-        False leaves an element out; it is not looked at. Broadcasts to `x`.
+        False leaves an element out; neither it nor its weight is looked at. Broadcasts to `x`.
     keepdims : bool, default False
         Leave the summed axes in the result with length 1.
+    return_sign : bool, default False
+        Also return the sign of the sum, and the logarithm of its absolute value.
     dtype, out
         As for :func:`softmax`; `out` has the shape of the result.
 
@@ -166,138 +227,73 @@ def logsumexp(
     -------
     ndarray or scalar
         One number a row; -inf for an empty row or one of -inf only.
+    sign : ndarray or scalar
+        With `return_sign`: 1, -1, or 0 for a sum of 0, in the same dtype.
 
     Raises
     ------
     TypeError, ValueError, numpy.exceptions.AxisError
-        As for :func:`softmax`.
+        As for :func:`softmax`, and for weights that are infinite, or negative without `return_sign`.
+
+    Notes
+    -----
+    The largest term is left out of the sum and ``log1p`` puts it back (Blanchard, Higham and Higham 2021, algorithm 4.1).
+    Where its logarithm and the rest cancel, which makes a result near 0, the work is done with 100 bits.
 
     Examples
     --------
     >>> import sigmax
     >>> float(sigmax.logsumexp([1000.0, 1000.0]))
     1000.6931471805599
+    >>> value, sign = sigmax.logsumexp([1.0, 2.0], weights=[1.0, -1.0], return_sign=True)
+    >>> float(value), float(sign)
+    (1.5413248546129181, -1.0)
     """
-    return _over_axis("logsumexp", x, axis, None, where, dtype, out, keepdims=keepdims)
+    table = ScoreTable(x, axis, where, dtype)
+    factors = None if weights is None else _weights(table, weights, return_sign)
+    shape = table.kept_shape() if keepdims else table.rows
+    if out is not None:
+        check_out(out, shape, table.dtype)
+    y = np.empty(shape, table.dtype) if out is None else out
+    if factors is not None:
+        sign = np.empty(shape, table.dtype)
+        table.call("weighted_logsumexp", weights=factors, results=[y, sign])
+    else:
+        table.call("logsumexp", results=[y])
+        if return_sign:
+            sign = np.where(y == -np.inf, 0, np.where(np.isnan(y), y, 1)).astype(table.dtype)
+    value = y[()] if out is None else out
+    return (value, sign[()]) if return_sign else value
 
 
-def _over_axis(
+def _weights(table: ScoreTable, weights: ArrayLike, signed: bool) -> NDArray[Any]:
+    """Return the weights as rows; refuse what cannot be a weight of an element that counts."""
+    values = as_float(np.asarray(weights), "weights")
+    rows = table.per_score(values, "weights")
+    bad = np.isinf(values) if signed else np.isinf(values) | (values < 0)
+    if table.mask is not None:
+        bad = bad & table.mask
+    if bad.any():
+        first = np.broadcast_to(values, bad.shape)[bad].flat[0]
+        remedy = "a weight must be finite" if np.isinf(first) else "pass return_sign=True for negative weights"
+        raise ValueError(f"weights hold {first}; {remedy}")
+    return rows
+
+
+def _per_class(
     name: str,
     x: ArrayLike,
     axis: Axis,
-    temperature: ArrayLike | None,
+    temperature: ArrayLike,
     where: ArrayLike | None,
     dtype: DTypeLike | None,
     out: Floats | None,
-    *,
-    keepdims: bool = False,
 ) -> Any:
-    """
-    Check everything, then call the core on a view whose last axis holds the classes.
-
-    A `temperature` of None stands for a function that has none and gives one result a row. The work is done in float32
-    where that is the dtype of both the scores and the result, else in float64.
-    """
-    scores = np.asarray(x)
-    result = _result_dtype(scores.dtype, dtype)
-    work = result if scores.dtype.newbyteorder("=") == result and result.itemsize >= 4 else np.dtype(np.float64)
-    reduces = temperature is None
-
-    table = np.atleast_1d(scores)
-    axes = (
-        (normalize_axis_index(axis, table.ndim),) if isinstance(axis, int) else normalize_axis_tuple(axis, table.ndim)
-    )
-    row_axes = tuple(i for i in range(table.ndim) if i not in axes)
-    order = row_axes + axes
-    rows = tuple(table.shape[i] for i in row_axes)
-    classes = tuple(table.shape[i] for i in axes)
-
-    operands: list[Any] = []
-    if where is not None:
-        operands.append(_as_rows(_mask(where, scores.shape).reshape(table.shape), order, rows))
-    if temperature is not None:
-        operands.append(_temperature(temperature, rows))
-    if not reduces:
-        shape = scores.shape
-    elif keepdims:
-        shape = tuple(1 if i in axes else n for i, n in enumerate(scores.shape))
-    else:
-        shape = rows
+    """Call the core's function `name`, which gives one number for each score."""
+    table = ScoreTable(x, axis, where, dtype)
+    scale = check_temperature(temperature, table.rows)
     if out is not None:
-        _check_out(out, shape, result)
-
-    core = _CORE[name, where is not None]
-    y: Floats = out if out is not None and work == result else np.empty(shape, work)
-    if reduces:
-        target = y.squeeze(axes) if keepdims and y.ndim else y  # a view, whatever the strides
-        core(_as_rows(table.astype(work, copy=False), order, rows), *operands, out=target)
-    elif len(axes) == 1:
-        core(table.astype(work, copy=False).transpose(order), *operands, out=y.reshape(table.shape).transpose(order))
-    else:
-        values = core(_as_rows(table.astype(work, copy=False), order, rows), *operands)
-        y.transpose(order)[...] = values.reshape(rows + classes)
-    if out is not None:
-        if y is not out:
-            np.copyto(out, y, casting="same_kind")
-        return out
-    return y.astype(result, copy=False)[()]
-
-
-def _as_rows(table: NDArray[Any], order: tuple[int, ...], rows: tuple[int, ...]) -> NDArray[Any]:
-    """Return `table` with its axes in `order` and those of the classes made one, the last."""
-    moved = table.transpose(order)
-    return moved if moved.ndim == len(rows) + 1 else moved.reshape(*rows, math.prod(moved.shape[len(rows) :]))
-
-
-def _result_dtype(scores: np.dtype[Any], asked: DTypeLike | None) -> np.dtype[Any]:
-    """Return the dtype of the result, in native byte order; refuse what is not a real number of at most 64 bits."""
-    if scores.kind not in "biuf" or scores.itemsize > 8:
-        raise TypeError(f"scores of dtype {scores} are not supported; pass {_SCORES}")
-    result = np.dtype(asked) if asked is not None else scores if scores.kind == "f" else np.dtype(np.float64)
-    if result.kind != "f" or result.itemsize > 8:
-        raise TypeError(f"dtype={result} cannot hold probabilities; pass float16, float32 or float64")
-    return result.newbyteorder("=")
-
-
-def _mask(where: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    mask = np.asarray(where)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
-    try:
-        return np.broadcast_to(mask, shape)
-    except ValueError:
-        raise ValueError(f"where of shape {mask.shape} does not broadcast to the scores' shape {shape}") from None
-
-
-def _temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
-    if type(temperature) is float and temperature > 0:
-        return temperature
-    values = np.asarray(temperature)
-    if values.dtype.kind not in "biuf":
-        raise TypeError(f"temperature has dtype {values.dtype}; pass a real number, or one for each row")
-    values = values.astype(np.float64)
-    bad = ~(values >= 0)
-    if bad.any():
-        raise ValueError(
-            f"temperature is {values[bad].flat[0]}; it must be at least 0 (1 leaves the scores as they are)"
-        )
-    try:
-        fits = np.broadcast_shapes(values.shape, rows) == rows
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"temperature of shape {values.shape} does not fit the rows' shape {rows}; pass one number, or one for each row"
-        )
-    return values
-
-
-def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is a {type(out).__name__}; pass a NumPy array")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}; the result has {shape}")
-    if out.dtype.newbyteorder("=") != dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only; pass an array that can be written")
+        check_out(out, table.shape, table.dtype)
+    y = np.empty(table.shape, table.dtype) if out is None else out
+    table.call(name, scale, y=y)
+    return y[()] if out is None else out

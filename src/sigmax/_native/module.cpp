@@ -48,6 +48,27 @@ void report(unsigned status) {
     PyGILState_Release(state);
 }
 
+// The types of the core by their NumPy numbers. NumPy has no bfloat16: in a ufunc it has the number that ml_dtypes has
+// registered, in a gufunc its bits travel as uint16.
+struct NumberType {
+    const char* name;
+    sigmax::Dtype dtype;
+    int number;
+    npy_intp size;
+};
+const NumberType number_types[] = {{"float16", sigmax::Dtype::float16, NPY_HALF, 2},
+                                   {"float32", sigmax::Dtype::float32, NPY_FLOAT, 4},
+                                   {"float64", sigmax::Dtype::float64, NPY_DOUBLE, 8},
+                                   {"bfloat16", sigmax::Dtype::bfloat16, NPY_UINT16, 2}};
+constexpr int builtin_types = 3;
+
+const NumberType* number_type(const char* name) {
+    for (const NumberType& type : number_types)
+        if (std::strcmp(type.name, name) == 0) return &type;
+    PyErr_Format(PyExc_LookupError, "the core has no number type %s", name);
+    return nullptr;
+}
+
 // ---- elementwise ----
 
 template <class C, int number>
@@ -60,16 +81,28 @@ using Integers = std::tuple<Type<npy_bool, NPY_BOOL>, Type<npy_byte, NPY_BYTE>, 
                             Type<npy_ushort, NPY_USHORT>, Type<npy_int, NPY_INT>, Type<npy_uint, NPY_UINT>, Type<npy_long, NPY_LONG>,
                             Type<npy_ulong, NPY_ULONG>, Type<npy_longlong, NPY_LONGLONG>, Type<npy_ulonglong, NPY_ULONGLONG>>;
 
-void float_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* link) {
+struct LinkCall {
+    const sigmax::Link* link;
+    sigmax::Dtype x, y;  // of the scores and of the results; a second input holds doubles
+};
+
+void link_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
+    const LinkCall& call = *static_cast<const LinkCall*>(data);
+    sigmax::LinkBatch batch{};
+    batch.count = dimensions[0];
+    for (int i = 0; i < call.link->inputs; ++i) batch.x[i] = {args[i], 0, steps[i], i == 0 ? call.x : sigmax::Dtype::float64};
+    for (int i = 0; i < call.link->outputs; ++i) {
+        const int j = call.link->inputs + i;
+        batch.y[i] = {args[j], 0, steps[j], call.y};
+    }
     FloatStatus status;
-    status.add(static_cast<const sigmax::Link*>(link)->on_float(args[0], steps[0], args[1], steps[1], dimensions[0]));
+    status.add(call.link->loop(batch));
 }
-void double_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* link) {
-    FloatStatus status;
-    status.add(static_cast<const sigmax::Link*>(link)->on_double(args[0], steps[0], args[1], steps[1], dimensions[0]));
-}
+
+// For functions of one number.
 template <class T>
-void integer_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* link) {
+void integer_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
+    const LinkCall& call = *static_cast<const LinkCall*>(data);
     FloatStatus status;
     constexpr npy_intp size = 1024;
     double buffer[size];
@@ -80,81 +113,123 @@ void integer_loop(char** args, const npy_intp* dimensions, const npy_intp* steps
             std::memcpy(&value, args[0] + (begin + i) * steps[0], sizeof value);
             buffer[i] = static_cast<double>(value);
         }
-        char* x = reinterpret_cast<char*>(buffer);
-        status.add(static_cast<const sigmax::Link*>(link)->on_double(x, sizeof(double), args[1] + begin * steps[1], steps[1], n));
+        sigmax::LinkBatch batch{};
+        batch.count = n;
+        batch.x[0] = {reinterpret_cast<char*>(buffer), 0, sizeof(double), sigmax::Dtype::float64};
+        batch.y[0] = {args[1] + begin * steps[1], 0, steps[1], call.y};
+        status.add(call.link->loop(batch));
     }
 }
 
-template <class... T>
-PyObject* make_link(const sigmax::Link* link, const char* doc, std::tuple<T...>) {
-    constexpr int count = sizeof...(T) + 2;
-    static std::array<PyUFuncGenericFunction, count> loops = {integer_loop<T>..., float_loop, double_loop};
-    static char types[] = {T::code..., NPY_FLOAT, NPY_DOUBLE}, pairs[2 * count];
-    for (int i = 0; i < count; ++i) {
-        pairs[2 * i] = types[i];
-        pairs[2 * i + 1] = types[i] == NPY_FLOAT ? NPY_FLOAT : NPY_DOUBLE;
+// The loops of a ufunc as NumPy wants them; they live as long as it does, which is for ever.
+class Loops {
+public:
+    explicit Loops(const sigmax::Link* link) : link_(link) {}
+    void add(PyUFuncGenericFunction loop, char x, const NumberType& first, const NumberType& result) {
+        loops_.push_back(loop);
+        data_.push_back(new LinkCall{link_, first.dtype, result.dtype});
+        types_.push_back(x);
+        for (int i = 1; i < link_->inputs; ++i) types_.push_back(NPY_DOUBLE);
+        for (int i = 0; i < link_->outputs; ++i) types_.push_back(static_cast<char>(result.number));
     }
-    void** data = new void*[count];  // as long-lived as the ufunc, which is never freed
-    for (int i = 0; i < count; ++i) data[i] = const_cast<sigmax::Link*>(link);
-    return PyUFunc_FromFuncAndData(loops.data(), data, pairs, count, 1, 1, PyUFunc_None, link->name, doc, 0);
+    PyObject* make(const char* doc) {
+        return PyUFunc_FromFuncAndData(loops_.data(), data_.data(), types_.data(), static_cast<int>(loops_.size()), link_->inputs,
+                                       link_->outputs, PyUFunc_None, link_->name, doc, 0);
+    }
+
+private:
+    const sigmax::Link* link_;
+    std::vector<PyUFuncGenericFunction> loops_;
+    std::vector<void*> data_;
+    std::vector<char> types_;
+};
+
+template <class... T>
+PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bfloat16, std::tuple<T...>) {
+    Loops& loops = *new Loops(link);
+    const NumberType& float64 = number_types[builtin_types - 1];
+    if (link->inputs == 1) (loops.add(integer_loop<T>, T::code, float64, float64), ...);
+    for (int i = 0; i < builtin_types; ++i) loops.add(link_loop, static_cast<char>(number_types[i].number), number_types[i], number_types[i]);
+    PyObject* ufunc = loops.make(doc);
+    if (!ufunc) return nullptr;
+    // One more for bfloat16, registered before any call: NumPy remembers how it resolved a type.
+    PyArray_Descr* types[4];
+    PyArray_Descr* second = PyArray_DescrFromType(NPY_DOUBLE);
+    for (int i = 0; i < link->inputs + link->outputs; ++i) types[i] = i == 1 && link->inputs == 2 ? second : bfloat16;
+    void* call = new LinkCall{link, sigmax::Dtype::bfloat16, sigmax::Dtype::bfloat16};
+    const int failed = PyUFunc_RegisterLoopForDescr(reinterpret_cast<PyUFuncObject*>(ufunc), bfloat16, link_loop, types, call);
+    Py_DECREF(second);
+    if (failed < 0) Py_CLEAR(ufunc);
+    return ufunc;
 }
 
 // ---- over an axis ----
 
 struct RowCall {
     const sigmax::RowFunction* function;
-    bool masked, on_double;
+    bool masked;
+    sigmax::Dtype x, weights, y;
 };
 
-// The operands are (x[, mask][, temperature], y); the byte strides of the rows come first, then those of the classes.
+// The operands are x, then those of mask, weights, label, temperature and smoothing that the function takes, then its results.
+// The byte strides of the rows come first, then those of the classes.
+template <class Visit>
+void for_each_operand(const sigmax::RowFunction& f, bool masked, Visit visit) {
+    visit(&sigmax::RowBatch::x, true);
+    if (masked) visit(&sigmax::RowBatch::mask, true);
+    if (f.weighted) visit(&sigmax::RowBatch::weights, true);
+    if (f.labelled) visit(&sigmax::RowBatch::label, false);
+    if (f.tempered) visit(&sigmax::RowBatch::temperature, false);
+    if (f.smoothed) visit(&sigmax::RowBatch::smoothing, false);
+}
+
 void row_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
     const RowCall& call = *static_cast<const RowCall*>(data);
-    const int operands = 2 + call.masked + call.function->tempered, y = operands - 1;
-    const npy_intp* core = steps + operands;
+    const sigmax::RowFunction& f = *call.function;
     sigmax::RowBatch batch{};
     batch.rows = dimensions[0];
     batch.classes = dimensions[1];
-    batch.x = args[0];
-    batch.x_row = steps[0];
-    batch.x_class = *core++;
-    if (call.masked) {
-        batch.mask = args[1];
-        batch.mask_row = steps[1];
-        batch.mask_class = *core++;
+    const npy_intp* core = steps + 1 + call.masked + f.weighted + f.labelled + f.tempered + f.smoothed + f.results + f.per_class;
+    int i = 0;
+    for_each_operand(f, call.masked, [&](sigmax::Input sigmax::RowBatch::*operand, bool per_class) {
+        batch.*operand = {args[i], steps[i], per_class ? *core++ : 0, sigmax::Dtype::float64};
+        ++i;
+    });
+    batch.x.dtype = call.x;
+    batch.weights.dtype = call.weights;
+    for (int j = 0; j < f.results; ++j, ++i) batch.results[j] = {args[i], steps[i], 0, call.y};
+    if (f.per_class) batch.y = {args[i], steps[i], *core, call.y};
+    if (f.tempered && batch.temperature.row == 0 && batch.rows > 0) {
+        double t;
+        std::memcpy(&t, batch.temperature.data, sizeof t);
+        if (t == 1) batch.temperature.data = nullptr;
     }
-    if (call.function->tempered) {
-        batch.temperature = args[y - 1];
-        batch.temperature_row = steps[y - 1];
-        if (batch.temperature_row == 0 && batch.rows > 0) {
-            double t;
-            std::memcpy(&t, batch.temperature, sizeof t);
-            if (t == 1) batch.temperature = nullptr;
-        }
-    }
-    batch.y = args[y];
-    batch.y_row = steps[y];
-    batch.y_class = call.function->reduces ? 0 : *core;
     FloatStatus status;
-    report((call.on_double ? call.function->on_double : call.function->on_float)(batch));
+    const bool wide = call.x == sigmax::Dtype::float64 || call.y == sigmax::Dtype::float64;
+    report((wide ? f.on_double : f.on_float)(batch));
 }
 
-PyObject* make_row_function(const sigmax::RowFunction* function, bool masked, const char* doc) {
-    const int operands = 2 + masked + function->tempered;
-    static PyUFuncGenericFunction loops[] = {row_loop, row_loop};
-    RowCall* calls = new RowCall[2]{{function, masked, false}, {function, masked, true}};  // never freed, like the ufunc
-    void** data = new void*[2]{calls, calls + 1};
-    char* types = new char[2 * operands];
-    char* type = types;
-    for (char score : {char(NPY_FLOAT), char(NPY_DOUBLE)}) {
-        *type++ = score;
-        if (masked) *type++ = NPY_BOOL;
-        if (function->tempered) *type++ = NPY_DOUBLE;
-        *type++ = score;
+PyObject* make_row_function(const sigmax::RowFunction* f, bool masked, const NumberType& x, const NumberType& weights, const NumberType& y) {
+    static PyUFuncGenericFunction loops[] = {row_loop};
+    std::string signature;
+    std::vector<char>& types = *new std::vector<char>;  // never freed, like the ufunc
+    for_each_operand(*f, masked, [&](sigmax::Input sigmax::RowBatch::*operand, bool per_class) {
+        using B = sigmax::RowBatch;
+        signature += std::string(signature.empty() ? "" : ",") + (per_class ? "(n)" : "()");
+        types.push_back(operand == &B::x         ? static_cast<char>(x.number)
+                        : operand == &B::weights ? static_cast<char>(weights.number)
+                        : operand == &B::mask    ? char(NPY_BOOL)
+                        : operand == &B::label   ? char(NPY_INT64)
+                                                 : char(NPY_DOUBLE));
+    });
+    const int inputs = static_cast<int>(types.size());
+    for (int j = 0; j < f->results + f->per_class; ++j) {
+        signature += std::string(j ? "," : "->") + (j < f->results ? "()" : "(n)");
+        types.push_back(static_cast<char>(y.number));
     }
-    std::string signature =
-        std::string("(n)") + (masked ? ",(n)" : "") + (function->tempered ? ",()" : "") + "->" + (function->reduces ? "()" : "(n)");
-    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types, 2, operands - 1, 1, PyUFunc_None, function->name, doc, 0,
-                                               signature.c_str());
+    void** data = new void* {new RowCall{f, masked, x.dtype, weights.dtype, y.dtype}};
+    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types.data(), 1, inputs, f->results + f->per_class, PyUFunc_None, f->name,
+                                               nullptr, 0, signature.c_str());
 }
 
 // ---- the module ----
@@ -167,30 +242,34 @@ const char* keep(PyObject* text) {  // a copy that lives as long as the process,
 
 PyObject* link(PyObject*, PyObject* args) {
     const char* name;
-    PyObject* doc;
-    if (!PyArg_ParseTuple(args, "sU", &name, &doc)) return nullptr;
+    PyObject *doc, *bfloat16;
+    if (!PyArg_ParseTuple(args, "sUO!", &name, &doc, &PyArrayDescr_Type, &bfloat16)) return nullptr;
     for (int i = 0; i < level->link_count; ++i) {
         if (std::strcmp(level->links[i].name, name) != 0) continue;
         const char* text = keep(doc);
-        return text ? make_link(&level->links[i], text, Integers{}) : nullptr;
+        return text ? make_link(&level->links[i], text, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{}) : nullptr;
     }
     return PyErr_Format(PyExc_LookupError, "the core has no elementwise function %s", name);
 }
 
 PyObject* row_function(PyObject*, PyObject* args) {
-    const char* name;
+    const char *name, *x_name, *weights_name, *y_name;
     int masked;
-    if (!PyArg_ParseTuple(args, "sp", &name, &masked)) return nullptr;
+    if (!PyArg_ParseTuple(args, "spsss", &name, &masked, &x_name, &weights_name, &y_name)) return nullptr;
+    const NumberType *x = number_type(x_name), *weights = number_type(weights_name), *y = number_type(y_name);
+    if (!x || !weights || !y) return nullptr;
     for (int i = 0; i < level->row_function_count; ++i)
-        if (std::strcmp(level->row_functions[i].name, name) == 0) return make_row_function(&level->row_functions[i], masked, nullptr);
+        if (std::strcmp(level->row_functions[i].name, name) == 0)
+            return make_row_function(&level->row_functions[i], masked, *x, *weights, *y);
     return PyErr_Format(PyExc_LookupError, "the core has no row function %s", name);
 }
 
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
 
 PyMethodDef methods[] = {
-    {"link", link, METH_VARARGS, "link(name, doc): the elementwise function of that name as a ufunc."},
-    {"row_function", row_function, METH_VARARGS, "row_function(name, masked): the function over class scores of that name as a gufunc."},
+    {"link", link, METH_VARARGS, "link(name, doc, bfloat16): the elementwise function of that name as a ufunc."},
+    {"row_function", row_function, METH_VARARGS,
+     "row_function(name, masked, x, weights, y): the function over class scores of that name and those types as a gufunc."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -199,8 +278,8 @@ PyMethodDef methods[] = {
 bool choose_level() {
     const char* wanted = std::getenv("SIGMAX_CPU_LEVEL");
     std::string available;
-    for (int i = 0; i < sigmax::level_count && sigmax::levels[i].supported(); ++i) {
-        level = &sigmax::levels[i];
+    for (int i = 0; i < sigmax::level_count && sigmax::levels[i]->supported(); ++i) {
+        level = sigmax::levels[i];
         if (wanted && std::strcmp(wanted, level->name) == 0) return true;
         available += std::string(i ? ", " : "") + level->name;
     }

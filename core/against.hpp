@@ -1,0 +1,228 @@
+// Each class against all the others: complements, the logit of a softmax, cross-entropy and its gradient. Always in double.
+//
+// 1 - p_k is the others' share, which must not come from p_k. With m >= m2 the two largest scores, E = e^((m2 - m) / T) and
+// S2 = the sum of e^((x_j - m2) / T) over all but these two classes, all parts relative to the largest class:
+//
+//     the largest class    own = 1                        others = S = E (1 + S2)
+//     any other class k    own = E e_k                    others = 1 + E (1 - e_k + S2)      e_k = e^((x_k - m2) / T) <= 1
+//
+// Nothing cancels: 1 - e_k is never taken alone from a sum smaller than the other terms. p_k = own / (1 + S), 1 - p_k = others /
+// (1 + S), and the logit is the logarithm of own / others, for the largest class -((m2 - m) / T + log1p(S2)). There the two may
+// cancel, where its probability is about one half; such rows are done again with 100 bits.
+// Small parts are kept times 2^512, so that subnormal results round once.
+// Included once per level, hence no include guard.
+
+struct Contest {
+    f64 m, m2;
+    Pack<std::int64_t> first, second;  // the vectors that hold the two largest scores in each lane, -1 where another lane has them
+    Pair<double> gap;                  // (m2 - m) / T
+    Pair<double> s2, e, s;             // e and s times 2^512
+    Pair<double> all;                  // 1 + S
+    Pack<std::int64_t> alone;          // there is one possible class only
+};
+
+// Two largest of all lanes: for rows that lie flat.
+SIGMAX_SHARED void join_top_two(Contest& c) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    double m[lanes], m2[lanes];
+    std::int64_t first[lanes], second[lanes];
+    c.m.store(m);
+    c.m2.store(m2);
+    c.first.store(first);
+    c.second.store(second);
+    int best = 0, next = -1;
+    for (int i = 1; i < lanes; ++i)
+        if (m[i] > m[best]) best = i;
+    double runner_up = m2[best];
+    for (int i = 0; i < lanes; ++i)
+        if (i != best && m[i] > runner_up) {
+            runner_up = m[i];
+            next = i;
+        }
+    for (int i = 0; i < lanes; ++i) {
+        second[i] = runner_up == -infinity ? -1 : next == -1 ? (i == best ? second[i] : -1) : i == next ? first[i] : -1;
+        if (i != best) first[i] = -1;
+    }
+    c.m = m[best];
+    c.m2 = runner_up;
+    c.first = Pack<std::int64_t>::load(first);
+    c.second = Pack<std::int64_t>::load(second);
+}
+
+template <bool across, Tier tier>
+SIGMAX_SHARED Contest contest(const Scores<double>& x, const Temperature<double>& temperature) {
+    using Index = Pack<std::int64_t>;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Contest c;
+    c.m = c.m2 = -infinity;
+    c.first = c.second = std::int64_t{-1};
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        f64 score = f64::load(x.at(j));
+        auto above = score > c.m, between = score > c.m2;
+        c.second = select(above, c.first, select(between, Index(j), c.second));
+        c.m2 = select(above, c.m, select(between, score, c.m2));
+        c.first = select(above, Index(j), c.first);
+        c.m = select(above, score, c.m);
+    }
+    if constexpr (across) join_top_two(c);
+    c.alone = c.m2 == -infinity;
+    c.m2 = select(c.alone, c.m, c.m2);
+
+    f64 lowest = temperature.value * -reach;
+    Sum<double> sum = Sum<double>::zero();
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        Pair<double> z = two_sum(f64::load(x.at(j)), -c.m2);
+        auto lost = z.hi < lowest;
+        auto left_out = lost | (c.first == Index(j)) | (c.second == Index(j));
+        z = divided<true>({select(left_out, 0.0, z.hi), select(left_out, 0.0, z.lo)}, temperature);
+        ScaledExp e = (tier == Tier::precise ? exp_precise : shared_exp)(z);
+        f64 power = select(left_out, 0.0, power_of_two(e.t, 512));
+        sum.add(e.m.hi * power, e.m.lo * power);
+    }
+    if constexpr (across) sum.gather();
+    c.s2 = sum.value() * f64(0x1p-512);
+
+    c.gap = divided<true>(two_sum(c.m2, -c.m), temperature);
+    auto far = c.gap.hi < -reach;
+    ScaledExp e = (tier == Tier::precise ? exp_precise : shared_exp)({select(far, -reach, c.gap.hi), select(far, 0.0, c.gap.lo)});
+    c.e = e.m * select(far | c.alone, 0.0, power_of_two(e.t, 512));
+    c.s = c.e * (Pair<double>{1, 0} + c.s2);
+    c.all = Pair<double>{1, 0} + c.s * f64(0x1p-512);
+    return c;
+}
+
+// One class: its own part and that of the others, times 2^512; what the others have beyond the largest class; (x - m) / T.
+struct Parts {
+    Pair<double> own, others, beyond, z;
+    Pack<std::int64_t> is_first;
+};
+SIGMAX_SHARED Parts parts_of(const Contest& c, const f64& x, std::ptrdiff_t j, const Temperature<double>& temperature) {
+    Parts p;
+    p.is_first = c.first == Pack<std::int64_t>(j);
+    Pair<double> z = two_sum(x, -c.m2), one = {f64(0x1p512), f64(0)};
+    auto lost = z.hi < temperature.value * -reach, at_rest = lost | p.is_first;
+    z = divided<true>({select(at_rest, 0.0, z.hi), select(at_rest, 0.0, z.lo)}, temperature);
+    ScaledExp e = shared_exp(z);
+    Pair<double> e_k = e.m * select(lost, 0.0, power_of_two(e.t, 256));  // times 2^256: e^-800 is then a normal number
+    Pair<double> beyond = c.e * ((Pair<double>{1, 0} - e_k * f64(0x1p-256)) + c.s2);
+    p.own = select(p.is_first, one, c.e * e_k * f64(0x1p-256));
+    p.others = select(p.is_first, c.s, one + beyond);
+    p.beyond = beyond * f64(0x1p-512);
+    p.z = without_nan(divided<true>(without_nan(two_sum(x, -c.m)), temperature));
+    return p;
+}
+
+template <bool across>
+SIGMAX_INLINE f64 softmax_complement_kernel(Rows<double>& r) {
+    Contest c = contest<across, Tier::exact>(r.x, r.temperature);
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Pair<double> share = divide(p.others, c.all);
+        (share.hi * 0x1p-512).store(r.y.at(j));
+    }
+    return c.m;
+}
+
+// log(1 - p) = -log1p(own / others), unless the class is more likely than all others: then log(others) - log(1 + S).
+template <bool across>
+SIGMAX_INLINE f64 log_softmax_complement_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Contest c = contest<across, Tier::exact>(r.x, r.temperature);
+    Pair<double> likely = c.gap + shared_log1p(c.s2) - shared_log1p(c.s * f64(0x1p-512));
+    f64 of_first = select(c.alone, -infinity, likely.hi);
+    auto ahead = c.s.hi < 0x1p512;
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Pair<double> l = shared_log1p(divide(p.own, p.others));
+        select(p.is_first & ahead, of_first, -(l.hi + l.lo)).store(r.y.at(j));
+    }
+    return c.m;
+}
+
+// The logit of the largest class.
+template <Tier tier>
+SIGMAX_INLINE Pair<double> leading_logit(const Contest& c) {
+    return -(c.gap + (tier == Tier::precise ? log1p_of<Tier::precise> : shared_log1p)(c.s2));
+}
+template <bool across>
+[[gnu::noinline]] f64 precise_leading_logit(const Rows<double>& r) {
+    return leading_logit<Tier::precise>(contest<across, Tier::precise>(r.x, r.temperature)).hi;
+}
+
+template <bool across>
+SIGMAX_INLINE f64 logit_softmax_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Contest c = contest<across, Tier::exact>(r.x, r.temperature);
+    f64 leading = leading_logit<Tier::exact>(c).hi;
+    auto again = abs(leading) < abs(c.gap.hi) * cancelling<Tier::exact>;
+    if (any(again)) leading = select(again, precise_leading_logit<across>(r), leading);
+    leading = select(c.alone, infinity, leading);
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Pair<double> rest = shared_log1p(p.beyond), l = without_nan(two_sum(p.z.hi, -rest.hi));
+        select(p.is_first, leading, l.hi + (l.lo + (p.z.lo - rest.lo))).store(r.y.at(j));
+    }
+    return c.m;
+}
+
+// The probability that the label gives each class: 1 for the class it names, or its own probabilities; `smoothing` is taken
+// from them and spread evenly over the possible classes.
+template <bool across, bool labelled>
+struct Target {
+    f64 kept, spread;
+    SIGMAX_INLINE explicit Target(const Rows<double>& r) : kept(1.0 - r.smoothing) {
+        Sum<double> possible = Sum<double>::zero();
+        for (std::ptrdiff_t j = 0; j < r.x.steps; ++j)
+            possible.total.hi = possible.total.hi + select(is_possible(f64::load(r.x.at(j))), 1.0, f64(0));
+        if constexpr (across) possible.gather();
+        spread = r.smoothing / possible.total.hi;
+    }
+    SIGMAX_INLINE static Pack<std::int64_t> is_possible(f64 x) { return x != -std::numeric_limits<double>::infinity(); }
+    SIGMAX_INLINE Pair<double> of(const Rows<double>& r, f64 x, std::ptrdiff_t j) const {
+        f64 own;
+        if constexpr (labelled)
+            own = select(class_at<across>(j) == r.label, kept, 0.0);
+        else
+            own = f64::load(r.w.at(j)) * kept;
+        return two_sum(own, select(is_possible(x), spread, 0.0));
+    }
+};
+
+// loss = sum of q_k (log(1 + S) - z_k), no term negative; d loss / d x_k = (p_k - q_k) / T for labels that sum to 1, in general
+// (p_k (Q - q_k) - q_k (1 - p_k)) / T with Q the sum of q, which cancels only where p_k and q_k come close.
+template <bool across, bool labelled, bool with_gradient>
+SIGMAX_INLINE f64 cross_entropy_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Contest c = contest<across, Tier::exact>(r.x, r.temperature);
+    const Target<across, labelled> target(r);
+    Pair<double> rest = shared_log1p(c.s * f64(0x1p-512));
+    Sum<double> loss = Sum<double>::zero(), whole = Sum<double>::zero();
+    Sum<double> infinite = Sum<double>::zero();
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        f64 x = f64::load(r.x.at(j));
+        Pair<double> q = target.of(r, x, j);
+        Pair<double> z = without_nan(divided<true>(without_nan(two_sum(x, -c.m)), r.temperature));
+        auto unasked = q.hi == 0.0, endless = (z.hi == -infinity) & (q.hi > 0.0);
+        Pair<double> term = q * (rest - select(unasked | endless, one_term(f64(0)), z));
+        loss.add(select(unasked | endless, 0.0, term.hi), select(unasked | endless, 0.0, term.lo));
+        whole.add(q.hi, q.lo);
+        infinite.total.hi = infinite.total.hi + select(endless, 1.0, f64(0));
+    }
+    if constexpr (across) {
+        loss.gather();
+        whole.gather();
+        infinite.gather();
+    }
+    r.results[0] = select((infinite.total.hi > 0.0) & (c.s.hi == c.s.hi), infinity, loss.value().hi);
+    if constexpr (with_gradient) {
+        Pair<double> inverse = {r.temperature.inverse, r.temperature.inverse_lo}, all = whole.value();
+        for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+            f64 x = f64::load(r.x.at(j));
+            Pair<double> q = target.of(r, x, j);
+            Parts p = parts_of(c, x, j, r.temperature);
+            Pair<double> d = divide(p.own * (all - q) - p.others * q, c.all) * inverse;
+            select(target.is_possible(x), d.hi * 0x1p-512, 0.0).store(r.y.at(j));
+        }
+    }
+    return c.m;
+}

@@ -1,0 +1,281 @@
+"""The losses of a classifier, from its scores: the cross-entropy of many classes and of two, with their gradients."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax import _native
+from sigmax.dtypes import BFLOAT16, as_float
+from sigmax.over_axis import ScoreTable, check_temperature
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from sigmax.over_axis import Axis
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_and_grad", "cross_entropy", "cross_entropy_and_grad"]
+
+_binary = _native.link("binary_cross_entropy", "", BFLOAT16)
+_binary_and_grad = _native.link("binary_cross_entropy_and_grad", "", BFLOAT16)
+
+
+def cross_entropy(
+    x: ArrayLike,
+    y: ArrayLike,
+    /,
+    *,
+    axis: Axis = -1,
+    temperature: ArrayLike = 1.0,
+    where: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """
+    Cross-entropy of class scores and labels, one number a row: ``-log(p[y])``.
+
+    Parameters
+    ----------
+    x : array_like
+        Class scores, any real numbers. Integers and bool are taken as float64.
+    y : array_like
+        The labels: integers, the number of the class of each row; or floats of the shape of `x`, the probability of each
+        class in [0, 1].
+    axis : int or tuple of ints, default -1
+        The axis, or axes, of the classes. With several, a label counts through them in the order given.
+    temperature : array_like, default 1
+        What the scores are divided by: one number, or one for each row.
+    where : array_like of bool, optional
+        False marks an impossible class; its score is not looked at. Broadcasts to `x`.
+    label_smoothing : float, default 0
+        The part of each label, in [0, 1), that is spread evenly over the possible classes.
+
+    Returns
+    -------
+    ndarray or scalar
+        One loss a row, in the dtype of `x`: +inf if the label is an impossible class, NaN if no class is possible.
+
+    Raises
+    ------
+    TypeError
+        If `x`, `y` or `where` has a dtype that does not fit.
+    ValueError
+        If a label is no class or no probability, or an argument is out of its range or has a shape that does not fit.
+    numpy.exceptions.AxisError
+        If `x` has no such axis.
+
+    See Also
+    --------
+    cross_entropy_and_grad : with the derivative by the scores.
+    log_softmax : the log-probabilities of all classes.
+
+    Notes
+    -----
+    With probabilities q as labels the loss is ``sum(-q * log(p))``. No term is negative, so nothing cancels; a confident
+    row has its true small loss, not 0. Source: Blanchard, Higham and Higham 2021, as in :func:`log_softmax`.
+
+    Examples
+    --------
+    >>> import sigmax
+    >>> sigmax.cross_entropy([[2.0, 1.0, 0.1], [50.0, 0.0, 0.0]], [0, 0]).tolist()
+    [0.4170300162778335, 3.8574996959278356e-22]
+    """
+    loss, _ = _cross_entropy(x, y, axis, temperature, where, label_smoothing, with_gradient=False)
+    return loss
+
+
+def cross_entropy_and_grad(
+    x: ArrayLike,
+    y: ArrayLike,
+    /,
+    *,
+    axis: Axis = -1,
+    temperature: ArrayLike = 1.0,
+    where: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Any, Any]:
+    """
+    Cross-entropy of class scores and labels, and its derivative by the scores, in one pass.
+
+    Parameters
+    ----------
+    x, y, axis, temperature, where, label_smoothing
+        As for :func:`cross_entropy`.
+
+    Returns
+    -------
+    loss : ndarray or scalar
+        As from :func:`cross_entropy`.
+    gradient : ndarray or scalar
+        Of the shape and dtype of `x`: ``(p - q) / temperature``, where q is 1 for the label and 0 elsewhere, or the
+        label's probabilities. 0 for an impossible class.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As for :func:`cross_entropy`.
+
+    Notes
+    -----
+    The derivative by the label's own score is ``p - 1``, which comes from the other classes' share and so does not cancel
+    to 0 for a confident row.
+
+    Examples
+    --------
+    >>> import sigmax
+    >>> loss, gradient = sigmax.cross_entropy_and_grad([50.0, 0.0], 0)
+    >>> float(loss), gradient.tolist()
+    (1.9287498479639178e-22, [-1.9287498479639178e-22, 1.9287498479639178e-22])
+    """
+    return _cross_entropy(x, y, axis, temperature, where, label_smoothing, with_gradient=True)
+
+
+def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
+    """
+    Cross-entropy of logits and labels of two classes: ``-y log(sigmoid(x)) - (1 - y) log(sigmoid(-x))``.
+
+    Parameters
+    ----------
+    x : array_like
+        Logits (log-odds), any real numbers. Integers and bool are taken as float64.
+    y : array_like
+        The labels: bool, or numbers in [0, 1], the probability of class 1. Broadcasts with `x`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Losses, elementwise, in the dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` or `y` is not of real numbers.
+    ValueError
+        If a label is outside [0, 1], or the shapes do not broadcast.
+
+    See Also
+    --------
+    binary_cross_entropy_and_grad : with the derivative by the logits.
+
+    Notes
+    -----
+    Computed as ``log1p(exp(-abs(x))) + abs(x) * (1 - y if x > 0 else y)``, in which no term is negative.
+
+    Examples
+    --------
+    >>> import sigmax
+    >>> sigmax.binary_cross_entropy([40.0, 40.0, 0.0], [1, 0, 0.5]).tolist()
+    [4.248354255291589e-18, 40.0, 0.6931471805599453]
+    """
+    return _binary(*_binary_arguments(x, y))
+
+
+def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> tuple[Any, Any]:
+    """
+    Cross-entropy of logits and labels of two classes, and its derivative by the logits, in one pass.
+
+    Parameters
+    ----------
+    x, y
+        As for :func:`binary_cross_entropy`.
+
+    Returns
+    -------
+    loss : ndarray or scalar
+        As from :func:`binary_cross_entropy`.
+    gradient : ndarray or scalar
+        ``sigmoid(x) - y``, elementwise, in the dtype of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`binary_cross_entropy`.
+
+    Notes
+    -----
+    Computed as ``(1 - y) sigmoid(x) - y sigmoid(-x)``, which keeps its digits where the sigmoid is all but equal to y.
+
+    Examples
+    --------
+    >>> import sigmax
+    >>> loss, gradient = sigmax.binary_cross_entropy_and_grad(40.0, 1)
+    >>> float(loss), float(gradient)
+    (4.248354255291589e-18, -4.248354255291589e-18)
+    """
+    loss, gradient = _binary_and_grad(*_binary_arguments(x, y))
+    return loss, gradient
+
+
+def _binary_arguments(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    logits = as_float(np.asarray(x), "logits")
+    labels = as_float(np.asarray(y), "labels").astype(np.float64, copy=False)
+    _check_probabilities(labels)
+    try:
+        np.broadcast_shapes(logits.shape, labels.shape)
+    except ValueError:
+        raise ValueError(f"labels of shape {labels.shape} do not broadcast with logits of {logits.shape}") from None
+    return logits, labels
+
+
+def _check_probabilities(labels: NDArray[Any]) -> None:
+    bad = ~((labels >= 0) & (labels <= 1))
+    if bad.any():
+        where = np.unravel_index(int(np.argmax(bad)), labels.shape)
+        at = f" at {tuple(int(i) for i in where)}" if labels.ndim else ""
+        raise ValueError(f"label {labels[where]}{at} is not a probability; it must be in [0, 1]")
+
+
+def _cross_entropy(
+    x: ArrayLike,
+    y: ArrayLike,
+    axis: Axis,
+    temperature: ArrayLike,
+    where: ArrayLike | None,
+    label_smoothing: float,
+    *,
+    with_gradient: bool,
+) -> tuple[Any, Any]:
+    table = ScoreTable(x, axis, where, None)
+    scale = check_temperature(temperature, table.rows)
+    smoothing = float(label_smoothing)
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}; it must be in [0, 1)")
+    labels = np.asarray(y)
+    loss = np.empty(table.rows, table.dtype)
+    gradient = np.empty(table.shape, table.dtype) if with_gradient else None
+    suffix = "cross_entropy_and_grad" if with_gradient else "cross_entropy"
+    if labels.dtype.kind in "iu":
+        table.call(suffix, _check_classes(labels, table), scale, smoothing, results=[loss], y=gradient)
+    else:
+        weights = _check_targets(labels, table)
+        table.call(f"target_{suffix}", scale, smoothing, weights=weights, results=[loss], y=gradient)
+    return loss[()], None if gradient is None else gradient[()]
+
+
+def _check_classes(labels: NDArray[Any], table: ScoreTable) -> NDArray[np.int64]:
+    classes = math.prod(table.classes)
+    if labels.shape != table.rows:
+        hint = "; pass probabilities as floats" if labels.shape == table.shape else ""
+        raise ValueError(f"labels have shape {labels.shape}; the rows have {table.rows}{hint}")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        row = np.unravel_index(int(np.argmax(bad)), labels.shape)
+        at = f" in row {', '.join(str(int(i)) for i in row)}" if labels.ndim else ""
+        raise ValueError(f"label {labels[row]}{at} is not a class; it must be in 0 ... {classes - 1}")
+    return labels.astype(np.int64, copy=False)
+
+
+def _check_targets(labels: NDArray[Any], table: ScoreTable) -> NDArray[Any]:
+    if labels.dtype.kind == "b":
+        raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+    targets = as_float(labels, "labels")
+    if targets.shape != table.shape:
+        if targets.shape == table.rows and targets.size:
+            raise TypeError(
+                f"label {targets.flat[0]} is of dtype {targets.dtype}, not an integer; pass the number of each row's class, "
+                "or a probability for each class"
+            )
+        raise ValueError(f"labels of shape {targets.shape} are not probabilities of the scores' shape {table.shape}")
+    _check_probabilities(targets)
+    return table.per_score(targets, "labels")

@@ -1,0 +1,171 @@
+"""How a function over an axis of class scores is called: arguments are checked here and handed to a gufunc of the core."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from sigmax import _native
+from sigmax.dtypes import BFLOAT16, as_bits, as_float, result_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    Axis = int | Sequence[int]
+
+__all__ = ["ScoreTable", "check_out", "check_temperature"]
+
+_core = functools.cache(_native.row_function)
+
+
+class ScoreTable:
+    """
+    Scores with the axes of the classes known, so that they can be handed over as rows.
+
+    Parameters
+    ----------
+    x : array_like
+        The scores. A single number is a row of one class.
+    axis : int or tuple of ints
+        The axes of the classes.
+    where : array_like of bool or None
+        False for an impossible class.
+    dtype : dtype or None
+        Of the results; default that of the scores.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the scores, and of results that have one number for each of them.
+    rows, classes : tuple of int
+        The lengths of the axes of the rows and of the classes.
+    dtype : dtype
+        Of the results.
+    """
+
+    def __init__(self, x: ArrayLike, axis: Axis, where: ArrayLike | None, dtype: DTypeLike | None) -> None:
+        scores = as_float(np.asarray(x))
+        self.dtype = result_dtype(scores.dtype, dtype)
+        self.shape = scores.shape
+        self._table = np.atleast_1d(scores)
+        ndim = self._table.ndim
+        self._axes = (normalize_axis_index(axis, ndim),) if isinstance(axis, int) else normalize_axis_tuple(axis, ndim)
+        row_axes = tuple(i for i in range(ndim) if i not in self._axes)
+        self._order = row_axes + self._axes
+        self.rows = tuple(self._table.shape[i] for i in row_axes)
+        self.classes = tuple(self._table.shape[i] for i in self._axes)
+        self._mask = None if where is None else self._broadcast(_mask(where), "where")
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The mask, of the shape of the scores."""
+        return None if self._mask is None else self._mask.reshape(self.shape)
+
+    def kept_shape(self) -> tuple[int, ...]:
+        """Return the shape of one result a row with the class axes left in."""
+        return tuple(1 if i in self._axes else n for i, n in enumerate(self.shape))
+
+    def per_score(self, values: NDArray[Any], what: str) -> NDArray[Any]:
+        """Return one number for each score, broadcast if need be, as rows for `call`."""
+        return self._as_rows(self._broadcast(as_float(values, what), what))
+
+    def call(
+        self,
+        name: str,
+        *operands: Any,
+        weights: NDArray[Any] | None = None,
+        results: Sequence[NDArray[Any]] = (),
+        y: NDArray[Any] | None = None,
+    ) -> None:
+        """
+        Call the core's function `name`, which writes one number a row to each of `results` and one a score to `y`.
+
+        `weights` comes from `per_score`; `operands` are the numbers that each row has one of.
+        """
+        dtypes = [_name(d) for d in (self._table.dtype, self.dtype if weights is None else weights.dtype, self.dtype)]
+        core = _core(name, self._mask is not None, *dtypes)
+        inputs = [as_bits(self._as_rows(self._table))]
+        if self._mask is not None:
+            inputs.append(self._as_rows(self._mask))
+        if weights is not None:
+            inputs.append(as_bits(weights))
+        outputs = [as_bits(self._rows_only(r)) for r in results]
+        if y is None:
+            core(*inputs, *operands, out=tuple(outputs))
+        elif len(self._axes) == 1:
+            target = as_bits(y).reshape(self._table.shape).transpose(self._order)
+            core(*inputs, *operands, out=(*outputs, target))
+        else:
+            flat = np.empty((*self.rows, math.prod(self.classes)), self.dtype)
+            core(*inputs, *operands, out=(*outputs, as_bits(flat)))
+            y.transpose(self._order)[...] = flat.reshape(self.rows + self.classes)
+
+    def _rows_only(self, result: NDArray[Any]) -> NDArray[Any]:
+        """Return a view of `result` without the class axes it may have kept."""
+        return result.squeeze(self._axes) if result.ndim == self._table.ndim else result
+
+    def _broadcast(self, values: NDArray[Any], what: str) -> NDArray[Any]:
+        try:
+            return np.broadcast_to(values, self.shape).reshape(self._table.shape)
+        except ValueError:
+            raise ValueError(
+                f"{what} of shape {values.shape} does not broadcast to the scores' shape {self.shape}"
+            ) from None
+
+    def _as_rows(self, table: NDArray[Any]) -> NDArray[Any]:
+        """Return `table` with its class axes made one, the last."""
+        moved = table.transpose(self._order)
+        return moved if len(self._axes) == 1 else moved.reshape(*self.rows, math.prod(self.classes))
+
+
+def _name(dtype: np.dtype[Any]) -> str:
+    return "bfloat16" if dtype == BFLOAT16 else dtype.newbyteorder("=").name
+
+
+def _mask(where: ArrayLike) -> NDArray[np.bool_]:
+    mask = np.asarray(where)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
+    return mask
+
+
+def check_temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
+    """Return one float64, or one for each row; refuse what is no temperature."""
+    if type(temperature) is float and temperature > 0:
+        return temperature
+    values = np.asarray(temperature)
+    if values.dtype.kind not in "biuf" and values.dtype != BFLOAT16:
+        raise TypeError(f"temperature has dtype {values.dtype}; pass a real number, or one for each row")
+    values = values.astype(np.float64)
+    bad = ~(values >= 0)
+    if bad.any():
+        raise ValueError(
+            f"temperature is {values[bad].flat[0]}; it must be at least 0 (1 leaves the scores as they are)"
+        )
+    try:
+        fits = np.broadcast_shapes(values.shape, rows) == rows
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"temperature of shape {values.shape} does not fit the rows' shape {rows}; pass one number, or one for each row"
+        )
+    return values
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an `out` that cannot take the result."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; pass a NumPy array")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}; the result has {shape}")
+    if out.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only; pass an array that can be written")
