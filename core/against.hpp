@@ -96,13 +96,14 @@ struct Parts {
     Pair<double> own, others, beyond, z;
     Pack<std::int64_t> is_first;
 };
+template <Tier tier>
 SIGMAX_SHARED Parts parts_of(const Contest& c, const f64& x, std::ptrdiff_t j, const Temperature<double>& temperature) {
     Parts p;
     p.is_first = c.first == Pack<std::int64_t>(j);
     Pair<double> z = two_sum(x, -c.m2), one = {f64(0x1p512), f64(0)};
     auto lost = z.hi < temperature.value * -reach, at_rest = lost | p.is_first;
     z = divided<true>({select(at_rest, 0.0, z.hi), select(at_rest, 0.0, z.lo)}, temperature);
-    ScaledExp e = shared_exp(z);
+    ScaledExp e = (tier == Tier::precise ? exp_precise : shared_exp)(z);
     Pair<double> e_k = e.m * select(lost, 0.0, power_of_two(e.t, 256));  // times 2^256: e^-800 is then a normal number
     Pair<double> beyond = c.e * ((Pair<double>{1, 0} - e_k * f64(0x1p-256)) + c.s2);
     p.own = select(p.is_first, one, c.e * e_k * f64(0x1p-256));
@@ -116,7 +117,7 @@ template <bool across>
 SIGMAX_INLINE f64 softmax_complement_kernel(Rows<double>& r) {
     Contest c = contest<across, Tier::exact>(r.x, r.temperature);
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Parts p = parts_of<Tier::exact>(c, f64::load(r.x.at(j)), j, r.temperature);
         Pair<double> share = divide(p.others, c.all);
         (share.hi * 0x1p-512).store(r.y.at(j));
     }
@@ -132,7 +133,7 @@ SIGMAX_INLINE f64 log_softmax_complement_kernel(Rows<double>& r) {
     f64 of_first = select(c.alone, -infinity, likely.hi);
     auto ahead = c.s.hi < 0x1p512;
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Parts p = parts_of<Tier::exact>(c, f64::load(r.x.at(j)), j, r.temperature);
         Pair<double> l = shared_log1p(divide(p.own, p.others));
         select(p.is_first & ahead, of_first, -(l.hi + l.lo)).store(r.y.at(j));
     }
@@ -158,7 +159,7 @@ SIGMAX_INLINE f64 logit_softmax_kernel(Rows<double>& r) {
     if (any(again)) leading = select(again, precise_leading_logit<across>(r), leading);
     leading = select(c.alone, infinity, leading);
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Parts p = parts_of(c, f64::load(r.x.at(j)), j, r.temperature);
+        Parts p = parts_of<Tier::exact>(c, f64::load(r.x.at(j)), j, r.temperature);
         Pair<double> rest = shared_log1p(p.beyond), l = without_nan(two_sum(p.z.hi, -rest.hi));
         select(p.is_first, leading, l.hi + (l.lo + (p.z.lo - rest.lo))).store(r.y.at(j));
     }
@@ -169,24 +170,37 @@ SIGMAX_INLINE f64 logit_softmax_kernel(Rows<double>& r) {
 // from them and spread evenly over the possible classes.
 template <bool across, bool labelled>
 struct Target {
-    f64 kept, spread;
-    SIGMAX_INLINE explicit Target(const Rows<double>& r) : kept(1.0 - r.smoothing) {
+    Pair<double> kept, spread;
+    SIGMAX_INLINE explicit Target(const Rows<double>& r) : kept(fast_two_sum(f64(1), -r.smoothing)) {
         Sum<double> possible = Sum<double>::zero();
         for (std::ptrdiff_t j = 0; j < r.x.steps; ++j)
             possible.total.hi = possible.total.hi + select(is_possible(f64::load(r.x.at(j))), 1.0, f64(0));
         if constexpr (across) possible.gather();
-        spread = r.smoothing / possible.total.hi;
+        spread = divide(Pair<double>{r.smoothing, f64(0)}, Pair<double>{possible.total.hi, f64(0)});
     }
     SIGMAX_INLINE static Pack<std::int64_t> is_possible(f64 x) { return x != -std::numeric_limits<double>::infinity(); }
     SIGMAX_INLINE Pair<double> of(const Rows<double>& r, f64 x, std::ptrdiff_t j) const {
-        f64 own;
+        const Pair<double> nothing = {f64(0), f64(0)};
+        Pair<double> own;
         if constexpr (labelled)
-            own = select(class_at<across>(j) == r.label, kept, 0.0);
+            own = select(class_at<across>(j) == r.label, kept, nothing);
         else
-            own = f64::load(r.w.at(j)) * kept;
-        return two_sum(own, select(is_possible(x), spread, 0.0));
+            own = kept * Pair<double>{f64::load(r.w.at(j)), f64(0)};
+        return own + select(is_possible(x), spread, nothing);
     }
 };
+
+// What a gradient is made of: own (Q - q) - others q, over 1 + S, times 2^512.
+SIGMAX_INLINE Pair<double> slope(const Contest& c, const Parts& p, Pair<double> q, Pair<double> all) {
+    return divide(p.own * (all - q) - p.others * q, c.all);
+}
+template <bool across>
+[[gnu::noinline]] void precise_slope(const Rows<double>& r, std::ptrdiff_t j, const Pair<double>& q, const Pair<double>& all, Contest* c,
+                                     bool* ready, Pair<double>* value) {
+    if (!*ready) *c = contest<across, Tier::precise>(r.x, r.temperature);
+    *ready = true;
+    *value = slope(*c, parts_of<Tier::precise>(*c, f64::load(r.x.at(j)), j, r.temperature), q, all);
+}
 
 // loss = sum of q_k (log(1 + S) - z_k), no term negative; d loss / d x_k = (p_k - q_k) / T for labels that sum to 1, in general
 // (p_k (Q - q_k) - q_k (1 - p_k)) / T with Q the sum of q, which cancels only where p_k and q_k come close.
@@ -216,11 +230,20 @@ SIGMAX_INLINE f64 cross_entropy_kernel(Rows<double>& r) {
     r.results[0] = select((infinite.total.hi > 0.0) & (c.s.hi == c.s.hi), infinity, loss.value().hi);
     if constexpr (with_gradient) {
         Pair<double> inverse = {r.temperature.inverse, r.temperature.inverse_lo}, all = whole.value();
+        Contest again;
+        bool ready = false;
         for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
             f64 x = f64::load(r.x.at(j));
             Pair<double> q = target.of(r, x, j);
-            Parts p = parts_of(c, x, j, r.temperature);
-            Pair<double> d = divide(p.own * (all - q) - p.others * q, c.all) * inverse;
+            Parts p = parts_of<Tier::exact>(c, x, j, r.temperature);
+            Pair<double> d = slope(c, p, q, all);
+            auto close = abs(d.hi) < q.hi * (r.narrow ? 0x1p512 * cancelling<Tier::quick> : 0x1p512 * cancelling<Tier::exact>);
+            if (any(close)) {
+                Pair<double> better;
+                precise_slope<across>(r, j, q, all, &again, &ready, &better);
+                d = select(close, better, d);
+            }
+            d = d * inverse;
             select(target.is_possible(x), d.hi * 0x1p-512, 0.0).store(r.y.at(j));
         }
     }

@@ -155,7 +155,18 @@ struct BinaryCrossEntropy {
     SIGMAX_INLINE static Pair<double> of(f64 x, f64 y) { return binary_loss(x, y, tail_of(x)); }
 };
 
-// Its derivative by x: s(x) - y = (1-y) s(x) - y s(-x), which does not cancel where y is 0 or 1.
+// Its derivative by x: s(x) - y = (1-y) s(x) - y s(-x), which does not cancel where y is 0 or 1. Where it does, with 100 bits.
+SIGMAX_INLINE Pair<double> binary_slope(f64 x, f64 y, const Tail& tail) {
+    Pair<double> small = tail.m * tail.scale, large = one_term(f64(0x1p512));  // e^-|x| and 1, both times 2^512
+    auto negative = x < 0.0;
+    Pair<double> yes = select(negative, small, large), no = select(negative, large, small);
+    return divide(complement(y) * yes - one_term(y) * no, one_term(f64(1)) + tail.value()) * f64(0x1p-512);
+}
+SIGMAX_SHARED Pair<double> precise_binary_slope(const f64& x, const f64& y) {
+    f64 magnitude = min(f64(760), abs(x));
+    ScaledExp e = exp_precise(one_term(-magnitude));
+    return binary_slope(x, y, {e.m, power_of_two(e.t, 512), magnitude});
+}
 struct BinaryCrossEntropyAndGrad {
     static constexpr const char* name = "binary_cross_entropy_and_grad";
     static constexpr bool has_domain = false;
@@ -163,12 +174,9 @@ struct BinaryCrossEntropyAndGrad {
     SIGMAX_INLINE static void of(f64 x, f64 y, Pair<double>* r) {
         Tail tail = tail_of(x);
         r[0] = binary_loss(x, y, tail);
-        Pair<double> e = tail.value(), below = fast_two_sum(f64(1), e.hi);
-        below.lo = below.lo + e.lo;
-        Pair<double> small = tail.m * tail.scale, large = one_term(f64(0x1p512));  // e^-|x| and 1, both times 2^512
-        auto negative = x < 0.0;
-        Pair<double> yes = select(negative, small, large), no = select(negative, large, small);
-        r[1] = divide(complement(y) * yes - one_term(y) * no, below) * f64(0x1p-512);
+        r[1] = binary_slope(x, y, tail);
+        auto close = abs(r[1].hi) < y * cancelling<Tier::exact>;
+        if (any(close)) r[1] = select(close, precise_binary_slope(x, y), r[1]);
     }
 };
 

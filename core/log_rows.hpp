@@ -73,9 +73,6 @@ SIGMAX_INLINE f64 log_softmax_kernel(Rows<double>& r) {
 
 // Where |a + b| is a small part of |a|: the digits of a and b are not enough.
 SIGMAX_INLINE Pack<std::int64_t> cancels(f64 a, f64 b, double part) { return abs(a + b) < abs(a) * part; }
-template <Tier tier>
-constexpr double cancelling = tier == Tier::quick ? 0x1p-20 : 0x1p-3;
-
 SIGMAX_INLINE f64 joined(const LogSum& sum) {
     Pair<double> l = two_sum(sum.m, sum.rest.hi);
     return l.hi + (l.lo + sum.rest.lo);

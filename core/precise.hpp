@@ -6,6 +6,10 @@
 
 enum class Tier { quick, exact, precise };  // about 52, 60 and 100 bits
 
+// A difference smaller than this part of its terms is to be done again with 100 bits.
+template <Tier tier>
+constexpr double cancelling = tier == Tier::quick ? 0x1p-20 : 0x1p-3;
+
 struct PreciseConstants {
     static constexpr double ln2_rest = 0x1.7b57a079a1934p-111;  // behind ln2_hi and ln2_lo of exp.hpp
     // 1 / i!, in two terms for i = 2 ... 8 and in one for i = 9 ... 15

@@ -230,6 +230,11 @@ RowTemperatures<W, copies> load_temperatures(const RowBatch& b, std::ptrdiff_t r
     return r;
 }
 
+template <class F>
+bool is_narrow(const RowBatch& b) {
+    return (F::per_class ? b.y.dtype : b.results[0].dtype) != Dtype::float64;
+}
+
 // The label and the smoothing of one row.
 template <class F>
 double label_of(const RowBatch& b, std::ptrdiff_t row) {
@@ -290,7 +295,7 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
         apply_mask(b.mask, row, rows, b.classes, x, 1, n);
         if constexpr (masks_weights<F>) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
         Rows<W, copies> r = {{x, nullptr, b.classes, b.classes}, {y, nullptr, b.classes, b.classes}, {w, nullptr, b.classes, b.classes},
-                             t.lane, {}, {}, {}};
+                             t.lane, {}, {}, {}, is_narrow<F>(b)};
         W label[n] = {}, smoothing[n] = {};
         if constexpr (F::labelled || F::smoothed) {
             for (std::ptrdiff_t i = 0; i < rows; ++i) {
@@ -365,7 +370,7 @@ unsigned wide_rows(const RowBatch& b) {
             }
             auto t = load_temperatures<W, copies>(b, row + i, 1);
             Rows<W, copies> r = {{x, x_tail, whole / step, padded / step}, {y, y_tail, whole / step, padded / step},
-                                 {w, w_tail, whole / step, padded / step}, t.lane, {}, {}, {}};
+                                 {w, w_tail, whole / step, padded / step}, t.lane, {}, {}, {}, is_narrow<F>(b)};
             const double label = label_of<F>(b, row + i), smoothing = smoothing_of<F>(b, row + i);
             r.label = static_cast<W>(label);
             r.smoothing = static_cast<W>(smoothing);

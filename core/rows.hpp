@@ -36,6 +36,7 @@ struct Rows {
     Temperature<T, copies> temperature;
     P label, smoothing;  // one a row, as are the results
     P results[2];
+    bool narrow;  // whether results are narrower than float64
 };
 
 // ---- across the lanes: fixed trees ----

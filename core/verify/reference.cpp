@@ -1,0 +1,194 @@
+// The judge of the elementwise functions: compares results with a reference that decides their rounding.
+//
+// Every formula below is well conditioned and stands once, for three types R. In double (the C library's exp, expm1, log, log1p,
+// each within 1 ulp) it is right to 2^-50: enough to know the correctly rounded float or half, unless the value is that close to
+// the middle of two of them. Those few, and float64 results, which are judged in the 64 bits of long double, go on to
+// __float128 (113 bits). What even that leaves open is counted as undecided.
+//
+// Shares no code with the kernels. Compiled and called by benchmarks/verify.py.
+#include <quadmath.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace {
+
+using Quad = __float128;
+
+double exponential(double x) { return std::exp(x); }
+long double exponential(long double x) { return expl(x); }
+Quad exponential(Quad x) { return expq(x); }
+double exponential_less_one(double x) { return std::expm1(x); }
+long double exponential_less_one(long double x) { return expm1l(x); }
+Quad exponential_less_one(Quad x) { return expm1q(x); }
+double logarithm(double x) { return std::log(x); }
+long double logarithm(long double x) { return logl(x); }
+Quad logarithm(Quad x) { return logq(x); }
+double logarithm_of_one_more(double x) { return std::log1p(x); }
+long double logarithm_of_one_more(long double x) { return log1pl(x); }
+Quad logarithm_of_one_more(Quad x) { return log1pq(x); }
+
+enum Function { sigmoid, logit, odds, from_odds, log_sigmoid, softplus, log1mexp, logitexp };
+
+// ln 2 = high + low + what is below R
+const double ln2_high = 0x1.62e42fefa39efp-1;
+const Quad ln2_low = 0x1.abc9e3b39803f2f6af40f343267p-56Q;
+
+template <class R>
+R soft_plus(R x) {
+    return x > 0 ? x + logarithm_of_one_more(exponential(-x)) : logarithm_of_one_more(exponential(x));
+}
+template <class R>
+R log_of_complement(R l) {
+    return l > R(-0.6931) ? logarithm(-exponential_less_one(l)) : logarithm_of_one_more(-exponential(l));
+}
+
+template <class R>
+R value(int function, double input) {
+    const R nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity(), x = input;
+    const bool probability = function == logit || function == odds;
+    if (input != input || (probability && (x < 0 || x > 1)) || (function == from_odds && x < 0) || (function >= log1mexp && x > 0))
+        return nan;
+    switch (function) {
+        case sigmoid: return x < 0 ? exponential(x) / (1 + exponential(x)) : 1 / (1 + exponential(-x));
+        case logit:
+            if (x == 0 || x == 1) return x == 0 ? -infinity : infinity;
+            return x > R(0.25) && x < R(0.75) ? logarithm_of_one_more((2 * x - 1) / (1 - x))
+                   : x < R(0.5)               ? logarithm(x) - logarithm_of_one_more(-x)
+                                              : logarithm(x / (1 - x));
+        case odds: return x == 1 ? infinity : x / (1 - x);
+        case from_odds: return x == infinity ? R(1) : x / (1 + x);
+        case log_sigmoid: return input == -infinity ? -infinity : -soft_plus(-x);
+        case softplus: return x == infinity ? infinity : soft_plus(x);
+        case log1mexp: return x == 0 ? -infinity : x == -infinity ? R(-0.0) : log_of_complement(x);
+        default: {
+            if (x == 0 || x == -infinity) return x == 0 ? infinity : -infinity;
+            if (x < -1 || x > R(-0.5)) return x - log_of_complement(x);
+            const R s = exponential_less_one((x + R(ln2_high)) + R(ln2_low));  // 2 e^x - 1
+            return logarithm_of_one_more(2 * s / (1 - s));
+        }
+    }
+}
+
+struct Format {
+    int digits, smallest;  // digits after the leading one, exponent of the smallest normal number
+    double largest;        // all of this size and above is infinite
+};
+const Format formats[] = {{10, -14, 65520.0}, {7, -126, 0x1.ffp127}, {23, -126, 0x1.ffffffp127}, {52, -1022, HUGE_VAL}};
+
+double read(int format, const void* data, std::size_t i) {
+    if (format == 3) return static_cast<const double*>(data)[i];
+    if (format == 2) return static_cast<const float*>(data)[i];
+    const std::uint16_t bits = static_cast<const std::uint16_t*>(data)[i];
+    if (format == 1) {
+        const std::uint32_t word = std::uint32_t(bits) << 16;
+        float f;
+        std::memcpy(&f, &word, sizeof f);
+        return f;
+    }
+    _Float16 half;
+    std::memcpy(&half, &bits, sizeof half);
+    return static_cast<double>(half);
+}
+
+// The exponent of the last digit at |v|.
+int last_digit(const Format& f, double v) {
+    int exponent;
+    std::frexp(v, &exponent);
+    exponent -= 1;
+    return (exponent > f.smallest ? exponent : f.smallest) - f.digits;
+}
+
+double rounded(int format, double v) {
+    if (format == 2) return static_cast<float>(v);
+    const Format& f = formats[format];
+    if (v == 0 || std::isinf(v)) return v;
+    if (std::fabs(v) >= f.largest) return std::copysign(HUGE_VAL, v);
+    const int digit = last_digit(f, v);
+    return std::ldexp(std::nearbyint(std::ldexp(v, -digit)), digit);
+}
+
+double rounded(int format, Quad v) {
+    if (v == 0) return static_cast<double>(v);
+    const Format& f = formats[format];
+    if (fabsq(v) >= f.largest) return std::copysign(HUGE_VAL, static_cast<double>(v));
+    const int digit = last_digit(f, static_cast<double>(v));
+    return static_cast<double>(ldexpq(nearbyintq(ldexpq(v, -digit)), digit));
+}
+
+template <class R>
+double error_of(int format, double got, R truth) {
+    const double near = static_cast<double>(truth);
+    if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
+    const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
+    const R difference = R(got) - truth;
+    return std::ldexp(std::fabs(static_cast<double>(difference)), -digit);
+}
+// Differences below a double's range, of subnormal float64 results, survive in the wider types.
+template <>
+double error_of(int format, double got, Quad truth) {
+    const double near = static_cast<double>(truth);
+    if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
+    const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
+    return static_cast<double>(ldexpq(fabsq(Quad(got) - truth), -digit));
+}
+template <>
+double error_of(int format, double got, long double truth) {
+    const double near = static_cast<double>(truth);
+    if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
+    const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
+    return static_cast<double>(ldexpl(fabsl(static_cast<long double>(got) - truth), -digit));
+}
+
+}  // namespace
+
+extern "C" {
+
+struct Verdict {
+    std::int64_t inputs, wrong, undecided;  // wrong: not the correctly rounded result (not counted for float64)
+    double worst, input, result;            // the largest error in ulp, where, and what was found there
+};
+
+// Judges results[i] = function(inputs[i]) of one format (float16, bfloat16, float32, float64), and adds to the verdict.
+void judge(int function, int format, const void* inputs, const void* results, std::size_t count, Verdict* verdict) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const double x = read(format, inputs, i), got = read(format, results, i);
+        ++verdict->inputs;
+        double error;
+        if (format == 3) {
+            const long double near = value<long double>(function, x);
+            if (near != near || got != got) {
+                error = near != near && got != got ? 0 : HUGE_VAL;
+            } else {
+                error = error_of(format, got, near);
+                if (error > verdict->worst * 0.99 && error < HUGE_VAL) error = error_of(format, got, value<Quad>(function, x));
+            }
+        } else {
+            const double near = value<double>(function, x);
+            if (near != near || got != got) {
+                error = near != near && got != got ? 0 : HUGE_VAL;
+                verdict->wrong += error != 0;
+            } else {
+                const double slack = 0x1p-50 * std::fabs(near), low = rounded(format, near - slack), high = rounded(format, near + slack);
+                error = error_of(format, got, near);
+                bool right = got == low;
+                if (low != high) {
+                    const Quad exact = value<Quad>(function, x), rest = fabsq(exact) * Quad(0x1p-106);
+                    const double below = rounded(format, exact - rest), above = rounded(format, exact + rest);
+                    verdict->undecided += below != above;
+                    right = got == below || got == above;
+                    error = error_of(format, got, exact);
+                }
+                verdict->wrong += !right;
+            }
+        }
+        if (error > verdict->worst) {
+            verdict->worst = error;
+            verdict->input = x;
+            verdict->result = got;
+        }
+    }
+}
+}
