@@ -1,4 +1,4 @@
-"""``python -m benchmarks speed | accuracy | volume | readme``: see each module."""
+"""``python -m benchmarks speed | verify | volume | readme``: see each module."""
 
 import argparse
 import importlib
@@ -11,7 +11,9 @@ def main() -> None:
     speed = what.add_parser("speed", help="time per element, and how many times as long each peer takes")
     speed.add_argument("--threads", type=int, default=1, help="cores that every library may use")
     speed.add_argument("--only", help="cells whose description contains this, as in: 'softmax float32'")
-    what.add_parser("accuracy", help="the largest error of each library, in ulp")
+    verify = what.add_parser("verify", help="prove the accuracy, over every float32 there is")
+    verify.add_argument("--thin", type=int, default=1, metavar="N", help="one input in N, and write nothing")
+    verify.add_argument("--peers", action="store_true", help="let the installed peers go through the same")
     volume = what.add_parser("volume", help="score a file of gigabytes: time, peak memory, kill -9")
     volume.add_argument("--gigabytes", type=float, default=5.0)
     volume.add_argument("--keep-in", help="the folder for the temporary files")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import sigmax
+from sigmax.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,8 +55,10 @@ def _sigmax(function: str, x: Array, axis: int) -> Call:
     return _into("sigmax", lambda out: f(x, out=out), np.empty_like(x))
 
 
-def _numpy(function: str, x: Array, axis: int) -> Call:
-    """NumPy by hand, in place."""
+def _numpy(function: str, x: Array, axis: int) -> Call | None:
+    """NumPy by hand, in place; it has no bfloat16 of its own."""
+    if x.dtype == BFLOAT16:
+        return None
 
     def shifted(out: Array) -> Array:
         return np.exp(np.subtract(x, x.max(axis, keepdims=True), out=out), out=out)
@@ -101,7 +104,7 @@ def _numpy(function: str, x: Array, axis: int) -> Call:
 
 
 def _scipy(function: str, x: Array, axis: int) -> Call | None:
-    if importlib.util.find_spec("scipy") is None:
+    if importlib.util.find_spec("scipy") is None or x.dtype == BFLOAT16:
         return None
     from scipy import special
 
@@ -127,7 +130,8 @@ def _torch(function: str, x: Array, axis: int) -> Call | None:
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    t = torch.from_numpy(x)
+    narrow = x.dtype == BFLOAT16  # torch and NumPy exchange its bits
+    t = torch.from_numpy(x.view(np.int16)).view(torch.bfloat16) if narrow else torch.from_numpy(x)
     by_name: dict[str, Callable[[], Any]] = dict(
         sigmoid=lambda: torch.sigmoid(t),
         log_sigmoid=lambda: torch.nn.functional.logsigmoid(t),
@@ -142,7 +146,12 @@ def _torch(function: str, x: Array, axis: int) -> Call | None:
         f = getattr(torch, function)
         by_name[function] = lambda: f(t, out=out)
     run = by_name[function]
-    return Call("torch", run, lambda: np.asarray(run().numpy()))
+
+    def result() -> Array:
+        y = run()
+        return np.asarray(y.view(torch.int16).numpy()).view(BFLOAT16) if narrow else np.asarray(y.numpy())
+
+    return Call("torch", run, result)
 
 
 def _jax(function: str, x: Array, axis: int) -> Call | None:

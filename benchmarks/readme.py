@@ -7,12 +7,13 @@ What the README shows of the command, and its tables: the text between ``<!-- NA
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import accuracy, speed
+from benchmarks import speed
+from benchmarks.marks import put
+from benchmarks.verify import peer_table, verify
 
 README = Path(__file__).parent.parent / "README.md"
 SHOWN = {  # the README shows the cells that a newcomer asks about; `python -m benchmarks speed` prints all
@@ -26,14 +27,6 @@ SHOWN = {  # the README shows the cells that a newcomer asks about; `python -m b
     ("sigmoid", "float32", (20_000,)),
     ("sigmoid", "float64", (20_000,)),
 }
-
-
-def put(text: str, name: str, body: str) -> str:
-    """Return `text` with `body` between the marks of `name`."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"{README} has no marks {begin} and {end}")
-    return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{body}\n{end}", text, flags=re.DOTALL)
 
 
 def shown(command: str) -> str:
@@ -58,5 +51,5 @@ def main() -> None:
     print(where, speed.table(results), sep="\n")
     chosen = [r for r in results if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1]
     text = put(text, "speed", f"{speed.table(chosen)}\n\n{where}.")
-    text = put(text, "accuracy", accuracy.table())
+    text = put(text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")]))
     README.write_text(text)

@@ -114,7 +114,7 @@ struct Log1mexp {
         Pair<double> rest = select(tiny, one_term(l * -0x1p200), select(l > -0.7, near, far));
         Pair<double> r = log_ratio(rest, {1, 0});
         r = fast_two_sum(r.hi, select(tiny, r.lo - 0x1.1542457337d43p+7, r.lo));
-        r = select(l < -21.0, {-e.hi, -fma(e.hi * 0.5, e.hi, e.lo)}, r);  // log(1 - e), where 1 - e has no room for e's last digits
+        r = select(l < -21.0, -fast_two_sum(e.hi, fma(e.hi * 0.5, e.hi, e.lo)), r);  // there 1 - e has no room for e's last digits
         return outside_is_nan(l, -infinity, 0, finite_or(-infinity, l == 0.0, r));
     }
 };

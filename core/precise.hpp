@@ -82,7 +82,7 @@ SIGMAX_INLINE Pair<double> log1p_of(Pair<double> y) {
     constexpr double small = tier == Tier::precise ? 0x1p-50 : 0x1p-30;
     Pair<double> a = two_sum(f64(1), y.hi);
     a.lo = a.lo + y.lo;
-    return select(abs(y.hi) < small, {y.hi, fma(y.hi * -0.5, y.hi, y.lo)}, log_of_ratio<tier>(a, {1, 0}));
+    return select(abs(y.hi) < small, fast_two_sum(y.hi, fma(y.hi * -0.5, y.hi, y.lo)), log_of_ratio<tier>(a, {1, 0}));
 }
 
 // The same in functions of their own, for kernels whose code would grow too large.

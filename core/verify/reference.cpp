@@ -167,8 +167,8 @@ void judge(int function, int format, const void* inputs, const void* results, st
             }
         } else {
             const double near = value<double>(function, x);
-            if (near != near || got != got) {
-                error = near != near && got != got ? 0 : HUGE_VAL;
+            if (near != near || got != got || std::isinf(near)) {
+                error = got == near || (near != near && got != got) ? 0 : HUGE_VAL;
                 verdict->wrong += error != 0;
             } else {
                 const double slack = 0x1p-50 * std::fabs(near), low = rounded(format, near - slack), high = rounded(format, near + slack);

@@ -144,6 +144,24 @@ private:
     std::vector<char> types_;
 };
 
+// NumPy's own complaint about a dtype without a loop names neither the dtype nor a remedy.
+PyUFunc_TypeResolutionFunc* default_resolver = nullptr;
+int bfloat16_number = -1;
+
+int resolve_types(PyUFuncObject* ufunc, NPY_CASTING casting, PyArrayObject** operands, PyObject* type_tuple, PyArray_Descr** result) {
+    for (int i = 0; i < ufunc->nin; ++i) {
+        PyArray_Descr* descr = PyArray_DESCR(operands[i]);
+        const int n = descr->type_num;
+        if (PyTypeNum_ISBOOL(n) || PyTypeNum_ISINTEGER(n) || n == NPY_HALF || n == NPY_FLOAT || n == NPY_DOUBLE || n == bfloat16_number)
+            continue;
+        PyErr_Format(PyExc_TypeError,
+                     "%s: dtype %S is not supported; pass bool, integers, float16, bfloat16, float32 or float64", ufunc->name,
+                     reinterpret_cast<PyObject*>(descr));
+        return -1;
+    }
+    return default_resolver(ufunc, casting, operands, type_tuple, result);
+}
+
 template <class... T>
 PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bfloat16, std::tuple<T...>) {
     Loops& loops = *new Loops(link);
@@ -152,6 +170,9 @@ PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bf
     for (int i = 0; i < builtin_types; ++i) loops.add(link_loop, static_cast<char>(number_types[i].number), number_types[i], number_types[i]);
     PyObject* ufunc = loops.make(doc);
     if (!ufunc) return nullptr;
+    default_resolver = reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver;
+    reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver = resolve_types;
+    bfloat16_number = bfloat16->type_num;
     // One more for bfloat16, registered before any call: NumPy remembers how it resolved a type.
     PyArray_Descr* types[4];
     PyArray_Descr* second = PyArray_DescrFromType(NPY_DOUBLE);

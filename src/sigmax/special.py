@@ -1,0 +1,148 @@
+"""
+SciPy's names for these functions, with SciPy's signatures and defaults: change ``scipy`` to ``sigmax`` in an import.
+
+``from sigmax.special import expit, logit, log_expit, softmax, log_softmax, logsumexp``. What differs from ``scipy.special``:
+longdouble and complex numbers are refused with a TypeError, integers are float64 whatever their size, and results are right
+to the last digits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax import links, rows
+from sigmax.dtypes import as_float
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    Axis = int | Sequence[int] | None
+
+__all__ = ["expit", "log_expit", "log_softmax", "logit", "logsumexp", "softmax"]
+
+expit: np.ufunc = links.sigmoid
+log_expit: np.ufunc = links.log_sigmoid
+logit: np.ufunc = links.logit
+
+
+def softmax(x: ArrayLike, axis: Axis = None) -> Any:
+    """
+    Softmax as ``scipy.special.softmax`` has it: over all axes unless told otherwise.
+
+    Parameters
+    ----------
+    x : array_like
+        Class scores.
+    axis : int or tuple of ints, optional
+        The axis, or axes, of the classes; None for all.
+
+    Returns
+    -------
+    ndarray or scalar
+        Probabilities, of the shape of `x`.
+
+    Raises
+    ------
+    TypeError, numpy.exceptions.AxisError
+        As for :func:`sigmax.softmax`.
+
+    Examples
+    --------
+    >>> from sigmax.special import softmax
+    >>> softmax([[0.0, 0.0], [0.0, 0.0]]).tolist()
+    [[0.25, 0.25], [0.25, 0.25]]
+    """
+    return rows.softmax(x, axis=_axes(np.ndim(x), axis))
+
+
+def log_softmax(x: ArrayLike, axis: Axis = None) -> Any:
+    """
+    Logarithm of the softmax as ``scipy.special.log_softmax`` has it: over all axes unless told otherwise.
+
+    Parameters
+    ----------
+    x, axis
+        As for :func:`softmax`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Log-probabilities, of the shape of `x`.
+
+    Raises
+    ------
+    TypeError, numpy.exceptions.AxisError
+        As for :func:`sigmax.log_softmax`.
+
+    Examples
+    --------
+    >>> from sigmax.special import log_softmax
+    >>> log_softmax([1000.0, 1.0]).tolist()
+    [0.0, -999.0]
+    """
+    return rows.log_softmax(x, axis=_axes(np.ndim(x), axis))
+
+
+def logsumexp(
+    a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None, keepdims: bool = False, return_sign: bool = False
+) -> Any:
+    """
+    Logarithm of a sum of exponentials as ``scipy.special.logsumexp`` has it: ``log(sum(b * exp(a)))``.
+
+    Parameters
+    ----------
+    a : array_like
+        The exponents.
+    axis : int or tuple of ints, optional
+        The axis, or axes, to sum over; None for all.
+    b : array_like, optional
+        Finite factors; `a` and `b` broadcast together.
+    keepdims : bool, default False
+        Leave the summed axes in the result with length 1.
+    return_sign : bool, default False
+        Also return the sign of the sum.
+
+    Returns
+    -------
+    ndarray or scalar
+        The logarithm: of the absolute value with `return_sign`, else NaN for a negative sum.
+    sign : ndarray or scalar
+        With `return_sign`: 1, 0 or -1.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As for :func:`sigmax.logsumexp`.
+
+    Examples
+    --------
+    >>> from sigmax.special import logsumexp
+    >>> float(logsumexp([1.0, 2.0], b=[1.0, -1.0]))
+    nan
+    >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    (np.float64(1.5413248546129181), np.float64(-1.0))
+    """
+    exponents = as_float(np.asarray(a))
+    if b is None:
+        options: dict[str, Any] = dict(axis=_axes(exponents.ndim, axis), keepdims=keepdims)
+        return rows.logsumexp(exponents, return_sign=return_sign, **options)
+    factors = as_float(np.asarray(b), "b")
+    dtype = np.result_type(exponents, factors)
+    exponents, factors = np.broadcast_arrays(exponents, factors)
+    value, sign = rows.logsumexp(
+        exponents,
+        axis=_axes(exponents.ndim, axis),
+        weights=factors,
+        keepdims=keepdims,
+        return_sign=True,
+        dtype=dtype,
+    )
+    return (value, sign) if return_sign else np.where(sign < 0, dtype.type(np.nan), value)[()]
+
+
+def _axes(ndim: int, axis: Axis) -> int | Sequence[int]:
+    return tuple(range(max(ndim, 1))) if axis is None else axis
