@@ -146,8 +146,11 @@ SIGMAX_INLINE Pair<double> leading_logit(const Contest& c) {
     return -(c.gap + (tier == Tier::precise ? log1p_of<Tier::precise> : shared_log1p)(c.s2));
 }
 template <bool across>
-[[gnu::noinline]] f64 precise_leading_logit(const Rows<double>& r) {
-    return leading_logit<Tier::precise>(contest<across, Tier::precise>(r.x, r.temperature)).hi;
+[[gnu::noinline]] f64 precise_leading_logit(const Rows<double>& r, const Pack<std::int64_t>& again) {
+    Contest c = contest<across, Tier::precise>(r.x, r.temperature);
+    f64 value = leading_logit<Tier::precise>(c).hi;
+    auto hopeless = again & (abs(value) < abs(c.gap.hi) * hopeless_part);
+    return any(hopeless) ? -by_hand<across>(r.x, {}, hopeless, c.m, r.temperature.value, c.first, -value) : value;
 }
 
 template <bool across>
@@ -156,7 +159,7 @@ SIGMAX_INLINE f64 logit_softmax_kernel(Rows<double>& r) {
     Contest c = contest<across, Tier::exact>(r.x, r.temperature);
     f64 leading = leading_logit<Tier::exact>(c).hi;
     auto again = abs(leading) < abs(c.gap.hi) * cancelling<Tier::exact>;
-    if (any(again)) leading = select(again, precise_leading_logit<across>(r), leading);
+    if (any(again)) leading = select(again, precise_leading_logit<across>(r, again), leading);
     leading = select(c.alone, infinity, leading);
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
         Parts p = parts_of<Tier::exact>(c, f64::load(r.x.at(j)), j, r.temperature);

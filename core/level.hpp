@@ -4,6 +4,7 @@
 #pragma once
 
 #include "levels.hpp"
+#include "longhand.hpp"
 
 #include <array>
 #include <cmath>

@@ -78,8 +78,11 @@ SIGMAX_INLINE f64 joined(const LogSum& sum) {
     return l.hi + (l.lo + sum.rest.lo);
 }
 template <bool across>
-[[gnu::noinline]] f64 precise_logsumexp(const Rows<double>& r) {
-    return joined(log_sum<across, false, Tier::precise>(r.x, r.temperature));
+[[gnu::noinline]] f64 precise_logsumexp(const Rows<double>& r, const Pack<std::int64_t>& again) {
+    LogSum sum = log_sum<across, false, Tier::precise>(r.x, r.temperature);
+    f64 value = joined(sum);
+    auto hopeless = again & cancels(sum.m, sum.rest.hi, hopeless_part);
+    return any(hopeless) ? by_hand<across>(r.x, {}, hopeless, f64(0), f64(1), Pack<std::int64_t>(-1), value) : value;
 }
 
 template <bool across, Tier tier>
@@ -87,7 +90,7 @@ SIGMAX_INLINE f64 logsumexp_kernel(Rows<double>& r) {
     LogSum sum = log_sum<across, false, tier>(r.x, r.temperature);
     r.results[0] = joined(sum);
     auto again = cancels(sum.m, sum.rest.hi, cancelling<tier>);
-    if (any(again)) r.results[0] = select(again, precise_logsumexp<across>(r), r.results[0]);
+    if (any(again)) r.results[0] = select(again, precise_logsumexp<across>(r, again), r.results[0]);
     return sum.m;
 }
 
@@ -122,7 +125,7 @@ SIGMAX_INLINE f64 weighted_logsumexp_kernel(Rows<double>& r) {
         Weight w = weight_of(f64::load(r.w.at(j)));
         score = select(w.exponent == -infinity, -infinity, score);
         top = max(score, top);
-        f64 size = fma(w.exponent, ln2, score);
+        f64 size = w.exponent * ln2 + score;
         auto above = size > key;
         key = select(above, size, key);
         m = select(above, score, m);
@@ -154,7 +157,7 @@ SIGMAX_INLINE f64 weighted_logsumexp_kernel(Rows<double>& r) {
         Weight w = weight_of(f64::load(r.w.at(j)));
         Pair<double> z = two_sum(score, -m);
         f64 more = w.exponent - lead.exponent;
-        auto lost = (fma(more, ln2, z.hi) < -reach) | (w.exponent == -infinity);
+        auto lost = (more * ln2 + z.hi < -reach) | (w.exponent == -infinity);
         ScaledExp e = exp_precise({select(lost, 0.0, z.hi), select(lost, 0.0, z.lo)});
         auto left_out = lost | (leading == Index(j));
         f64 power = power_of_two(e.t + select(left_out, 0.0, more), 512);
@@ -178,6 +181,8 @@ SIGMAX_INLINE f64 weighted_logsumexp_kernel(Rows<double>& r) {
     Pair<double> l = (one_term(m) + scale) + (size + logs);
     auto gone = whole.hi == 0.0;
     f64 value = select(gone, -infinity, l.hi + l.lo);
+    auto hopeless = (abs(value) < (abs(m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi)) * hopeless_part);
+    if (any(hopeless)) value = by_hand<across>(r.x, r.w, hopeless, f64(0), f64(1), Index(-1), value);
     r.results[0] = select(sum.value().hi != sum.value().hi, sum.value().hi, value);
     r.results[1] = select(gone, 0.0, select(value != value, value, sign));
     return top;

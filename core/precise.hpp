@@ -10,6 +10,8 @@ enum class Tier { quick, exact, precise };  // about 52, 60 and 100 bits
 template <Tier tier>
 constexpr double cancelling = tier == Tier::quick ? 0x1p-20 : 0x1p-3;
 
+constexpr double hopeless_part = 0x1p-36;  // and smaller than this part, in longhand
+
 struct PreciseConstants {
     static constexpr double ln2_rest = 0x1.7b57a079a1934p-111;  // behind ln2_hi and ln2_lo of exp.hpp
     // 1 / i!, in two terms for i = 2 ... 8 and in one for i = 9 ... 15

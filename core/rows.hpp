@@ -110,3 +110,29 @@ SIGMAX_INLINE Pair<double> divided(Pair<double> z, const Temperature<double>& te
 SIGMAX_INLINE Pair<double> without_nan(Pair<double> z) {
     return {z.hi, select(abs(z.hi) == std::numeric_limits<double>::infinity(), 0.0, z.lo)};
 }
+
+// ---- where 100 bits are not enough ----
+
+// For the lanes in `which`: log |sum of e^((x - shift) / temperature)|, times weights w unless w.data is null, over the row
+// without the class in `left_out` (the number of its vector in that lane, or -1). For the others: `value`.
+template <bool across>
+[[gnu::noinline]] f64 by_hand(const Scores<double>& x, const Scores<double>& w, const Pack<std::int64_t>& which, const f64& shift,
+                              const f64& temperature, const Pack<std::int64_t>& left_out, const f64& value) {
+    std::int64_t wanted[lanes], skipped[lanes];
+    double result[lanes], shifts[lanes], temperatures[lanes];
+    which.store(wanted);
+    left_out.store(skipped);
+    value.store(result);
+    shift.store(shifts);
+    temperature.store(temperatures);
+    for (int lane = 0; lane < (across ? 1 : lanes); ++lane) {
+        if (!wanted[lane]) continue;
+        Longhand sum(shifts[lane], temperatures[lane]);
+        for (std::ptrdiff_t j = 0; j < x.steps; ++j)
+            for (int i = across ? 0 : lane; i < (across ? lanes : lane + 1); ++i)
+                if (skipped[i] != j) sum.add(x.at(j)[i], w.data ? w.at(j)[i] : 1);
+        const double found = sum.log();
+        if (found == found) result[lane] = found;
+    }
+    return across ? f64(result[0]) : f64::load(result);
+}
