@@ -256,8 +256,7 @@ SIGMAX_INLINE Native<double>::type fma_native(Native<double>::type a, Native<dou
 }
 #else
 // SSE2 has no fused multiply-add. These give its exact result, so that the oldest CPU returns the same bits as the newest;
-// they are slow, and only CPUs from before 2013 run them. Valid while no intermediate overflows and no product underflows
-// into the result, which the kernels guarantee by clamping their arguments first.
+// they are slow, and only CPUs from before 2013 run them.
 typedef std::int64_t i64x2 __attribute__((vector_size(16)));
 typedef double f64x2 __attribute__((vector_size(16)));
 
@@ -290,7 +289,14 @@ SIGMAX_INLINE f64x2 add_to_odd(f64x2 a, f64x2 b) {
     f64x2 p = a * b, pl = al * bl - (((p - ah * bh) - al * bh) - ah * bl);  // a b = p + pl (Dekker)
     f64x2 s = c + pl, t = s - c, sl = (c - (s - t)) + (pl - t);
     f64x2 u = p + s, w = u - p, ul = (p - (u - w)) + (s - w);
-    return u + add_to_odd(ul, sl);
+    f64x2 r = u + add_to_odd(ul, sl);
+    for (int i = 0; i < 2; ++i) {  // where a part of that may overflow or underflow
+        const double size = std::fabs(p[i]), largest = 0x1p990;
+        const bool usual = (size > 0x1p-900 || a[i] == 0 || b[i] == 0) && size < largest && std::fabs(a[i]) < largest &&
+                           std::fabs(b[i]) < largest && std::fabs(c[i]) < largest;
+        if (!usual) r[i] = std::fma(a[i], b[i], c[i]);
+    }
+    return r;
 }
 #endif
 SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {

@@ -40,7 +40,7 @@ def inputs(dtype):
 def rows(dtype):
     rng = np.random.default_rng(12)
     for classes in (1, 2, 3, 4, 5, 8, 10, 17, 64, 65, 100, 128, 256, 257, 300, 1000, 4099):
-        for scale in (0.1, 3, 40, 1e4, 1e30):
+        for scale in (0.1, 3, 40, 1e4, 1e30, 1e306):
             x = (rng.normal(size=(max(1, 3000 // classes), classes)) * scale).astype(dtype)
             yield x  # whole, and with special values in it
             x = x.copy()
@@ -109,7 +109,7 @@ ARITHMETIC = re.compile(r"\bv?(?:f?n?m(?:add|sub)\d*|add|sub|mul|div|max|min)([p
 REGISTER = {"baseline": "xmm", "v3": "ymm", "v4": "zmm"}
 
 
-TREE = 165  # of a flat row: the scalar instructions that join sixteen lanes at its end; a cross-entropy has two such joins more
+TREE = 165  # of a flat row: the scalar instructions that join sixteen lanes at its end; a cross-entropy has three such joins
 FUNCTIONS = ["Sigmoid", "Logit", "Odds", "FromOdds", "LogSigmoid", "Softplus", "Log1mexp", "Logitexp", "BinaryCrossEntropy"]
 FUNCTIONS += ["BinaryCrossEntropyAndGrad", "Softmax", "LogSoftmax", "LogSumExp", "WeightedLogSumExp", "SoftmaxComplement"]
 FUNCTIONS += ["LogSoftmaxComplement", "LogitSoftmax", "CrossEntropy<true, true>", "CrossEntropy<false, false>"]
@@ -142,5 +142,5 @@ def test_no_kernel_has_lost_its_vector_width(kernels, level):
         if instructions < 20 or "limit_row" in name:  # a row at a limit is done in plain arithmetic
             continue
         flat = re.search(r"(run<\w+, |contest<|precise_\w+<)true", name)
-        scalar = 0 if not flat else 2 * TREE if "CrossEntropy" in name else TREE
+        scalar = 0 if not flat else 3 * TREE if "CrossEntropy" in name else TREE
         assert whole >= 0.95 * (instructions - scalar), f"{name}: {whole} of {instructions} on whole registers"
