@@ -51,5 +51,7 @@ def main() -> None:
     print(where, speed.table(results), sep="\n")
     chosen = [r for r in results if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1]
     text = put(text, "speed", f"{speed.table(chosen)}\n\n{where}.")
-    text = put(text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")]))
+    text = put(
+        text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")])
+    )
     README.write_text(text)

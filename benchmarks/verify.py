@@ -34,15 +34,29 @@ from sigmax.dtypes import BFLOAT16
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from reference import Row, exact, signed_logsumexp, ulps  # type: ignore[import-not-found]
 
 __all__ = ["Result", "main", "peer_table", "verify"]
 
+ROOT = Path(__file__).parent.parent
 Array = Any
-LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]  # as in reference.cpp
-DTYPES = {"float16": np.dtype(np.float16), "bfloat16": BFLOAT16, "float32": np.dtype(np.float32), "float64": np.dtype(float)}
+LINKS = [
+    "sigmoid",
+    "logit",
+    "odds",
+    "from_odds",
+    "log_sigmoid",
+    "softplus",
+    "log1mexp",
+    "logitexp",
+]  # as in reference.cpp
+DTYPES = {
+    "float16": np.dtype(np.float16),
+    "bfloat16": BFLOAT16,
+    "float32": np.dtype(np.float32),
+    "float64": np.dtype(float),
+}
 ROWS = [
     "softmax",
     "softmax complement",
@@ -273,7 +287,7 @@ def _scores(case: _Rows) -> Array:
 def _judge_rows(case: _Rows) -> list[Result]:
     dtype, x = DTYPES[case.dtype], _scores(case)
     rng = np.random.default_rng(5)
-    options = {"temperature": case.temperature}
+    options: dict[str, Any] = {"temperature": case.temperature}
     found = {name: Result("sigmax", name, case.dtype) for name in ROWS}
     y = {
         "softmax": sigmax.softmax(x, **options),
@@ -359,7 +373,9 @@ def verify(thin: int, peers: bool) -> list[Result]:
                     if result.inputs:
                         add(result)
     order = [*LINKS, *ROWS]
-    return sorted(results.values(), key=lambda r: (order.index(r.function), list(DTYPES).index(r.dtype), r.library != "sigmax"))
+    return sorted(
+        results.values(), key=lambda r: (order.index(r.function), list(DTYPES).index(r.dtype), r.library != "sigmax")
+    )
 
 
 def own_table(results: list[Result]) -> str:
@@ -414,7 +430,9 @@ def main(thin: int, peers: bool) -> None:
         print(f"missed: {r.function} {r.dtype}: {r.worst:.4f} ulp, {r.wrong} wrong, {r.undecided} undecided: {r.at}")
     minutes = (time.perf_counter() - begin) / 60
     judged = sum(r.inputs for r in results if r.library == "sigmax")
-    print(f"{judged:,} results judged in {minutes:.1f} minutes on {len(os.sched_getaffinity(0))} cores; {len(missed)} bars missed")
+    print(
+        f"{judged:,} results judged in {minutes:.1f} minutes on {len(os.sched_getaffinity(0))} cores; {len(missed)} bars missed"
+    )
     if thin == 1:
         page = ROOT / "docs" / "accuracy.md"
         text = put(page.read_text(), "proof", own_table(results))

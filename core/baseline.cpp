@@ -7,6 +7,6 @@ namespace baseline {
 #include "kernels.hpp"
 }  // namespace baseline
 
-extern const Level baseline_level = {"baseline", [] { return true; }, baseline::links, baseline::link_count, baseline::row_functions,
-                                     baseline::row_function_count};
+extern const Level baseline_level = {"baseline",           [] { return true; },     baseline::links,
+                                     baseline::link_count, baseline::row_functions, baseline::row_function_count};
 }  // namespace sigmax

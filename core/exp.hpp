@@ -39,9 +39,10 @@ struct ExpConstants<double> {
     static constexpr double polynomial[] = {0x1.ffffffffffffep-2,  0x1.55555555556d8p-3,  0x1.55555555560e5p-5,  0x1.11111110909b7p-7,
                                             0x1.6c16c16a3253ap-10, 0x1.a01a05420fa82p-13, 0x1.a019f69625faap-16, 0x1.71d331621bd10p-19,
                                             0x1.283e01dce6ab9p-22, 0x1.c6c9a07839b1cp-26};
-    static constexpr double exact_polynomial[] = {
-        0x1.0000000000000p-1,  0x1.5555555555553p-3,  0x1.5555555555628p-5,  0x1.1111111111d36p-7,  0x1.6c16c16baef3dp-10, 0x1.a01a019b25d5ep-13,
-        0x1.a01a04443d2ecp-16, 0x1.71de3e6922371p-19, 0x1.27dd4eb2f901cp-22, 0x1.aebbb6fec18fcp-26, 0x1.2f8ad5a368d69p-29};
+    static constexpr double exact_polynomial[] = {0x1.0000000000000p-1,  0x1.5555555555553p-3,  0x1.5555555555628p-5,
+                                                  0x1.1111111111d36p-7,  0x1.6c16c16baef3dp-10, 0x1.a01a019b25d5ep-13,
+                                                  0x1.a01a04443d2ecp-16, 0x1.71de3e6922371p-19, 0x1.27dd4eb2f901cp-22,
+                                                  0x1.aebbb6fec18fcp-26, 0x1.2f8ad5a368d69p-29};
 };
 
 // k[0] + k[1] x + ..., two terms at a time: as many fmas as Horner's rule in half the latency.

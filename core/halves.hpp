@@ -66,8 +66,7 @@ SIGMAX_INLINE f32 load_half(const float16* p) {
     return r;
 }
 SIGMAX_INLINE void store_half(float16* p, f32 x) {
-    for (int i = 0; i < 2; ++i)
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(p) + i, _mm256_cvtps_ph(x.v[i], _MM_FROUND_TO_NEAREST_INT));
+    for (int i = 0; i < 2; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(p) + i, _mm256_cvtps_ph(x.v[i], _MM_FROUND_TO_NEAREST_INT));
 }
 #else
 // The same in integers. A product with 2^112 moves the exponent and makes subnormals normal.

@@ -180,8 +180,8 @@ struct BinaryCrossEntropyAndGrad {
     }
 };
 
-using Links = std::tuple<Sigmoid, Logit, Odds, FromOdds, LogSigmoid, Softplus, Log1mexp, Logitexp, BinaryCrossEntropy,
-                         BinaryCrossEntropyAndGrad>;
+using Links =
+    std::tuple<Sigmoid, Logit, Odds, FromOdds, LogSigmoid, Softplus, Log1mexp, Logitexp, BinaryCrossEntropy, BinaryCrossEntropyAndGrad>;
 
 // inputs and results of a link
 template <class F>
@@ -210,7 +210,7 @@ unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], 
             if (narrow)
                 to_odd(r[j]).store(y[j] + i);
             else
-                (r[j].hi + r[j].lo).store(y[j] + i);
+                select(r[j].hi == 0.0, r[j].hi, r[j].hi + r[j].lo).store(y[j] + i);  // -0 stays -0
         }
         if constexpr (F::has_domain) {
             constexpr double infinity = std::numeric_limits<double>::infinity();

@@ -63,8 +63,7 @@ template <bool across, bool scaled, Tier tier>
 SIGMAX_INLINE f64 log_softmax_kernel(Rows<double>& r) {
     LogSum sum = log_sum<across, scaled, tier>(r.x, r.temperature);
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Pair<double> z =
-            without_nan(divided<scaled>(difference<tier != Tier::quick>(f64::load(r.x.at(j)), sum.m), r.temperature));
+        Pair<double> z = without_nan(divided<scaled>(difference<tier != Tier::quick>(f64::load(r.x.at(j)), sum.m), r.temperature));
         Pair<double> l = without_nan(two_sum(z.hi, -sum.rest.hi));
         (l.hi + (l.lo + (z.lo - sum.rest.lo))).store(r.y.at(j));
     }
@@ -173,7 +172,8 @@ SIGMAX_INLINE f64 weighted_logsumexp_kernel(Rows<double>& r) {
     auto negative = rest.hi < -1.0;
     Pair<double> whole = Pair<double>{1, 0} + rest;
     f64 sign = select(lead.mantissa < 0.0, -1.0, f64(1)) * select(whole.hi < 0.0, -1.0, f64(1));
-    Pair<double> logs = select(negative | (rest.hi < -0.5), log_of_ratio<Tier::precise>({abs(whole.hi), select(whole.hi < 0.0, -whole.lo, whole.lo)}, {1, 0}),
+    Pair<double> logs = select(negative | (rest.hi < -0.5),
+                               log_of_ratio<Tier::precise>({abs(whole.hi), select(whole.hi < 0.0, -whole.lo, whole.lo)}, {1, 0}),
                                log1p_of<Tier::precise>(rest));
     Pair<double> size = log_of_ratio<Tier::precise>(one_term(abs(lead.mantissa)), {1, 0});
     Pair<double> scale = two_product(lead.exponent, f64(ln2));

@@ -99,7 +99,7 @@ struct LogitSoftmax : RowTraits {
 
 template <bool with_label, bool with_gradient>
 struct CrossEntropy : RowTraits {
-    static constexpr const char* name = with_label ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
+    static constexpr const char* name = with_label      ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
                                         : with_gradient ? "target_cross_entropy_and_grad"
                                                         : "target_cross_entropy";
     static constexpr bool weighted = !with_label, labelled = with_label, smoothed = true, per_class = with_gradient;
@@ -285,8 +285,7 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
     RowTemperatures<W, copies> t;
     for (bool first = true; row < b.rows && (copies == 1 || b.rows - row >= n); row += n, first = false) {
         const std::ptrdiff_t rows = b.rows - row < n ? b.rows - row : n;
-        if (first || (b.temperature.data && b.temperature.row != 0))
-            t = load_temperatures<W, copies>(b, row, b.temperature.row ? rows : 1);
+        if (first || (b.temperature.data && b.temperature.row != 0)) t = load_temperatures<W, copies>(b, row, b.temperature.row ? rows : 1);
         for (std::ptrdiff_t i = 0; i < rows; i += lanes) {
             const std::ptrdiff_t some = rows - i < lanes ? rows - i : lanes;
             load_tile<n>(b.x, row + i, some, b.classes, x + i);
@@ -294,8 +293,14 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
         }
         apply_mask(b.mask, row, rows, b.classes, x, 1, n);
         if constexpr (masks_weights<F>) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
-        Rows<W, copies> r = {{x, nullptr, b.classes, b.classes}, {y, nullptr, b.classes, b.classes}, {w, nullptr, b.classes, b.classes},
-                             t.lane, {}, {}, {}, is_narrow<F>(b)};
+        Rows<W, copies> r = {{x, nullptr, b.classes, b.classes},
+                             {y, nullptr, b.classes, b.classes},
+                             {w, nullptr, b.classes, b.classes},
+                             t.lane,
+                             {},
+                             {},
+                             {},
+                             is_narrow<F>(b)};
         W label[n] = {}, smoothing[n] = {};
         if constexpr (F::labelled || F::smoothed) {
             for (std::ptrdiff_t i = 0; i < rows; ++i) {
@@ -361,7 +366,8 @@ unsigned wide_rows(const RowBatch& b) {
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             W* x = x_direct ? reinterpret_cast<W*>(const_cast<char*>(b.x.data + (row + i) * b.x.row)) : x_rows.get() + i * padded;
             W* y = y_direct ? reinterpret_cast<W*>(b.y.data + (row + i) * b.y.row) : y_rows.get() + i * padded;
-            W* w = w_direct ? reinterpret_cast<W*>(const_cast<char*>(b.weights.data + (row + i) * b.weights.row)) : w_rows.get() + i * padded;
+            W* w =
+                w_direct ? reinterpret_cast<W*>(const_cast<char*>(b.weights.data + (row + i) * b.weights.row)) : w_rows.get() + i * padded;
             W x_tail[pad], y_tail[pad], w_tail[pad];
             const std::ptrdiff_t whole = b.classes / step * step;
             for (std::ptrdiff_t k = whole; k < padded; ++k) {
@@ -369,8 +375,14 @@ unsigned wide_rows(const RowBatch& b) {
                 if constexpr (F::weighted) w_tail[k - whole] = k < b.classes ? w[k] : 0;
             }
             auto t = load_temperatures<W, copies>(b, row + i, 1);
-            Rows<W, copies> r = {{x, x_tail, whole / step, padded / step}, {y, y_tail, whole / step, padded / step},
-                                 {w, w_tail, whole / step, padded / step}, t.lane, {}, {}, {}, is_narrow<F>(b)};
+            Rows<W, copies> r = {{x, x_tail, whole / step, padded / step},
+                                 {y, y_tail, whole / step, padded / step},
+                                 {w, w_tail, whole / step, padded / step},
+                                 t.lane,
+                                 {},
+                                 {},
+                                 {},
+                                 is_narrow<F>(b)};
             const double label = label_of<F>(b, row + i), smoothing = smoothing_of<F>(b, row + i);
             r.label = static_cast<W>(label);
             r.smoothing = static_cast<W>(smoothing);
@@ -384,8 +396,8 @@ unsigned wide_rows(const RowBatch& b) {
             if constexpr (F::per_class)
                 for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
             if (t.any_special || std::isinf(top[0]))
-                limit_row<F, W, W>({x, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1},
-                                   results);
+                limit_row<F, W, W>({x, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w), 1}, label, smoothing,
+                                   {y, 1}, results);
             for (int j = 0; j < F::results; ++j) {
                 const Output& out = b.results[j];
                 store_run(results + j, out.data + (row + i) * out.row, out.row, 1, out.dtype);

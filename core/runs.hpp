@@ -5,10 +5,14 @@
 template <class F>
 SIGMAX_INLINE void with_dtype(Dtype dtype, F f) {
     switch (dtype) {
-        case Dtype::float16: return f(float16{});
-        case Dtype::bfloat16: return f(bfloat16{});
-        case Dtype::float32: return f(float{});
-        case Dtype::float64: return f(double{});
+        case Dtype::float16:
+            return f(float16{});
+        case Dtype::bfloat16:
+            return f(bfloat16{});
+        case Dtype::float32:
+            return f(float{});
+        case Dtype::float64:
+            return f(double{});
     }
 }
 

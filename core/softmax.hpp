@@ -129,4 +129,3 @@ SIGMAX_INLINE Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copi
     }
     return m;
 }
-

@@ -254,7 +254,8 @@ void load_rows(const Input& in, std::ptrdiff_t first, std::ptrdiff_t rows, std::
 template <class W>
 void store_rows(const W* from, std::ptrdiff_t pitch, const Output& out, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes) {
     if (out.step == size_of(out.dtype)) {
-        for (std::ptrdiff_t i = 0; i < rows; ++i) store_run(from + i * pitch, out.data + (first + i) * out.row, out.step, classes, out.dtype);
+        for (std::ptrdiff_t i = 0; i < rows; ++i)
+            store_run(from + i * pitch, out.data + (first + i) * out.row, out.step, classes, out.dtype);
         return;
     }
     alignas(64) W tile[move_columns * lanes];

@@ -11,10 +11,13 @@ namespace v4 {
 SIGMAX_END_REGION
 
 extern const Level v4_level = {"v4",
-                                 [] {
-                                     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-                                 },
-                                 v4::links, v4::link_count, v4::row_functions, v4::row_function_count};
+                               [] {
+                                   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+                               },
+                               v4::links,
+                               v4::link_count,
+                               v4::row_functions,
+                               v4::row_function_count};
 }  // namespace sigmax
 #endif

@@ -15,11 +15,11 @@ LOG_PROBABILITIES = {"log1mexp", "logitexp"}
 LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
 
 
-def labels_in_0_1(shape):
-    return (np.arange(int(np.prod(shape))).reshape(shape) % 5 / 4).astype(np.float64)
+def _link(name):
+    return lambda x: (getattr(sigmax, name)(x),)
 
 
-ELEMENTWISE = {name: (lambda x, f=getattr(sigmax, name): (f(x),)) for name in LINKS}
+ELEMENTWISE = {name: _link(name) for name in LINKS}
 ELEMENTWISE["binary_cross_entropy"] = lambda x: (sigmax.binary_cross_entropy(x, 0.25),)
 ELEMENTWISE["binary_cross_entropy_and_grad"] = lambda x: sigmax.binary_cross_entropy_and_grad(x, 0.25)
 
@@ -83,7 +83,6 @@ def bits(array):
 
 def assert_same_bits(got, wanted):
     assert len(got) == len(wanted)
-    for a, b in zip(got, wanted, strict=True):
-        a, b = np.asarray(a), np.asarray(b)
+    for a, b in zip(map(np.asarray, got), map(np.asarray, wanted), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(bits(a), bits(b), strict=True)

@@ -45,7 +45,7 @@ def test_an_element_has_the_same_bits_in_every_layout(name, dtype):
             assert_same_bits(function(same), wanted)
         assert_same_bits([y.T for y in function(x.T)], wanted)
         flat, whole = x.ravel(), [y.ravel() for y in wanted]
-        for begin in range(0, 40):
+        for begin in range(40):
             for length in (0, 1, 2, 15, 16, 17, 33, 300):
                 got = function(flat[begin : begin + length])
                 assert_same_bits(got, [y[begin : begin + length] for y in whole])
@@ -146,16 +146,14 @@ def test_a_result_in_another_dtype_is_rounded_once(dtype):
             assert_same_bits(function(x, dtype=np.float64), wide)
             for narrow in DTYPES[:2]:
                 got = function(x.astype(np.float64), dtype=narrow)
-                nearest = [np.asarray(y, np.float64) for y in wide]
-                for a, b in zip(got, nearest, strict=True):
-                    digits, smallest = (10, -14) if narrow == np.float16 else (7, -126)
+                digits, smallest, limit = (10, -14, 65520) if narrow == np.float16 else (7, -126, np.inf)
+                for a, b in zip(got, wide, strict=True):
                     exponent = np.maximum(np.frexp(np.where(b == 0, 1, b))[1] - 1, smallest)
-                    limit = 65520.0 if narrow == np.float16 else np.inf
-                    b = np.where(np.abs(b) >= limit, np.copysign(np.inf, b), b)
-                    finite = np.isfinite(b)
-                    off = np.abs(a.astype(np.float64) - b)[finite] / np.exp2(exponent - digits)[finite]
+                    true = np.where(np.abs(b) >= limit, np.copysign(np.inf, b), b)
+                    finite = np.isfinite(true)
+                    off = np.abs(a.astype(np.float64) - true)[finite] / np.exp2(exponent - digits)[finite]
                     assert (off <= 0.5).all(), name
-                    np.testing.assert_array_equal(a.astype(np.float64)[~finite], b[~finite])
+                    np.testing.assert_array_equal(a.astype(np.float64)[~finite], true[~finite])
 
 
 def everything(dtype):

@@ -110,8 +110,25 @@ REGISTER = {"baseline": "xmm", "v3": "ymm", "v4": "zmm"}
 
 
 TREE = 165  # of a flat row: the scalar instructions that join sixteen lanes at its end; a cross-entropy has three such joins
-FUNCTIONS = ["Sigmoid", "Logit", "Odds", "FromOdds", "LogSigmoid", "Softplus", "Log1mexp", "Logitexp", "BinaryCrossEntropy"]
-FUNCTIONS += ["BinaryCrossEntropyAndGrad", "Softmax", "LogSoftmax", "LogSumExp", "WeightedLogSumExp", "SoftmaxComplement"]
+FUNCTIONS = [
+    "Sigmoid",
+    "Logit",
+    "Odds",
+    "FromOdds",
+    "LogSigmoid",
+    "Softplus",
+    "Log1mexp",
+    "Logitexp",
+    "BinaryCrossEntropy",
+]
+FUNCTIONS += [
+    "BinaryCrossEntropyAndGrad",
+    "Softmax",
+    "LogSoftmax",
+    "LogSumExp",
+    "WeightedLogSumExp",
+    "SoftmaxComplement",
+]
 FUNCTIONS += ["LogSoftmaxComplement", "LogitSoftmax", "CrossEntropy<true, true>", "CrossEntropy<false, false>"]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from family import DTYPES, ELEMENTWISE, ROWWISE, assert_same_bits, in_domain
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -9,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 import sigmax
 
 dtypes = st.sampled_from([np.float32, np.float64])
+all_dtypes = st.sampled_from(DTYPES)
 shapes = hnp.array_shapes(min_dims=1, max_dims=3, max_side=20) | st.tuples(st.integers(1, 3), st.integers(250, 300))
 
 
@@ -113,3 +115,52 @@ def test_two_classes_are_the_sigmoid_of_the_difference(dtype):
     x = (np.arange(-400, 401) / 8).astype(dtype)
     p = sigmax.softmax(np.stack([x, np.zeros_like(x)], axis=1))
     np.testing.assert_allclose(p[:, 0], sigmax.sigmoid(x), rtol=2 * np.finfo(dtype).eps)
+
+
+@st.composite
+def any_scores(draw, **kwargs):
+    """Scores of any dtype, in a view of any strides."""
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=9))
+    x = draw(hnp.arrays(np.float16, shape, elements=st.floats(-60, 60, width=16, **kwargs), fill=st.nothing()))
+    x = x.astype(draw(all_dtypes))
+    steps = [draw(st.sampled_from([1, 2, 3, -1, -2])) for _ in shape]
+    room = np.zeros([abs(s) * n for s, n in zip(steps, shape, strict=True)], x.dtype)
+    view = room[tuple(slice(None, None, s) for s in steps)]
+    view[...] = x
+    return view.transpose(draw(st.permutations(range(x.ndim))))
+
+
+@given(any_scores(allow_infinity=False, allow_nan=False))
+def test_strides_change_no_bit_of_an_elementwise_function(x):
+    for name, function in ELEMENTWISE.items():
+        inside = in_domain(name, x)
+        view = x.copy() if x.flags.c_contiguous else x
+        view[...] = inside
+        with np.errstate(divide="ignore"):
+            assert_same_bits(function(view), function(np.ascontiguousarray(view)))
+
+
+@given(any_scores(allow_infinity=False, allow_nan=False), st.data())
+def test_strides_and_masks_change_no_bit_of_a_row_function(x, data):
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    mask = data.draw(hnp.arrays(bool, x.shape))
+    garbage = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 1e4]))
+    dirty = np.where(mask, x, x.dtype.type(garbage))
+    rows = np.moveaxis(np.ascontiguousarray(x), axis, -1)
+    for function in ROWWISE.values():
+        wanted = function(x, axis=axis, where=mask)
+        assert_same_bits(function(dirty, axis=axis, where=mask), wanted)
+        last = function(rows, where=np.moveaxis(mask, axis, -1))
+        moved = [np.moveaxis(y, axis, -1) if y.ndim == x.ndim else y for y in map(np.asarray, wanted)]
+        assert_same_bits(last, moved)
+
+
+@given(any_scores())
+def test_nothing_but_the_domain_raises_a_flag(x):
+    """Any scores at all, NaN and infinities too: only a domain error or a pole may be heard of, and no error is raised."""
+    with np.errstate(all="raise", divide="ignore", invalid="ignore"):
+        for function in ELEMENTWISE.values():
+            function(x)
+    with np.errstate(all="raise"):
+        for function in ROWWISE.values():
+            function(x)

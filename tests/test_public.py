@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import sigmax
-from sigmax import explain, links, rows
+from sigmax import explain, links, losses, rows, special
 
-DOCUMENTED = [(module, name) for module in (sigmax, explain) for name in module.__all__ if not name.isupper()]
+DOCUMENTED = [(module, name) for module in (sigmax, explain, special) for name in module.__all__ if not name.isupper()]
 
 
 def test_all_is_what_is_public():
-    assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *rows.__all__})
+    assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *losses.__all__, *rows.__all__})
     public = {
         name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))
     }
@@ -50,7 +50,7 @@ print(sorted({name.partition('.')[0] for name in set(sys.modules) - loaded if no
 print(before == dict(os.environ), threading.active_count())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["['sigmax']", "True 1"]
+    assert done.stdout.splitlines() == ["['ml_dtypes', 'sigmax']", "True 1"]
 
 
 def test_cpu_level_is_one_of_the_levels():

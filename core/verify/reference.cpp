@@ -52,17 +52,23 @@ R value(int function, double input) {
     if (input != input || (probability && (x < 0 || x > 1)) || (function == from_odds && x < 0) || (function >= log1mexp && x > 0))
         return nan;
     switch (function) {
-        case sigmoid: return x < 0 ? exponential(x) / (1 + exponential(x)) : 1 / (1 + exponential(-x));
+        case sigmoid:
+            return x < 0 ? exponential(x) / (1 + exponential(x)) : 1 / (1 + exponential(-x));
         case logit:
             if (x == 0 || x == 1) return x == 0 ? -infinity : infinity;
             return x > R(0.25) && x < R(0.75) ? logarithm_of_one_more((2 * x - 1) / (1 - x))
                    : x < R(0.5)               ? logarithm(x) - logarithm_of_one_more(-x)
                                               : logarithm(x / (1 - x));
-        case odds: return x == 1 ? infinity : x / (1 - x);
-        case from_odds: return x == infinity ? R(1) : x / (1 + x);
-        case log_sigmoid: return input == -infinity ? -infinity : -soft_plus(-x);
-        case softplus: return x == infinity ? infinity : soft_plus(x);
-        case log1mexp: return x == 0 ? -infinity : x == -infinity ? R(-0.0) : log_of_complement(x);
+        case odds:
+            return x == 1 ? infinity : x / (1 - x);
+        case from_odds:
+            return x == infinity ? R(1) : x / (1 + x);
+        case log_sigmoid:
+            return input == -infinity ? -infinity : -soft_plus(-x);
+        case softplus:
+            return x == infinity ? infinity : soft_plus(x);
+        case log1mexp:
+            return x == 0 ? -infinity : x == -infinity ? R(-0.0) : log_of_complement(x);
         default: {
             if (x == 0 || x == -infinity) return x == 0 ? infinity : -infinity;
             if (x < -1 || x > R(-0.5)) return x - log_of_complement(x);

@@ -133,7 +133,9 @@ def log_softmax(
     >>> sigmax.log_softmax([50.0, 0.0]).tolist()
     [-1.9287498479639178e-22, -50.0]
     """
-    return _per_class("log_softmax_complement" if complement else "log_softmax", x, axis, temperature, where, dtype, out)
+    return _per_class(
+        "log_softmax_complement" if complement else "log_softmax", x, axis, temperature, where, dtype, out
+    )
 
 
 def logit_softmax(

@@ -154,9 +154,8 @@ int resolve_types(PyUFuncObject* ufunc, NPY_CASTING casting, PyArrayObject** ope
         const int n = descr->type_num;
         if (PyTypeNum_ISBOOL(n) || PyTypeNum_ISINTEGER(n) || n == NPY_HALF || n == NPY_FLOAT || n == NPY_DOUBLE || n == bfloat16_number)
             continue;
-        PyErr_Format(PyExc_TypeError,
-                     "%s: dtype %S is not supported; pass bool, integers, float16, bfloat16, float32 or float64", ufunc->name,
-                     reinterpret_cast<PyObject*>(descr));
+        PyErr_Format(PyExc_TypeError, "%s: dtype %S is not supported; pass bool, integers, float16, bfloat16, float32 or float64",
+                     ufunc->name, reinterpret_cast<PyObject*>(descr));
         return -1;
     }
     return default_resolver(ufunc, casting, operands, type_tuple, result);
@@ -167,7 +166,8 @@ PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bf
     Loops& loops = *new Loops(link);
     const NumberType& float64 = number_types[builtin_types - 1];
     if (link->inputs == 1) (loops.add(integer_loop<T>, T::code, float64, float64), ...);
-    for (int i = 0; i < builtin_types; ++i) loops.add(link_loop, static_cast<char>(number_types[i].number), number_types[i], number_types[i]);
+    for (int i = 0; i < builtin_types; ++i)
+        loops.add(link_loop, static_cast<char>(number_types[i].number), number_types[i], number_types[i]);
     PyObject* ufunc = loops.make(doc);
     if (!ufunc) return nullptr;
     default_resolver = reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver;
@@ -212,7 +212,7 @@ void row_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
     batch.classes = dimensions[1];
     const npy_intp* core = steps + 1 + call.masked + f.weighted + f.labelled + f.tempered + f.smoothed + f.results + f.per_class;
     int i = 0;
-    for_each_operand(f, call.masked, [&](sigmax::Input sigmax::RowBatch::*operand, bool per_class) {
+    for_each_operand(f, call.masked, [&](sigmax::Input sigmax::RowBatch::* operand, bool per_class) {
         batch.*operand = {args[i], steps[i], per_class ? *core++ : 0, sigmax::Dtype::float64};
         ++i;
     });
@@ -230,11 +230,12 @@ void row_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
     report((wide ? f.on_double : f.on_float)(batch));
 }
 
-PyObject* make_row_function(const sigmax::RowFunction* f, bool masked, const NumberType& x, const NumberType& weights, const NumberType& y) {
+PyObject* make_row_function(const sigmax::RowFunction* f, bool masked, const NumberType& x, const NumberType& weights,
+                            const NumberType& y) {
     static PyUFuncGenericFunction loops[] = {row_loop};
     std::string signature;
     std::vector<char>& types = *new std::vector<char>;  // never freed, like the ufunc
-    for_each_operand(*f, masked, [&](sigmax::Input sigmax::RowBatch::*operand, bool per_class) {
+    for_each_operand(*f, masked, [&](sigmax::Input sigmax::RowBatch::* operand, bool per_class) {
         using B = sigmax::RowBatch;
         signature += std::string(signature.empty() ? "" : ",") + (per_class ? "(n)" : "()");
         types.push_back(operand == &B::x         ? static_cast<char>(x.number)

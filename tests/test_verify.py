@@ -1,0 +1,92 @@
+"""The verifier, thinned, and the judge it relies on."""
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from family import BFLOAT16, LINKS, NAMES, in_domain
+from reference import LINKS as EXACT
+from reference import exact, ulps
+
+import sigmax
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def verify():
+    sys.path.insert(0, str(ROOT))
+    from benchmarks import verify
+
+    yield verify
+    sys.path.remove(str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def judge(verify, tmp_path_factory):
+    judge = ctypes.CDLL(verify._compile(str(tmp_path_factory.mktemp("judge")))).judge
+
+    def verdict(name, x, y):
+        found = verify._Verdict(worst=-1.0)
+        data = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, y)]
+        judge(LINKS.index(name), NAMES.index(x.dtype.name), *data, ctypes.c_size_t(x.size), ctypes.byref(found))
+        return found
+
+    return verdict
+
+
+def test_no_bar_is_missed():
+    """Every float16 and bfloat16, two million float32 and a hundred thousand float64 for each function; a hundred kinds of rows."""
+    command = [sys.executable, "-m", "benchmarks", "verify", "--thin", "1000"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "0 bars missed" in done.stdout
+    judged = {
+        (m[1], m[2]): int(m[3].replace(",", ""))
+        for m in re.finditer(r"^\| (.*?) \| (\w+) \| ([\d,]+) \|", done.stdout, re.M)
+    }
+    for name in LINKS:
+        assert judged[name, "float16"] == judged[name, "bfloat16"] == 65536
+        assert judged[name, "float32"] > 4_000_000
+        assert judged[name, "float64"] == 100_000
+    assert all(judged["softmax", dtype] > 500 for dtype in NAMES)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)], ids=NAMES
+)
+@pytest.mark.parametrize("name", LINKS)
+def test_the_judge_agrees_with_flint(judge, name, dtype):
+    rng = np.random.default_rng(8)
+    x = in_domain(name, (rng.normal(size=200) * rng.choice([1e-3, 1, 5], 200)).astype(dtype))
+    with np.errstate(divide="ignore"):
+        y = getattr(sigmax, name)(x)
+        neighbours = np.nextafter(y, dtype.type(7))
+    for results, right in ((y, True), (neighbours, False)):
+        for a, b in zip(x, results, strict=True):
+            found = judge(name, np.array([a]), np.array([b]))
+            if not np.isfinite(float(b)) or a in (0, 1):
+                continue
+            true = ulps(b, EXACT[name](exact(a)), dtype)
+            assert abs(found.worst - true) <= 2e-3 * max(true, 1)
+            if dtype != np.float64:
+                assert found.wrong == (0 if right else true > 0.5)
+
+
+def test_a_wrong_result_is_seen(judge):
+    """One result in 65,536 changed by one unit."""
+    x = np.arange(65536, dtype=np.uint16).view(np.float16)
+    y = sigmax.sigmoid(x)
+    assert judge("sigmoid", x, y).wrong == 0
+    y[12345] = np.nextafter(y[12345], np.float16(2))
+    found = judge("sigmoid", x, y)
+    assert found.wrong == 1
+    assert found.input == float(x[12345])
+    y[12345] = np.nan
+    assert judge("sigmoid", x, y).worst == np.inf
