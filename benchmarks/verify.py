@@ -248,9 +248,13 @@ class _Rows:
     spread: float
     kind: str
     temperature: float
+    peers: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind}, {self.classes} classes, spread {self.spread:g}, temperature {self.temperature:g}"
 
 
-def _row_cases(thin: int) -> Iterator[_Rows]:
+def _row_cases(thin: int, peers: bool) -> Iterator[_Rows]:
     sizes = [(1, 2), (2, 60), (3, 60), (10, 20), (33, 6), (100, 3), (256, 2), (257, 2), (1000, 1), (4099, 1)]
     if thin == 1:
         sizes += [(32_768, 1), (131_072, 1)]
@@ -263,7 +267,7 @@ def _row_cases(thin: int) -> Iterator[_Rows]:
                         if classes > 5000 and (kind not in ("spread", "confident") or temperature not in (1.0, 0.37)):
                             continue
                         if rng.random() < 1 / min(thin, 40):
-                            yield _Rows(dtype, classes, count, spread, kind, temperature)
+                            yield _Rows(dtype, classes, count, spread, kind, temperature, peers and classes < 5000)
 
 
 def _scores(case: _Rows) -> Array:
@@ -310,7 +314,7 @@ def _judge_rows(case: _Rows) -> list[Result]:
             error = 0.0 if np.isinf(got) else np.inf
         else:
             error = ulps(got, true, dtype)
-        found[name].see(error, f"{got!r} at {where} of {case}")
+        found[name].see(error, f"{float(got)!r}: {case}; {where}")
 
     for i, row in enumerate(x):
         true = Row(row, case.temperature)
@@ -322,7 +326,7 @@ def _judge_rows(case: _Rows) -> list[Result]:
             if not possible[i, k]:
                 good = all(y[n][i, k] == v for n, v in zip(y, (0, 1, -np.inf, 0, -np.inf), strict=True))
                 good = good and gradient[i, k] == 0 and soft_gradient[i, k] == 0
-                found["softmax"].see(0.0 if good else np.inf, where)
+                found["softmax"].see(0.0 if good else np.inf, f"{case}; {where}")
                 continue
             for name, values in y.items():
                 if possible[i].sum() > 1 or "log" not in name or name == "log_softmax":
@@ -337,8 +341,29 @@ def _judge_rows(case: _Rows) -> list[Result]:
             true_value, true_sign = signed_logsumexp(row[kept], weights[i][kept])
             see("logsumexp, weights and signs", weighted[i], true_value, f"row {i}")
             if sign[i] != true_sign:
-                found["logsumexp, weights and signs"].see(np.inf, f"sign of row {i} of {case}")
-    return list(found.values())
+                found["logsumexp, weights and signs"].see(np.inf, f"the sign: {case}; row {i}")
+    theirs = _judge_peers(case, x) if case.peers and case.temperature == 1 and possible.all() else []
+    return [*found.values(), *theirs]
+
+
+def _judge_peers(case: _Rows, x: Array) -> list[Result]:
+    """Judge what the peers make of the same rows."""
+    results = []
+    with np.errstate(all="ignore"):
+        for name in ("softmax", "log_softmax", "logsumexp"):
+            for call in calls(name, x):
+                if call.library == "sigmax":
+                    continue
+                result, y = Result(call.library, name, case.dtype), call.result()
+                for i, row in enumerate(x):
+                    true = Row(row)
+                    if name == "logsumexp":
+                        result.see(ulps(y[i], true.logsumexp, DTYPES[case.dtype]), f"{case}; row {i}")
+                        continue
+                    for k in range(min(case.classes, 12)):
+                        result.see(ulps(y[i, k], getattr(true, name)(k), DTYPES[case.dtype]), f"{case}; row {i}")
+                results.append(result)
+    return results
 
 
 # ---- the whole ----
@@ -368,7 +393,7 @@ def verify(thin: int, peers: bool) -> list[Result]:
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             for result in pool.imap_unordered(_judge_part, parts, chunksize=4):
                 add(result)
-            for several in pool.imap_unordered(_judge_rows, list(_row_cases(thin)), chunksize=4):
+            for several in pool.imap_unordered(_judge_rows, list(_row_cases(thin, peers)), chunksize=4):
                 for result in several:
                     if result.inputs:
                         add(result)
