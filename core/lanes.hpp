@@ -67,19 +67,34 @@ using f64 = Pack<double>;
 template <class T>
 using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
-#define SIGMAX_ARITHMETIC(op)                                                       \
-    template <class T, int c>                                                       \
-    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, Pack<T, c> b) {              \
-        for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = a.v[i] op b.v[i];      \
-        return a;                                                                   \
-    }                                                                               \
-    template <class T, int c>                                                       \
-    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) { \
-        return a op Pack<T, c>(b);                                                  \
-    }                                                                               \
-    template <class T, int c>                                                       \
-    SIGMAX_INLINE Pack<T, c> operator op(std::type_identity_t<T> a, Pack<T, c> b) { \
-        return Pack<T, c>(a) op b;                                                  \
+// Integers wrap around: their lanes hold exponent fields, which may pass through the sign bit.
+template <class T>
+struct Wrapping {
+    using type = typename Native<T>::type;
+};
+template <>
+struct Wrapping<std::int32_t> {
+    using type = typename Native<std::uint32_t>::type;
+};
+template <>
+struct Wrapping<std::int64_t> {
+    using type = typename Native<std::uint64_t>::type;
+};
+
+#define SIGMAX_ARITHMETIC(op)                                                                                       \
+    template <class T, int c>                                                                                       \
+    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, Pack<T, c> b) {                                              \
+        using W = typename Wrapping<T>::type;                                                                       \
+        for (int i = 0; i < Pack<T, c>::parts; ++i) a.v[i] = (typename Pack<T, c>::vector)((W)a.v[i] op(W) b.v[i]); \
+        return a;                                                                                                   \
+    }                                                                                                               \
+    template <class T, int c>                                                                                       \
+    SIGMAX_INLINE Pack<T, c> operator op(Pack<T, c> a, std::type_identity_t<T> b) {                                 \
+        return a op Pack<T, c>(b);                                                                                  \
+    }                                                                                                               \
+    template <class T, int c>                                                                                       \
+    SIGMAX_INLINE Pack<T, c> operator op(std::type_identity_t<T> a, Pack<T, c> b) {                                 \
+        return Pack<T, c>(a) op b;                                                                                  \
     }
 SIGMAX_ARITHMETIC(+)
 SIGMAX_ARITHMETIC(-)
