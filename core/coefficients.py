@@ -5,6 +5,7 @@
 Minimax polynomials by the Remez exchange, weighted so that the error counted is the relative error of the final value.
 """
 
+import struct
 from collections.abc import Callable
 
 import mpmath as mp
@@ -71,13 +72,15 @@ def main() -> None:
         53,
         remez(expm1, lambda r: abs(r) + mp.mpf(10) ** -30, 10, low, high),
     )
-    # float: eighths of a power of two from a table; each entry is a 12-bit number, and r makes up for the difference
-    eighth = mp.log(2) / 16 + mp.mpf(2) ** -12
-    show("(e^r - 1 - r) / r^2, float, degree 2", "float", 24, remez(expm1, weight, 2, -eighth, eighth))
-    entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 8), 11)) / 2**11 for j in range(8)]
-    print("// 2^(j/8) to 12 bits\n{" + ", ".join(f"{float(t).hex()}f" for t in entries) + "}")
-    rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
-    print("// (j/8) ln 2 - log of the entry\n{" + ", ".join(f"{float(r).hex()}f" for r in rest) + "}")
+    # float: sixteenths of a power of two from a table; each entry is a 12-bit number, and r makes up for the difference
+    sixteenth = mp.log(2) / 32 + mp.mpf(2) ** -12
+    show("(e^r - 1 - r) / r^2, float, degree 1", "float", 24, remez(expm1, weight, 1, -sixteenth, sixteenth))
+    show("ln 2 / 16, high", "float", 24, ([mp.log(2) / 16], mp.mpf(2) ** -25))
+    entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 16), 11)) / 2**11 for j in range(16)]
+    fields = [struct.unpack("<i", struct.pack("<f", float(t)))[0] - (j << 19) for j, t in enumerate(entries)]
+    print("// 2^(j/16) to 12 bits, its bits less j 2^19\n{" + ", ".join(f"{field:#x}" for field in fields) + "}")
+    rest = [mp.log(2) * j / 16 - mp.log(t) for j, t in enumerate(entries)]
+    print("// (j/16) ln 2 - log of the entry\n{" + ", ".join(f"{float(r).hex()}f" for r in rest) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
     def tail(w):

@@ -7,30 +7,41 @@
 //
 // double:   n = rint(x log2 e - skew),   e^x = 2^n (1 + g),   log 3/4 <= r <= log 3/2,   -1/4 <= g <= 1/2
 //     The skew, 1/2 + log2(3/4), puts g where |g| / (1 + g), by which its roundings count, is at most 1/3 (it would be 0.41).
-// float:    n = rint(8 x log2 e),   e^x = 2^floor(n/8) entry[n mod 8] (1 + g),   |r| <= ln(2)/16,   |g| < 0.045
-//     The entries are 2^(j/8) in 12 bits, so that they multiply exactly with another 12-bit number, and rest[j] makes up for
-//     what they lack. With g this small none of its roundings is seen: 1 + g is off by 0.02 ulp.
+// float:    n = rint(16 x log2 e),   e^x = 2^floor(n/16) entry[n mod 16] (1 + g),   |r| <= ln(2)/32,   |g| < 0.023
+//     The entries are 2^(j/16) in 12 bits; rest[j] makes up for what they lack. With g this small none of its roundings is
+//     seen: 1 + g is off by 0.05 ulp.
 //
 // |x| must stay below 2^18 (float) or 2^50 (double); callers clamp. NaN passes through g.
-// Tried and lost: for float the form of double, with a polynomial of degree 6 (seven instructions more, 1.13 ulp in a softmax).
+// Tried and lost: for float the form of double, with a polynomial of degree 6 (seven instructions more, 1.13 ulp in a softmax);
+// eighths of a power of two and one more degree (one multiplication more, where a softmax has ten in all).
 // Coefficients: core/coefficients.py. Included once per level, hence no include guard.
 
 template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float log2_e_8 = 0x1.715476p+3f, magic = 0x1.8p23f, ln2_hi_8 = 0x1.62e430p-4f, ln2_lo_8 = -0x1.05c610p-32f;
-    static constexpr float polynomial[] = {0x1p-1f, 0x1.555c8ap-3f, 0x1.55481cp-5f};
-    static constexpr float entry[] = {0x1.000p+0f, 0x1.172p+0f, 0x1.306p+0f, 0x1.4c0p+0f,
-                                      0x1.6a0p+0f, 0x1.8acp+0f, 0x1.ae8p+0f, 0x1.d58p+0f};
+    static constexpr float log2_e_16 = 0x1.715476p+4f, magic = 0x1.8p23f, ln2_hi_16 = 0x1.62e430p-5f, ln2_lo_16 = -0x1.05c610p-33f;
+    static constexpr float polynomial[] = {0x1.00022ap-1f, 0x1.55559cp-3f};
+    // the bits of entry[j], less j 2^19: adding n 2^19 multiplies by 2^floor(n/16)
+    static constexpr std::int32_t entry[] = {0x3f800000, 0x3f7db000, 0x3f7b9000, 0x3f79c000, 0x3f783000, 0x3f76f000,
+                                             0x3f760000, 0x3f756000, 0x3f750000, 0x3f751000, 0x3f756000, 0x3f762000,
+                                             0x3f774000, 0x3f78d000, 0x3f7ac000, 0x3f7d2000};
     static constexpr float rest[] = {0,
+                                     -0x1.40ea356256d80p-13f,
                                      0x1.51eb063a2cb58p-13f,
+                                     0x1.ae102a48d814cp-14f,
                                      0x1.ab492f25db1c9p-13f,
+                                     0x1.0bd6498636df6p-13f,
                                      -0x1.ca8cdf95bfdd6p-16f,
+                                     -0x1.6e6bd08f32a46p-13f,
                                      0x1.c00c40725a061p-14f,
+                                     -0x1.3ef782b14d8f9p-13f,
                                      0x1.295520044c5e9p-13f,
+                                     0x1.696bfbdb0a901p-14f,
                                      0x1.7b9c1c91c385fp-14f,
-                                     0x1.b1d1ba7aa7ff9p-17f};
+                                     -0x1.c81dd6fc72936p-15f,
+                                     0x1.b1d1ba7aa7ff9p-17f,
+                                     0x1.6ed6b99011510p-14f};
 };
 template <>
 struct ExpConstants<double> {
@@ -60,21 +71,22 @@ struct Exp {
     Pack<T, c> g, g_lo;  // g_lo only where asked for
 };
 
+// exp_at: with a `magic` of its own in each lane, 2^k taken off the scale is k (float: 16 k) taken off magic. See Shift in
+// softmax.hpp.
 template <int c, class... Low>
-SIGMAX_BLOCK Exp<float, c> exp_parts(Pack<float, c> x, Low... x_lo) {
+SIGMAX_BLOCK Exp<float, c> exp_at(Pack<float, c> x, Pack<float, c> magic, Low... x_lo) {
     using C = ExpConstants<float>;
-    Pack<float, c> t = fma(x, C::log2_e_8, C::magic), n = t - C::magic;
-    Pack<float, c> high = fma(n, -C::ln2_hi_8, x), r = (fma(n, -C::ln2_lo_8, high) + ... + x_lo) + lookup(C::rest, bits(t));
-    Pack<float, c> square = r * r;
-    return {t, fma(square, polynomial(C::polynomial, r, square), r), 0.0f};
+    Pack<float, c> t = fma(x, C::log2_e_16, magic), n = t - magic;
+    Pack<float, c> high = fma(n, -C::ln2_hi_16, x), r = high + (fma(n, -C::ln2_lo_16, lookup(C::rest, bits(t))) + ... + x_lo);
+    return {t, fma(r * r, fma(r, C::polynomial[1], C::polynomial[0]), r), 0.0f};
 }
 
 // For double the second term x_lo is optional too. r is rounded in the terms of second order only: the linear one adds high
 // and low last. The error of 1 + g is about 0.3 ulp; with `exact`, g + g_lo has a relative error of about 2^-60.
 template <bool exact = false, int c, class... Low>
-SIGMAX_BLOCK Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
+SIGMAX_BLOCK Exp<double, c> exp_at(Pack<double, c> x, Pack<double, c> magic, Low... x_lo) {
     using C = ExpConstants<double>;
-    Pack<double, c> t = fma(x, C::log2_e, -C::skew) + C::magic, n = t - C::magic;
+    Pack<double, c> t = fma(x, C::log2_e, -C::skew) + magic, n = t - magic;
     Pack<double, c> high = fma(n, -C::ln2_hi, x), low = fma(n, -C::ln2_lo, (Pack<double, c>(0) + ... + x_lo));
     Pack<double, c> r = high + low, square = r * r;
     if constexpr (exact) {
@@ -87,23 +99,30 @@ SIGMAX_BLOCK Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
     }
 }
 
-// The scale of the exponential that t belongs to, divided by a power of two that `base` stands for: integer arithmetic on the
-// exponent field, so the result must be a normal number. scale_base(t, k) makes the scale of t itself 2^k (times an entry).
+template <bool exact = false, int c, class... Low>
+SIGMAX_INLINE Exp<double, c> exp_parts(Pack<double, c> x, Low... x_lo) {
+    return exp_at<exact>(x, Pack<double, c>(ExpConstants<double>::magic), x_lo...);
+}
+
+// The magic that makes the scale of t, which was found with the usual one, 2^offset (times an entry).
+template <int offset, int c>
+SIGMAX_INLINE Pack<float, c> magic_below(Pack<float, c> t) {
+    constexpr std::int32_t usual = std::bit_cast<std::int32_t>(ExpConstants<float>::magic);
+    return from_bits<float>(usual - ((bits(t) & -16) - (usual + 16 * offset)));
+}
+template <int offset, int c>
+SIGMAX_INLINE Pack<double, c> magic_below(Pack<double, c> t) {
+    constexpr std::int64_t usual = std::bit_cast<std::int64_t>(ExpConstants<double>::magic);
+    return from_bits<double>(usual - (bits(t) - (usual + 1023 + offset)));
+}
+// The scale, for a magic of magic_below: integer arithmetic on the exponent field, so the result must be a normal number.
 template <int c>
-SIGMAX_INLINE Pack<std::int32_t, c> scale_base(Pack<float, c> t, int k) {
-    return (bits(t) & -8) - 8 * k;
+SIGMAX_INLINE Pack<float, c> scale_of(Pack<float, c> t) {
+    return from_bits<float>(shift_left<19>(bits(t)) + lookup(ExpConstants<float>::entry, bits(t)));
 }
 template <int c>
-SIGMAX_INLINE Pack<float, c> scale_of(Pack<float, c> t, Pack<std::int32_t, c> base) {
-    return from_bits<float>(shift_left<20>((bits(t) - base) & -8) + bits(lookup(ExpConstants<float>::entry, bits(t))));
-}
-template <int c>
-SIGMAX_INLINE Pack<std::int64_t, c> scale_base(Pack<double, c> t, int k) {
-    return bits(t) - std::int64_t(k);
-}
-template <int c>
-SIGMAX_INLINE Pack<double, c> scale_of(Pack<double, c> t, Pack<std::int64_t, c> base) {
-    return from_bits<double>(shift_left<52>(bits(t) - base + std::int64_t{1023}));
+SIGMAX_INLINE Pack<double, c> scale_of(Pack<double, c> t) {
+    return from_bits<double>(shift_left<52>(bits(t)));
 }
 
 // 2^(n + offset) for t = n + magic: the result must be a normal number.

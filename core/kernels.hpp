@@ -12,6 +12,7 @@
 #include "log_rows.hpp"
 #include "against.hpp"
 #include "tiles.hpp"
+#include "in_registers.hpp"
 #include "row_loops.hpp"
 
 template <class... F>

@@ -220,8 +220,8 @@ SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low
 SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
-SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
-    return _mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native<std::int32_t>::type index) {
+    return (Native<std::int32_t>::type)_mm512_permutexvar_epi32((__m512i)index, _mm512_loadu_si512(table));
 }
 #elif SIGMAX_BYTES == 32
 SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
@@ -241,8 +241,12 @@ SIGMAX_INLINE void widen_native(Native<float>::type a, Native<double>::type& low
 SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native<double>::type high) {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
 }
-SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)index);
+SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native<std::int32_t>::type index) {
+    auto half = static_cast<const __m256i*>(table);
+    __m256i low = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(half), (__m256i)index);
+    __m256i high = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(half + 1), (__m256i)index);
+    __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28));
+    return (Native<std::int32_t>::type)_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), is_high);
 }
 #else
 #if defined(__x86_64__)
@@ -314,8 +318,10 @@ SIGMAX_INLINE f64x2 add_to_odd(f64x2 a, f64x2 b) {
     return r;
 }
 #endif
-SIGMAX_INLINE Native<float>::type lookup_native(const float* table, Native<std::int32_t>::type index) {
-    return Native<float>::type{table[index[0] & 7], table[index[1] & 7], table[index[2] & 7], table[index[3] & 7]};
+SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native<std::int32_t>::type index) {
+    std::int32_t word[16];
+    std::memcpy(word, table, sizeof word);
+    return Native<std::int32_t>::type{word[index[0] & 15], word[index[1] & 15], word[index[2] & 15], word[index[3] & 15]};
 }
 template <class V>
 SIGMAX_INLINE V max_native(V a, V b) {
@@ -356,11 +362,12 @@ SIGMAX_INLINE Pack<To, c> convert(Pack<From, c> a) {
     return r;
 }
 
-// table[index mod 8], lane by lane.
-template <int c>
-SIGMAX_INLINE Pack<float, c> lookup(const float (&table)[8], Pack<std::int32_t, c> index) {
-    Pack<float, c> r;
-    for (int i = 0; i < r.parts; ++i) r.v[i] = lookup_native(table, index.v[i]);
+// table[index mod 16], lane by lane.
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> lookup(const T (&table)[16], Pack<std::int32_t, c> index) {
+    static_assert(sizeof(T) == 4);
+    Pack<T, c> r;
+    for (int i = 0; i < r.parts; ++i) r.v[i] = (typename Pack<T, c>::vector)lookup_native(table, index.v[i]);
     return r;
 }
 

@@ -7,6 +7,7 @@
 #include "longhand.hpp"
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>

@@ -8,6 +8,7 @@ inline constexpr std::ptrdiff_t doubled = 64;  // up to here two copies of a til
 struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
     static constexpr bool same_for_all = true;    // floats are worked on like doubles
+    static constexpr bool in_registers = false;   // whether few classes are done there
     static constexpr bool both_scalings = false;  // compiled with and without the division by a temperature
     static constexpr int results = 0;
     template <class T>
@@ -18,7 +19,7 @@ struct RowTraits {
 
 struct Softmax : RowTraits {
     static constexpr const char* name = "softmax";
-    static constexpr bool both_scalings = true, same_for_all = false;
+    static constexpr bool both_scalings = true, same_for_all = false, in_registers = SIGMAX_BYTES == 64;
     template <class T>
     using Work = T;
     // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already. A narrow row
@@ -275,16 +276,16 @@ void apply_mask(const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, st
 template <class F>
 inline constexpr bool masks_weights = F::weighted && !F::smoothed;
 
-// Tiles of 16 x copies rows, from `row` on while they are full; with one copy, to the end.
+// Tiles of 16 x copies rows, from `row` on while they are full; with one copy, to `end`. The row after the last.
 template <class F, class T, int copies>
-std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
+std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     using W = typename F::template Work<T>;
     constexpr std::ptrdiff_t n = lanes * copies;
     constexpr std::ptrdiff_t most = copies == 1 ? narrow : doubled;
     alignas(64) W x[most * n], y[F::per_class ? most * n : 1], w[F::weighted ? most * n : 1];
     RowTemperatures<W, copies> t;
-    for (bool first = true; row < b.rows && (copies == 1 || b.rows - row >= n); row += n, first = false) {
-        const std::ptrdiff_t rows = b.rows - row < n ? b.rows - row : n;
+    for (bool first = true; row < end && (copies == 1 || end - row >= n); row += n, first = false) {
+        const std::ptrdiff_t rows = end - row < n ? end - row : n;
         if (first || (b.temperature.data && b.temperature.row != 0)) t = load_temperatures<W, copies>(b, row, b.temperature.row ? rows : 1);
         for (std::ptrdiff_t i = 0; i < rows; i += lanes) {
             const std::ptrdiff_t some = rows - i < lanes ? rows - i : lanes;
@@ -333,7 +334,7 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row) {
             store_run(results[j], out.data + row * out.row, out.row, rows, out.dtype);
         }
     }
-    return row;
+    return row < end ? row : end;
 }
 
 template <class F, class T>
@@ -409,12 +410,22 @@ unsigned wide_rows(const RowBatch& b) {
     return 0;
 }
 
+
+// A tile that cannot be done in registers is done in memory; the ones behind it are tried again.
 template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
     if (b.classes > narrow) return wide_rows<F, T>(b);
-    std::ptrdiff_t row = 0;
-    if constexpr (F::template copies<T> > 1)
-        if (b.classes > 12 && b.classes <= doubled) row = narrow_rows<F, T, F::template copies<T>>(b, 0);
-    narrow_rows<F, T, 1>(b, row);
+    constexpr int copies = F::template copies<T>;
+    for (std::ptrdiff_t row = 0; row < b.rows;) {
+        std::ptrdiff_t end = b.rows;
+        if constexpr (F::in_registers) {
+            const std::ptrdiff_t begin = row;
+            row = rows_in_registers<T>(b, row);
+            if (row > begin && b.rows - row > lanes) end = row + lanes;
+        }
+        if constexpr (copies > 1)
+            if (b.classes > 12 && b.classes <= doubled) row = narrow_rows<F, T, copies>(b, row, end);
+        row = narrow_rows<F, T, 1>(b, row, end);
+    }
     return 0;
 }

@@ -29,17 +29,29 @@ struct RowConstants<double> {
     static constexpr std::ptrdiff_t block = 64;
 };
 
-template <bool scaled, class T, int copies>
-SIGMAX_INLINE Exp<T, copies> shifted_exp(Pack<T, copies> x, Pack<T, copies> lowest, Pack<T, copies> c,
-                                         const Temperature<T, copies>& temperature) {
-    Pack<T, copies> z = max(lowest, x - c);
-    if constexpr (scaled) {
-        Pair<T, copies> product = two_product(z, temperature.inverse);
-        return exp_parts(product.hi, fma(z, temperature.inverse_lo, product.lo));
-    } else {
-        return exp_parts(z);
+// What a row is shifted by: c, which is 0 unless the scores are far from it, and whole powers of two, which are in `magic`.
+template <class T, int copies>
+struct Shift {
+    using C = RowConstants<T>;
+    using P = Pack<T, copies>;
+    P c, lowest, magic;
+
+    template <bool scaled>
+    SIGMAX_INLINE static Shift to(P m, const Temperature<T, copies>& temperature) {
+        P span = scaled ? temperature.value : P(1), c = select(abs(m) > span * C::far, m, T(0));
+        Shift shift = {c, (m - c) - span * C::reach, P(ExpConstants<T>::magic)};
+        shift.magic = magic_below<C::offset>(shift.exp<scaled>(m, temperature).t);
+        return shift;
     }
-}
+    // `near`: c is 0 in every lane
+    template <bool scaled, bool near = false>
+    SIGMAX_INLINE Exp<T, copies> exp(P x, const Temperature<T, copies>& temperature) const {
+        P z = max(lowest, near ? x : x - c);
+        if constexpr (!scaled) return exp_at(z, magic);
+        Pair<T, copies> product = two_product(z, temperature.inverse);
+        return exp_at(product.hi, magic, fma(z, temperature.inverse_lo, product.lo));
+    }
+};
 
 // The terms of a softmax. Adding to `high`, which starts at a constant larger than all terms, loses nothing: what the
 // addition rounds away is exact in `coarse`, and goes to `low`.
@@ -50,45 +62,36 @@ struct Terms {
         high = RowConstants<T>::large;
         low = T(0);
     }
-    // scale (1 + g); of several copies, one after the other if only one sum is kept
+    // scale (1 + g), which is `rounded` to one number; of several copies, one after the other if only one sum is kept
     template <int many>
-    SIGMAX_INLINE void add(Pack<T, many> scale, Pack<T, many> g) {
+    SIGMAX_INLINE void add(Pack<T, many> scale, Pack<T, many> g, Pack<T, many> rounded) {
         if constexpr (many == copies) {
-            Pack<T, copies> next = high + (sizeof(T) == 4 ? scale : fma(scale, g, scale)), coarse = next - high;
+            Pack<T, copies> next = high + (sizeof(T) == 4 ? scale : rounded), coarse = next - high;
             high = next;
             low = low + fma(scale, g, scale - coarse);
         } else {
-            for (int i = 0; i < many; ++i) add(copy_of(scale, i), copy_of(g, i));
+            for (int i = 0; i < many; ++i) add(copy_of(scale, i), copy_of(g, i), copy_of(rounded, i));
         }
     }
+    // The numerator of one class.
+    template <bool scaled, bool near = false, int many>
+    SIGMAX_INLINE Pack<T, many> take(Pack<T, many> x, const Shift<T, many>& shift, const Temperature<T, many>& temperature) {
+        Exp<T, many> e = shift.template exp<scaled, near>(x, temperature);
+        Pack<T, many> scale = scale_of(e.t), rounded = fma(scale, e.g, scale);
+        add(scale, e.g, rounded);
+        return rounded;
+    }
+    SIGMAX_INLINE void into(Sum<T, copies>& sum) const { sum.add(high - RowConstants<T>::large, low); }
 };
 
-// scale (1 + g) / sum, rounded once.
+// 1 / sum in two terms.
 template <class T, int copies>
-struct Share;
-// 1/sum = short_inverse (1 + rest) with 12 bits in short_inverse, so that its product with a scale is exact.
-template <int copies>
-struct Share<float, copies> {
-    Pack<float, copies> short_inverse, rest, one_and_rest;
-    SIGMAX_INLINE explicit Share(Pair<float, copies> sum) {
-        short_inverse = from_bits<float>(bits(1.0f / sum.hi) & ~0xfff);
-        Pack<float, copies> u = fma(-sum.lo, short_inverse, fma(-sum.hi, short_inverse, 1.0f));
-        rest = fma(u, u, u);  // 1 / (1 - u) - 1
-        one_and_rest = rest + 1.0f;
+struct Inverse {
+    Pack<T, copies> hi, lo;
+    SIGMAX_INLINE explicit Inverse(Pair<T, copies> sum) : hi(T(1) / sum.hi) {
+        lo = fma(-sum.lo, hi, fma(-sum.hi, hi, T(1))) * hi;
     }
-    SIGMAX_INLINE Pack<float, copies> of(Pack<float, copies> scale, Pack<float, copies> g) const {
-        Pack<float, copies> product = short_inverse * scale;
-        return fma(product, fma(g, one_and_rest, rest), product);
-    }
-};
-template <int copies>
-struct Share<double, copies> {
-    Pair<double, copies> inverse;
-    SIGMAX_INLINE explicit Share(Pair<double, copies> sum) : inverse(divide({Pack<double, copies>(1), Pack<double, copies>(0)}, sum)) {}
-    SIGMAX_INLINE Pack<double, copies> of(Pack<double, copies> scale, Pack<double, copies> g) const {
-        Pair<double, copies> e = fast_two_sum(Pack<double, copies>(1), g);
-        return fma(inverse.hi, e.hi, fma(inverse.hi, e.lo, inverse.lo * e.hi)) * scale;
-    }
+    SIGMAX_INLINE Pack<T, copies> times(Pack<T, copies> numerator) const { return fma(numerator, hi, numerator * lo); }
 };
 
 template <bool across, bool scaled, class T, int copies>
@@ -98,9 +101,7 @@ SIGMAX_INLINE Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copi
     P m = -std::numeric_limits<T>::infinity();
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) m = max(P::load(x.at(j)), m);
     if constexpr (across) m = tree_max(m);
-    P span = scaled ? temperature.value : P(1);
-    P c = select(abs(m) > span * C::far, m, T(0)), lowest = (m - c) - span * C::reach;
-    auto base = scale_base(shifted_exp<scaled>(m, lowest, c, temperature).t, C::offset);
+    const auto shift = Shift<T, copies>::template to<scaled>(m, temperature);
 
     constexpr int kept = across ? 1 : copies;
     constexpr std::ptrdiff_t block = across ? C::block / copies : C::block;
@@ -109,23 +110,34 @@ SIGMAX_INLINE Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copi
         std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
         Terms<T, kept> terms;
         terms.clear();
-        for (std::ptrdiff_t j = begin; j < end; ++j) {
-            Exp<T, copies> e = shifted_exp<scaled>(P::load(x.at(j)), lowest, c, temperature);
-            P scale = scale_of(e.t, base);
-            e.g.store(y.at(j));
-            if constexpr (!across) scale.store(x.at(j));
-            terms.add(scale, e.g);
-        }
-        sum.add(terms.high - C::large, terms.low);
+        for (std::ptrdiff_t j = begin; j < end; ++j) terms.template take<scaled>(P::load(x.at(j)), shift, temperature).store(y.at(j));
+        terms.into(sum);
     }
     if constexpr (across) sum.gather();
 
     auto total = sum.value();
-    const Share<T, copies> share({repeat<copies / kept>(total.hi), repeat<copies / kept>(total.lo)});
-    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        P g = P::load(y.at(j)), scale = P::load(x.at(j));
-        if constexpr (across) scale = scale_of(shifted_exp<scaled>(scale, lowest, c, temperature).t, base);
-        share.of(scale, g).store(y.at(j));
-    }
+    const Inverse<T, copies> inverse({repeat<copies / kept>(total.hi), repeat<copies / kept>(total.lo)});
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) inverse.times(P::load(y.at(j))).store(y.at(j));
     return m;
+}
+
+// The same of `classes` upright vectors that stay in registers; false, and nothing done, if a row has its maximum far from 0.
+template <bool scaled, class T, int copies, int classes>
+SIGMAX_INLINE bool softmax_in_registers(Pack<T, copies> (&x)[classes], const Temperature<T, copies>& temperature) {
+    static_assert(classes <= RowConstants<T>::block);
+    Pack<T, copies> m = -std::numeric_limits<T>::infinity();
+#pragma GCC unroll 16
+    for (int k = 0; k < classes; ++k) m = max(x[k], m);
+    const auto shift = Shift<T, copies>::template to<scaled>(m, temperature);
+    if (any(shift.c != T(0))) return false;
+    Terms<T, copies> terms;
+    terms.clear();
+#pragma GCC unroll 16
+    for (int k = 0; k < classes; ++k) x[k] = terms.template take<scaled, true>(x[k], shift, temperature);
+    auto sum = Sum<T, copies>::zero();
+    terms.into(sum);
+    const Inverse<T, copies> inverse(sum.value());
+#pragma GCC unroll 16
+    for (int k = 0; k < classes; ++k) x[k] = inverse.times(x[k]);
+    return true;
 }
