@@ -6,6 +6,7 @@
 #include "exp.hpp"
 #include "log.hpp"
 #include "precise.hpp"
+#include "quick.hpp"
 #include "links.hpp"
 #include "rows.hpp"
 #include "softmax.hpp"
@@ -13,6 +14,7 @@
 #include "against.hpp"
 #include "tiles.hpp"
 #include "in_registers.hpp"
+#include "columns.hpp"
 #include "row_loops.hpp"
 
 template <class... F>

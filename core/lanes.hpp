@@ -223,6 +223,9 @@ SIGMAX_INLINE Native<float>::type narrow_native(Native<double>::type low, Native
 SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native<std::int32_t>::type index) {
     return (Native<std::int32_t>::type)_mm512_permutexvar_epi32((__m512i)index, _mm512_loadu_si512(table));
 }
+SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
+    return (Native<std::int64_t>::type)_mm512_permutexvar_epi64((__m512i)index, _mm512_loadu_si512(table));
+}
 #elif SIGMAX_BYTES == 32
 SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
     return _mm256_fmadd_ps(a, b, c);
@@ -247,6 +250,9 @@ SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native
     __m256i high = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(half + 1), (__m256i)index);
     __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28));
     return (Native<std::int32_t>::type)_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), is_high);
+}
+SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
+    return (Native<std::int64_t>::type)_mm256_i64gather_epi64(static_cast<const long long*>(table), (__m256i)(index & 7), 8);
 }
 #else
 #if defined(__x86_64__)
@@ -323,6 +329,11 @@ SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native
     std::memcpy(word, table, sizeof word);
     return Native<std::int32_t>::type{word[index[0] & 15], word[index[1] & 15], word[index[2] & 15], word[index[3] & 15]};
 }
+SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
+    std::int64_t word[8];
+    std::memcpy(word, table, sizeof word);
+    return Native<std::int64_t>::type{word[index[0] & 7], word[index[1] & 7]};
+}
 template <class V>
 SIGMAX_INLINE V max_native(V a, V b) {
     return a > b ? a : b;
@@ -362,10 +373,10 @@ SIGMAX_INLINE Pack<To, c> convert(Pack<From, c> a) {
     return r;
 }
 
-// table[index mod 16], lane by lane.
-template <class T, int c>
-SIGMAX_INLINE Pack<T, c> lookup(const T (&table)[16], Pack<std::int32_t, c> index) {
-    static_assert(sizeof(T) == 4);
+// table[index mod size], lane by lane: 16 entries of 32 bits, or 8 of 64.
+template <class T, int size, int c>
+SIGMAX_INLINE Pack<T, c> lookup(const T (&table)[size], Pack<Int<T>, c> index) {
+    static_assert(size * sizeof(T) == 64);
     Pack<T, c> r;
     for (int i = 0; i < r.parts; ++i) r.v[i] = (typename Pack<T, c>::vector)lookup_native(table, index.v[i]);
     return r;

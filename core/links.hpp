@@ -27,6 +27,9 @@ SIGMAX_INLINE Pair<double> finite_or(f64 special, Pack<std::int64_t> is_special,
     return select(is_special, one_term(special), x);
 }
 
+// Outside a domain the quick way gives NaN, which is always in doubt.
+SIGMAX_INLINE f64 nan_pack() { return f64(std::numeric_limits<double>::quiet_NaN()); }
+
 // 1/(1+e^-x): the numerator is 1 or, for a negative x, e^x.
 struct Sigmoid {
     static constexpr const char* name = "sigmoid";
@@ -38,6 +41,9 @@ struct Sigmoid {
         auto negative = x < 0.0;
         Pair<double> q = divide(select(negative, tail.m, one_term(f64(1))), below);
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
+    }
+    SIGMAX_INLINE static f64 quick(f32 x) {
+        return quick_quotient(1.0, quick_exp(convert<double>(min(f32(300), max(f32(-300), -x)))) + 1.0);
     }
 };
 
@@ -51,12 +57,16 @@ struct Softplus {
     static constexpr const char* name = "softplus";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return softplus(x, tail_of(x)); }
+    SIGMAX_INLINE static f64 quick(f32 x) {
+        return convert<double>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<double>(-min(f32(300), abs(x)))));
+    }
 };
 
 struct LogSigmoid {
     static constexpr const char* name = "log_sigmoid";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return -Softplus::of(-x); }
+    SIGMAX_INLINE static f64 quick(f32 x) { return -Softplus::quick(-x); }
 };
 
 SIGMAX_INLINE Pair<double> complement(f64 p) { return fast_two_sum(f64(1), -p); }  // exact for 0 <= p <= 1
@@ -75,6 +85,12 @@ struct Logit {
         l = fast_two_sum(l.hi, select(tiny, l.lo - 0x1.1542457337d43p+7, l.lo));
         return outside_is_nan(p, 0, 1, finite_or(-infinity, p == 0.0, finite_or(infinity, p == 1.0, l)));
     }
+    SIGMAX_INLINE static f64 quick(f32 x) {
+        f64 p = convert<double>(x), b = 1.0 - p;
+        QuotientBits k(p, b);
+        f64 a = p * k.down;
+        return select((p > 0.0) & (p < 1.0), fma(k.value(), QuickConstants::ln2, quick_log(a - b, a + b)), nan_pack());
+    }
 };
 
 // p/(1-p)
@@ -83,6 +99,10 @@ struct Odds {
     static constexpr bool has_domain = true;
     SIGMAX_INLINE static Pair<double> of(f64 p) {
         return outside_is_nan(p, 0, 1, finite_or(std::numeric_limits<double>::infinity(), p == 1.0, divide({p, 0}, complement(p))));
+    }
+    SIGMAX_INLINE static f64 quick(f32 x) {
+        f64 p = convert<double>(x);
+        return select((p >= 0.0) & (p < 1.0), quick_quotient(p, 1.0 - p), nan_pack());
     }
 };
 
@@ -93,6 +113,10 @@ struct FromOdds {
     SIGMAX_INLINE static Pair<double> of(f64 o) {
         f64 bounded = min(f64(0x1p100), o);
         return outside_is_nan(o, 0, std::numeric_limits<double>::infinity(), divide({bounded, 0}, two_sum(f64(1), bounded)));
+    }
+    SIGMAX_INLINE static f64 quick(f32 x) {
+        f64 o = convert<double>(x), bounded = min(f64(0x1p100), o);
+        return select(o < 0.0, nan_pack(), quick_quotient(bounded, bounded + 1.0));
     }
 };
 
@@ -194,9 +218,26 @@ constexpr int results_of = [] {
 
 inline constexpr std::ptrdiff_t link_block_size = 256;  // doubles, so that a block stays in the L1 cache
 
+// What NumPy is to hear of: results that are NaN where the input is not, and infinite ones of finite inputs.
+template <class F>
+struct Trouble {
+    Pack<std::int64_t> invalid, pole;
+    SIGMAX_INLINE Trouble() : invalid(0), pole(0) {}
+    SIGMAX_INLINE void see(f64 x, f64 y) {
+        if constexpr (F::has_domain) {
+            constexpr double infinity = std::numeric_limits<double>::infinity();
+            invalid = invalid | ((y != y) & (x == x));
+            pole = pole | ((abs(y) == infinity) & (abs(x) != infinity));
+        }
+    }
+    SIGMAX_INLINE unsigned status() const {
+        return (any(invalid) ? unsigned(Status::invalid) : 0u) | (any(pole) ? unsigned(Status::divide_by_zero) : 0u);
+    }
+};
+
 template <class F>
 unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], std::ptrdiff_t count, bool narrow) {
-    Pack<std::int64_t> invalid(0), pole(0);
+    Trouble<F> trouble;
     for (std::ptrdiff_t i = 0; i < count; i += lanes) {
         f64 value = f64::load(x[0] + i);
         Pair<double> r[results_of<F>];
@@ -212,20 +253,69 @@ unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], 
             else
                 select(r[j].hi == 0.0, r[j].hi, r[j].hi + r[j].lo).store(y[j] + i);  // -0 stays -0
         }
-        if constexpr (F::has_domain) {
-            constexpr double infinity = std::numeric_limits<double>::infinity();
-            invalid = invalid | ((r[0].hi != r[0].hi) & (value == value));
-            pole = pole | ((abs(r[0].hi) == infinity) & (abs(value) != infinity));
-        }
+        trouble.see(value, r[0].hi);
     }
-    return (any(invalid) ? unsigned(Status::invalid) : 0u) | (any(pole) ? unsigned(Status::divide_by_zero) : 0u);
+    return trouble.status();
+}
+
+// Sixteen results by the long way, for those that the quick one leaves in doubt.
+template <class F, class T>
+[[gnu::noinline, gnu::cold]] unsigned link_slowly(const T* x, T* y) {
+    Trouble<F> trouble;
+    f64 value = load_as<double>(x);
+    Pair<double> r = F::of(value);
+    store_as(y, to_odd(r));
+    trouble.see(value, r.hi);
+    return trouble.status();
+}
+template <class F, class T>
+unsigned link_quickly(const T* x, T* y, std::ptrdiff_t count) {
+    unsigned status = 0;
+    for (std::ptrdiff_t i = 0; i < count; i += lanes) {
+        Pack<std::int32_t> doubtful;
+        f32 r = settle<T>(F::quick(load_as<float>(x + i)), doubtful);
+        if (any(doubtful)) [[unlikely]]
+            status |= link_slowly<F>(x + i, y + i);
+        else
+            store_as(y + i, r);
+    }
+    return status;
+}
+// The same for any strides and counts.
+template <class F, class T>
+unsigned link_quickly(const LinkBatch& b) {
+    const Input& in = b.x[0];
+    const Output& out = b.y[0];
+    std::ptrdiff_t i = 0;
+    unsigned status = 0;
+    if (in.step == sizeof(T) && out.step == sizeof(T)) {
+        i = b.count / lanes * lanes;
+        status = link_quickly<F>(reinterpret_cast<const T*>(in.data), reinterpret_cast<T*>(out.data), i);
+    }
+    alignas(64) T x[link_block_size], y[link_block_size];
+    for (; i < b.count; i += link_block_size) {
+        const std::ptrdiff_t n = b.count - i < link_block_size ? b.count - i : link_block_size;
+        gather(in.data + i * in.step, in.step, n, x);
+        for (std::ptrdiff_t k = n; k % lanes != 0; ++k) x[k] = x[n - 1];
+        status |= link_quickly<F>(x, y, n);
+        scatter(y, out.data + i * out.step, out.step, n);
+    }
+    return status;
 }
 
 // Each result depends on its own input only, so the way the array is cut is of no matter.
 template <class F>
 unsigned link_loop(const LinkBatch& b) {
-    alignas(64) double x[inputs_of<F>][link_block_size], y[results_of<F>][link_block_size];
     unsigned status = 0;
+    if constexpr (requires(f32 x) { F::quick(x); }) {
+        if (b.y[0].dtype != Dtype::float64 && b.x[0].dtype == b.y[0].dtype) {
+            with_dtype(b.x[0].dtype, [&](auto kind) SIGMAX_LAMBDA {
+                if constexpr (sizeof(kind) < 8) status = link_quickly<F, decltype(kind)>(b);
+            });
+            return status;
+        }
+    }
+    alignas(64) double x[inputs_of<F>][link_block_size], y[results_of<F>][link_block_size];
     for (std::ptrdiff_t i = 0; i < b.count; i += link_block_size) {
         const std::ptrdiff_t n = b.count - i < link_block_size ? b.count - i : link_block_size;
         for (int j = 0; j < inputs_of<F>; ++j) {

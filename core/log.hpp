@@ -24,15 +24,25 @@ SIGMAX_BLOCK Pair<double> log_of_quotient(Pair<double> d, Pair<double> c, f64 k)
     return fast_two_sum(r.hi, fma(k, C::ln2_lo, r.lo + tail));
 }
 
+// The k for which a / b = 2^k a'/b, and 2^-k: the difference of the representations is log2(a / b) within 0.09, in units of 2^52.
+struct QuotientBits {
+    Pack<std::int64_t> k;
+    f64 down;
+    SIGMAX_INLINE QuotientBits(f64 a, f64 b) {
+        constexpr std::int64_t one = std::int64_t{1023} << 52, half = std::int64_t{1} << 51, exponent = ~((std::int64_t{1} << 52) - 1);
+        k = (bits(a) - bits(b) + half) & exponent;
+        down = from_bits<double>(one - k);
+    }
+    SIGMAX_INLINE f64 value() const {
+        return from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) -
+               (0x1p52 + 1024);
+    }
+};
+
 SIGMAX_BLOCK Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
-    constexpr std::int64_t one = std::int64_t{1023} << 52, half = std::int64_t{1} << 51, exponent = ~((std::int64_t{1} << 52) - 1);
-    // The difference of the representations is log2(a / b) within 0.09, in units of 2^52.
-    auto k = (bits(a.hi) - bits(b.hi) + half) & exponent;
-    f64 down = from_bits<double>(one - k);
-    f64 k_value =
-        from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024);
-    a = a * down;
+    const QuotientBits k(a.hi, b.hi);
+    a = a * k.down;
     Pair<double> difference = two_sum(a.hi - b.hi, a.lo - b.lo), sum = two_sum(a.hi, b.hi);
     sum.lo = sum.lo + (a.lo + b.lo);
-    return log_of_quotient(difference, sum, k_value);
+    return log_of_quotient(difference, sum, k.value());
 }

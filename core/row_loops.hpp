@@ -1,14 +1,13 @@
 // From a strided batch of rows to the kernels and back: tiles of sixteen narrow rows, or one wide row at a time.
 // Included once per level, hence no include guard.
 
-inline constexpr std::ptrdiff_t narrow = 256;  // classes; upright tiles are faster below, flat rows above
-inline constexpr std::ptrdiff_t doubled = 64;  // up to here two copies of a tile stay in the L1 cache
+inline constexpr std::ptrdiff_t doubled = 40;  // up to here two copies of a tile stay in the L1 cache
 
 // What a function takes and gives; each of the functions below changes some of it.
 struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
     static constexpr bool same_for_all = true;    // floats are worked on like doubles
-    static constexpr bool in_registers = false;   // whether few classes are done there
+    static constexpr bool in_place = false;       // done by in_registers.hpp and columns.hpp where the layout allows it
     static constexpr bool both_scalings = false;  // compiled with and without the division by a temperature
     static constexpr int results = 0;
     template <class T>
@@ -19,7 +18,7 @@ struct RowTraits {
 
 struct Softmax : RowTraits {
     static constexpr const char* name = "softmax";
-    static constexpr bool both_scalings = true, same_for_all = false, in_registers = SIGMAX_BYTES == 64;
+    static constexpr bool both_scalings = true, same_for_all = false, in_place = true;
     template <class T>
     using Work = T;
     // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already. A narrow row
@@ -257,11 +256,6 @@ Pack<W, copies> run_kernel(Rows<W, copies>& r) {
     return F::template run<T, across, false, W, copies>(r);
 }
 
-template <class W, int copies>
-SIGMAX_INLINE bool any_infinite(Pack<W, copies> m) {
-    return any(abs(m) == Pack<W, copies>(std::numeric_limits<W>::infinity()));
-}
-
 // Masked scores become -inf, their weights in a sum 0. `to` holds class k of row i at to[i * row + k * step].
 template <class W>
 void apply_mask(const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to, std::ptrdiff_t row,
@@ -294,8 +288,11 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t
         }
         apply_mask(b.mask, row, rows, b.classes, x, 1, n);
         if constexpr (masks_weights<F>) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
-        Rows<W, copies> r = {{x, nullptr, b.classes, b.classes},
-                             {y, nullptr, b.classes, b.classes},
+        const char *x_soon = reinterpret_cast<char*>(x), *y_soon = reinterpret_cast<char*>(y);
+        if (b.x.row == std::ptrdiff_t(b.classes * sizeof(W)) && b.rows - row >= 2 * n) x_soon = b.x.data + (row + n) * b.x.row;
+        if (b.y.row == std::ptrdiff_t(b.classes * sizeof(W))) y_soon = b.y.data + row * b.y.row;
+        Rows<W, copies> r = {{x, nullptr, b.classes, b.classes, x_soon},
+                             {y, nullptr, b.classes, b.classes, y_soon},
                              {w, nullptr, b.classes, b.classes},
                              t.lane,
                              {},
@@ -338,10 +335,10 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t
 }
 
 template <class F, class T>
-unsigned wide_rows(const RowBatch& b) {
+unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     using W = typename F::template Work<T>;
     constexpr int copies = F::template copies<T>;
-    constexpr std::ptrdiff_t step = lanes * copies, pad = 2 * lanes, cache = 1 << 18;
+    constexpr std::ptrdiff_t step = lanes * copies, cache = 1 << 18;
     constexpr W nothing = -std::numeric_limits<W>::infinity();
     // x is read again after y has been written; weights are read with the scores
     const bool x_direct = b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !b.mask.data && b.x.data != b.y.data;
@@ -351,13 +348,14 @@ unsigned wide_rows(const RowBatch& b) {
     const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
     std::ptrdiff_t together = along ? 1 : cache / b.classes;
     together = together < 1 ? 1 : together > lanes ? lanes : together;
-    const std::ptrdiff_t padded = (b.classes + pad - 1) / pad * pad;  // the same at every CPU level
+    const std::ptrdiff_t padded = padded_length(b.classes);
     auto room = [&](bool direct) { return std::unique_ptr<W[]>(direct ? nullptr : new (std::nothrow) W[padded * together]); };
     auto x_rows = room(x_direct), y_rows = room(y_direct), w_rows = room(w_direct);
     if ((!x_direct && !x_rows) || (!y_direct && !y_rows) || (!w_direct && !w_rows)) return unsigned(Status::no_memory);
 
-    for (std::ptrdiff_t row = 0; row < b.rows; row += together) {
-        const std::ptrdiff_t rows = b.rows - row < together ? b.rows - row : together;
+    auto t = load_temperatures<W, copies>(b, 0, 1);
+    for (; row < end; row += together) {
+        const std::ptrdiff_t rows = end - row < together ? end - row : together;
         if (!x_direct) load_rows(b.x, row, rows, b.classes, x_rows.get(), padded);
         if constexpr (F::weighted)
             if (!w_direct) load_rows(b.weights, row, rows, b.classes, w_rows.get(), padded);
@@ -375,7 +373,7 @@ unsigned wide_rows(const RowBatch& b) {
                 x_tail[k - whole] = k < b.classes ? x[k] : nothing;
                 if constexpr (F::weighted) w_tail[k - whole] = k < b.classes ? w[k] : 0;
             }
-            auto t = load_temperatures<W, copies>(b, row + i, 1);
+            if (b.temperature.row != 0) t = load_temperatures<W, copies>(b, row + i, 1);
             Rows<W, copies> r = {{x, x_tail, whole / step, padded / step},
                                  {y, y_tail, whole / step, padded / step},
                                  {w, w_tail, whole / step, padded / step},
@@ -411,17 +409,25 @@ unsigned wide_rows(const RowBatch& b) {
 }
 
 
-// A tile that cannot be done in registers is done in memory; the ones behind it are tried again.
+// Where the layout allows it, rows are done by the loops of in_registers.hpp and columns.hpp. What these leave, the last rows and
+// tiles that hold a special row, is done here, and the rows behind are tried again.
 template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
-    if (b.classes > narrow) return wide_rows<F, T>(b);
     constexpr int copies = F::template copies<T>;
     for (std::ptrdiff_t row = 0; row < b.rows;) {
         std::ptrdiff_t end = b.rows;
-        if constexpr (F::in_registers) {
+        if constexpr (F::in_place) {
             const std::ptrdiff_t begin = row;
-            row = rows_in_registers<T>(b, row);
-            if (row > begin && b.rows - row > lanes) end = row + lanes;
+            row = softmax_columns<T>(b, row);
+#if SIGMAX_BYTES == 64
+            if (row == begin) row = rows_in_registers<T>(b, row);
+#endif
+            if (row > begin && b.rows - row > 2 * lanes) end = row + 2 * lanes;
+        }
+        if (b.classes > narrow) {
+            if (const unsigned failed = wide_rows<F, T>(b, row, end)) return failed;
+            row = end;
+            continue;
         }
         if constexpr (copies > 1)
             if (b.classes > 12 && b.classes <= doubled) row = narrow_rows<F, T, copies>(b, row, end);

@@ -11,6 +11,11 @@
 // scores arrive as -inf. Each kernel returns the row's maximum, so that its caller can see to the rows that have no finite one.
 // Included once per level, hence no include guard.
 
+inline constexpr std::ptrdiff_t narrow = 192;  // classes; upright tiles are faster below, flat rows above
+inline constexpr std::ptrdiff_t pad = 2 * lanes;
+// The classes of a flat row, with as many impossible ones as fill its last step: the same at every CPU level.
+inline constexpr std::ptrdiff_t padded_length(std::ptrdiff_t classes) { return (classes + pad - 1) / pad * pad; }
+
 // Steps of sixteen scores (times `copies`), of one row or of as many rows; the last, incomplete ones stand in `tail`.
 template <class T, int copies = 1>
 struct Scores {
@@ -18,7 +23,12 @@ struct Scores {
     T* data;
     T* tail;
     std::ptrdiff_t whole, steps;
+    const char* soon = nullptr;  // memory that is needed next, as large as these scores
     SIGMAX_INLINE T* at(std::ptrdiff_t j) const { return j < whole ? data + j * step : tail + (j - whole) * step; }
+    // A part of it, so that memory and arithmetic work at the same time.
+    SIGMAX_INLINE void fetch(std::ptrdiff_t j) const {
+        for (int i = 0; i < copies * int(sizeof(T)) / 4; ++i) __builtin_prefetch(soon + (j * copies * sizeof(T) / 4 + i) * 64);
+    }
 };
 
 // 1/T in two terms and T, one per lane.
@@ -39,24 +49,47 @@ struct Rows {
     bool narrow;  // whether results are narrower than float64
 };
 
+template <class W, int copies>
+SIGMAX_INLINE bool any_infinite(Pack<W, copies> m) {
+    return any(abs(m) == Pack<W, copies>(std::numeric_limits<W>::infinity()));
+}
+
 // ---- across the lanes: fixed trees ----
 
-// join(i, i + n) for n = size/2, size/4 ... 1 and i < n: what is in 0 has met all others.
-template <int size, class Join>
+// The lanes of a register, moved down by `by`, the lowest ones to the top.
+template <int by, class V, int... i>
+SIGMAX_INLINE V rotated(V v, std::integer_sequence<int, i...>) {
+    return __builtin_shufflevector(v, v, ((i + by) % int(sizeof...(i)))...);
+}
+// join(p, p with the lanes moved down by n) for n = half the lanes, a quarter ... 1: what is in lane 0 has met all others. Packs
+// are given by parts, so that the upper half of the lanes comes first.
+template <int by, class T, class Join>
 SIGMAX_INLINE void tree(Join join) {
-    if constexpr (size > 1) {
-#pragma GCC unroll 16
-        for (int i = 0; i < size / 2; ++i) join(i, i + size / 2);
-        tree<size / 2>(join);
+    constexpr int width = Pack<T>::width;
+    if constexpr (by >= 1) {
+        auto moved = [](Pack<T> p) SIGMAX_LAMBDA {
+            Pack<T> r = p;
+            if constexpr (by >= width)
+                for (int i = 0; i < by / width; ++i) r.v[i] = p.v[i + by / width];
+            else
+                r.v[0] = rotated<by>(p.v[0], std::make_integer_sequence<int, width>{});
+            return r;
+        };
+        join(moved);
+        tree<by / 2, T>(join);
     }
+}
+template <class T>
+SIGMAX_INLINE T first_lane(Pack<T> p) {
+    return p.v[0][0];
 }
 
 template <class T, int copies>
 SIGMAX_INLINE T tree_max(Pack<T, copies> p) {
-    T v[lanes * copies];
-    p.store(v);
-    tree<lanes * copies>([&](int i, int j) SIGMAX_LAMBDA { v[i] = v[i] > v[j] ? v[i] : v[j]; });
-    return v[0];
+    Pack<T> m = copy_of(p, 0);
+    for (int i = 1; i < copies; ++i) m = max(m, copy_of(p, i));
+    tree<lanes / 2, T>([&](auto moved) SIGMAX_LAMBDA { m = max(m, moved(m)); });
+    return first_lane(m);
 }
 
 // A sum in two terms, twice the digits of T.
@@ -69,15 +102,9 @@ struct Sum {
         total = {s.hi, total.lo + (s.lo + lo)};
     }
     SIGMAX_INLINE void gather() {
-        T hi[lanes], lo[lanes];
-        total.hi.store(hi);
-        total.lo.store(lo);
-        tree<lanes>([&](int i, int j) SIGMAX_LAMBDA {
-            T s = hi[i] + hi[j], t = s - hi[i];
-            lo[i] += lo[j] + ((hi[i] - (s - t)) + (hi[j] - t));
-            hi[i] = s;
-        });
-        total = {Pack<T, copies>(hi[0]), Pack<T, copies>(lo[0])};
+        static_assert(copies == 1);
+        tree<lanes / 2, T>([&](auto moved) SIGMAX_LAMBDA { add(moved(total.hi), moved(total.lo)); });
+        total = {Pack<T>(first_lane(total.hi)), Pack<T>(first_lane(total.lo))};
     }
     SIGMAX_INLINE Pair<T, copies> value() const { return fast_two_sum(total.hi, total.lo); }
 };

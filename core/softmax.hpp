@@ -9,7 +9,7 @@
 // Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; impossible classes
 // arrive there too.
 //
-// Tried and lost: a rounded e^x in place of its parts (2 ulp and more); a float sum (6 ulp off for one dominant class in ten).
+// Tried and lost: a rounded e^x in place of its parts (a fifth faster, but twice the error, and equal scores no longer share equally); a float sum (6 ulp off for one dominant class in ten).
 // Included once per level, hence no include guard.
 
 template <class T>
@@ -27,6 +27,12 @@ struct RowConstants<double> {
     static constexpr int offset = 160;
     static constexpr double large = 0x1.8p52 * 0x1p115;
     static constexpr std::ptrdiff_t block = 64;
+};
+
+// The numerator of one class: scale (1 + g).
+template <class T, int copies = 1>
+struct Part {
+    Pack<T, copies> scale, g;
 };
 
 // What a row is shifted by: c, which is 0 unless the scores are far from it, and whole powers of two, which are in `magic`.
@@ -51,6 +57,11 @@ struct Shift {
         Pair<T, copies> product = two_product(z, temperature.inverse);
         return exp_at(product.hi, magic, fma(z, temperature.inverse_lo, product.lo));
     }
+    template <bool scaled, bool near = false>
+    SIGMAX_INLINE Part<T, copies> part(P x, const Temperature<T, copies>& temperature) const {
+        Exp<T, copies> e = exp<scaled, near>(x, temperature);
+        return {scale_of(e.t), e.g};
+    }
 };
 
 // The terms of a softmax. Adding to `high`, which starts at a constant larger than all terms, loses nothing: what the
@@ -62,36 +73,46 @@ struct Terms {
         high = RowConstants<T>::large;
         low = T(0);
     }
-    // scale (1 + g), which is `rounded` to one number; of several copies, one after the other if only one sum is kept
+    // scale (1 + g); of several copies, one after the other if only one sum is kept
     template <int many>
-    SIGMAX_INLINE void add(Pack<T, many> scale, Pack<T, many> g, Pack<T, many> rounded) {
+    SIGMAX_INLINE void add(Part<T, many> p) {
         if constexpr (many == copies) {
-            Pack<T, copies> next = high + (sizeof(T) == 4 ? scale : rounded), coarse = next - high;
+            Pack<T, copies> next = high + (sizeof(T) == 4 ? p.scale : fma(p.scale, p.g, p.scale)), coarse = next - high;
             high = next;
-            low = low + fma(scale, g, scale - coarse);
+            low = low + fma(p.scale, p.g, p.scale - coarse);
         } else {
-            for (int i = 0; i < many; ++i) add(copy_of(scale, i), copy_of(g, i), copy_of(rounded, i));
+            for (int i = 0; i < many; ++i) add(Part<T>{copy_of(p.scale, i), copy_of(p.g, i)});
         }
-    }
-    // The numerator of one class.
-    template <bool scaled, bool near = false, int many>
-    SIGMAX_INLINE Pack<T, many> take(Pack<T, many> x, const Shift<T, many>& shift, const Temperature<T, many>& temperature) {
-        Exp<T, many> e = shift.template exp<scaled, near>(x, temperature);
-        Pack<T, many> scale = scale_of(e.t), rounded = fma(scale, e.g, scale);
-        add(scale, e.g, rounded);
-        return rounded;
     }
     SIGMAX_INLINE void into(Sum<T, copies>& sum) const { sum.add(high - RowConstants<T>::large, low); }
 };
 
-// 1 / sum in two terms.
+// scale (1 + g) / sum, rounded once.
 template <class T, int copies>
-struct Inverse {
-    Pack<T, copies> hi, lo;
-    SIGMAX_INLINE explicit Inverse(Pair<T, copies> sum) : hi(T(1) / sum.hi) {
-        lo = fma(-sum.lo, hi, fma(-sum.hi, hi, T(1))) * hi;
+struct Share;
+// 1/sum = short_inverse (1 + rest) with 12 bits in short_inverse, so that its product with a scale is exact.
+template <int copies>
+struct Share<float, copies> {
+    Pack<float, copies> short_inverse, rest, one_and_rest;
+    SIGMAX_INLINE explicit Share(Pair<float, copies> sum) {
+        short_inverse = from_bits<float>(bits(1.0f / sum.hi) & ~0xfff);
+        Pack<float, copies> u = fma(-sum.lo, short_inverse, fma(-sum.hi, short_inverse, 1.0f));
+        rest = fma(u, u, u);  // 1 / (1 - u) - 1
+        one_and_rest = rest + 1.0f;
     }
-    SIGMAX_INLINE Pack<T, copies> times(Pack<T, copies> numerator) const { return fma(numerator, hi, numerator * lo); }
+    SIGMAX_INLINE Pack<float, copies> of(Part<float, copies> p) const {
+        Pack<float, copies> product = short_inverse * p.scale;
+        return fma(product, fma(p.g, one_and_rest, rest), product);
+    }
+};
+template <int copies>
+struct Share<double, copies> {
+    Pair<double, copies> inverse;
+    SIGMAX_INLINE explicit Share(Pair<double, copies> sum) : inverse(divide({Pack<double, copies>(1), Pack<double, copies>(0)}, sum)) {}
+    SIGMAX_INLINE Pack<double, copies> of(Part<double, copies> p) const {
+        Pair<double, copies> e = fast_two_sum(Pack<double, copies>(1), p.g);
+        return fma(inverse.hi, e.hi, fma(inverse.hi, e.lo, inverse.lo * e.hi)) * p.scale;
+    }
 };
 
 template <bool across, bool scaled, class T, int copies>
@@ -110,14 +131,24 @@ SIGMAX_INLINE Pack<T, copies> softmax_kernel(Scores<T, copies> x, Scores<T, copi
         std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
         Terms<T, kept> terms;
         terms.clear();
-        for (std::ptrdiff_t j = begin; j < end; ++j) terms.template take<scaled>(P::load(x.at(j)), shift, temperature).store(y.at(j));
+        for (std::ptrdiff_t j = begin; j < end; ++j) {
+            if constexpr (!across) x.fetch(j), y.fetch(j);
+            Part<T, copies> p = shift.template part<scaled>(P::load(x.at(j)), temperature);
+            p.g.store(y.at(j));
+            if constexpr (!across) p.scale.store(x.at(j));
+            terms.add(p);
+        }
         terms.into(sum);
     }
     if constexpr (across) sum.gather();
 
     auto total = sum.value();
-    const Inverse<T, copies> inverse({repeat<copies / kept>(total.hi), repeat<copies / kept>(total.lo)});
-    for (std::ptrdiff_t j = 0; j < x.steps; ++j) inverse.times(P::load(y.at(j))).store(y.at(j));
+    const Share<T, copies> share({repeat<copies / kept>(total.hi), repeat<copies / kept>(total.lo)});
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        Part<T, copies> p = {P::load(x.at(j)), P::load(y.at(j))};
+        if constexpr (across) p.scale = shift.template part<scaled>(p.scale, temperature).scale;
+        share.of(p).store(y.at(j));
+    }
     return m;
 }
 
@@ -132,12 +163,16 @@ SIGMAX_INLINE bool softmax_in_registers(Pack<T, copies> (&x)[classes], const Tem
     if (any(shift.c != T(0))) return false;
     Terms<T, copies> terms;
     terms.clear();
+    Part<T, copies> parts[classes];
 #pragma GCC unroll 16
-    for (int k = 0; k < classes; ++k) x[k] = terms.template take<scaled, true>(x[k], shift, temperature);
+    for (int k = 0; k < classes; ++k) {
+        parts[k] = shift.template part<scaled, true>(x[k], temperature);
+        terms.add(parts[k]);
+    }
     auto sum = Sum<T, copies>::zero();
     terms.into(sum);
-    const Inverse<T, copies> inverse(sum.value());
+    const Share<T, copies> share(sum.value());
 #pragma GCC unroll 16
-    for (int k = 0; k < classes; ++k) x[k] = inverse.times(x[k]);
+    for (int k = 0; k < classes; ++k) x[k] = share.of(parts[k]);
     return true;
 }

@@ -145,6 +145,54 @@ SIGMAX_INLINE void store_columns(const W* tile, char* y, std::ptrdiff_t row) {
     }
 }
 
+#if SIGMAX_BYTES == 64
+// A square as wide as a register: each row takes one load and one store, and each line of memory is met once, where blocks
+// come back to it four times (20,000 x 100 floats out of cache: NNN).
+template <class T>
+inline constexpr int square_side = 64 / sizeof(T);
+
+// Blocks are transposed in groups of rows, then as the elements of a square of 4 x 4 themselves. Its own inverse.
+template <class T>
+SIGMAX_INLINE void transpose_square(Register* r) {
+    constexpr int side = 16 / sizeof(T);
+    for (int g = 0; g < 4; ++g) transpose_blocks<sizeof(T)>(r + side * g);
+    for (int s = 0; s < side; ++s) {
+        Register &a = r[s], &b = r[side + s], &c = r[2 * side + s], &d = r[3 * side + s];
+        Register ab_even = _mm512_shuffle_i32x4(a, b, 0x88), ab_odd = _mm512_shuffle_i32x4(a, b, 0xdd);
+        Register cd_even = _mm512_shuffle_i32x4(c, d, 0x88), cd_odd = _mm512_shuffle_i32x4(c, d, 0xdd);
+        // block j of the four goes to row j of its group of classes
+        a = _mm512_shuffle_i32x4(ab_even, cd_even, 0x88);
+        b = _mm512_shuffle_i32x4(ab_odd, cd_odd, 0x88);
+        c = _mm512_shuffle_i32x4(ab_even, cd_even, 0xdd);
+        d = _mm512_shuffle_i32x4(ab_odd, cd_odd, 0xdd);
+    }
+}
+template <int pitch, class T, class W>
+SIGMAX_INLINE void load_square(const char* x, std::ptrdiff_t row, W* tile) {
+    constexpr int n = square_side<T>;
+    Pack<T> out[n];
+    for (int p = 0; p < Pack<T>::parts; ++p) {
+        Register r[n];
+        for (int i = 0; i < n; ++i) r[i] = _mm512_loadu_si512(x + (p * n + i) * row);
+        transpose_square<T>(r);
+        for (int k = 0; k < n; ++k) out[k].v[p] = (typename Pack<T>::vector)r[k];
+    }
+    for (int k = 0; k < n; ++k) convert<W>(out[k]).store(tile + k * pitch);
+}
+template <int pitch, class T, class W>
+SIGMAX_INLINE void store_square(const W* tile, char* y, std::ptrdiff_t row) {
+    constexpr int n = square_side<T>;
+    Pack<T> in[n];
+    for (int k = 0; k < n; ++k) in[k] = convert<T>(Pack<W>::load(tile + k * pitch));
+    for (int p = 0; p < Pack<T>::parts; ++p) {
+        Register r[n];
+        for (int k = 0; k < n; ++k) r[k] = (Register)in[k].v[p];
+        transpose_square<T>(r);
+        for (int i = 0; i < n; ++i) _mm512_storeu_si512(y + (p * n + i) * row, r[i]);
+    }
+}
+#endif
+
 // `rows` rows (at most sixteen) of `classes` scores of type T at x.
 template <int pitch, class T, class W>
 SIGMAX_INLINE void load_tile(const char* x, std::ptrdiff_t row, std::ptrdiff_t step, std::ptrdiff_t rows, std::ptrdiff_t classes, W* tile) {
@@ -162,6 +210,13 @@ SIGMAX_INLINE void load_tile(const char* x, std::ptrdiff_t row, std::ptrdiff_t s
         } else {
             constexpr int side = 16 / sizeof(T);
             std::ptrdiff_t k = 0;
+#if SIGMAX_BYTES == 64
+            if (constexpr int n = square_side<T>; classes >= n) {  // the last square may overlap the one before it
+                for (; k < classes - n; k += n) load_square<pitch, T>(x + k * step, row, tile + k * pitch);
+                k = classes - n;
+                return load_square<pitch, T>(x + k * step, row, tile + k * pitch);
+            }
+#endif
             for (; k + side <= classes; k += side) load_columns<side, pitch, T>(x + k * step, row, tile + k * pitch);
             if (classes - k == 1) load_columns<1, pitch, T>(x + k * step, row, tile + k * pitch);
             if constexpr (side == 4) {
@@ -197,6 +252,13 @@ SIGMAX_INLINE void store_tile(const W* tile, char* y, std::ptrdiff_t row, std::p
         } else {
             constexpr int side = 16 / sizeof(T);
             std::ptrdiff_t k = 0;
+#if SIGMAX_BYTES == 64
+            if (constexpr int n = square_side<T>; classes >= n) {
+                for (; k < classes - n; k += n) store_square<pitch, T>(tile + k * pitch, y + k * step, row);
+                k = classes - n;
+                return store_square<pitch, T>(tile + k * pitch, y + k * step, row);
+            }
+#endif
             for (; k + side <= classes; k += side) store_columns<side, pitch, T>(tile + k * pitch, y + k * step, row);
             if (classes - k == 1) store_columns<1, pitch, T>(tile + k * pitch, y + k * step, row);
             if constexpr (side == 4) {
