@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "main", "measure"]
 
-MIN_SECONDS = 2e-4  # a timed stretch; short calls are repeated up to it
+MIN_SECONDS = 5e-4  # a timed stretch; short calls are repeated up to it
+PAUSE = 2e-3
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,14 @@ def inputs(cell: Cell) -> np.ndarray[tuple[int, ...], np.dtype[np.floating]]:
 
 
 def stretch(run: Callable[[], object], repeats: int) -> float:
-    """Return the seconds of one call, over `repeats` of them."""
+    """
+    Return the seconds of one call, over `repeats` of them, after one that does not count.
+
+    The pause lets the threads of the library before go to sleep: some spin for a while after a call, on the core that is
+    measured, which made whoever came next up to twice as slow.
+    """
+    time.sleep(PAUSE)
+    run()
     begin = time.perf_counter()
     for _ in range(repeats):
         run()

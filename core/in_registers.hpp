@@ -1,5 +1,5 @@
-// Sixteen rows of a few classes that never leave the registers: softmax of 2 to 16 classes on AVX-512, where thirty-two registers
-// hold them all. The arithmetic is that of the kernels of softmax.hpp, so the bits are too; what is saved are the tile's loads and
+// Sixteen rows of a few classes that never leave the registers: 2 to 16 classes on AVX-512, where thirty-two registers
+// hold them all. The arithmetic is that of the kernels for tiles, so the bits are too; what is saved are the tile's loads and
 // stores (five of every number, at two cycles a store: 0.55 ns an element of ten classes, against NNN here).
 //
 // Blocks of 16 bytes are laid into a register by masked broadcasts, which are loads, not shuffles. The last block of a row
@@ -106,32 +106,38 @@ SIGMAX_INLINE void store_rows_upright(Pack<T> (&from)[classes], char* y, std::pt
     }
 }
 
-// Full tiles from `row` on, up to one that has a special row; the row after the last of them.
-template <class T, int classes>
-[[gnu::noinline]] std::ptrdiff_t softmax_rows(const RowBatch& b, std::ptrdiff_t row) {
+// Full tiles from `row` on, up to one that F leaves to others; the row after the last of them.
+template <class F, class T, int classes>
+[[gnu::noinline]] std::ptrdiff_t rows_in_registers(const RowBatch& b, std::ptrdiff_t row) {
     for (; b.rows - row >= lanes; row += lanes) {
         Pack<T> x[classes];
         load_rows_upright(b.x.data + row * b.x.row, b.x.row, x);
-        if (!softmax_in_registers<false>(x, Temperature<T>{})) break;
-        store_rows_upright(x, b.y.data + row * b.y.row, b.y.row);
+        if (!F::in_registers(x)) break;
+        if constexpr (F::per_class)
+            store_rows_upright(x, b.y.data + row * b.y.row, b.y.row);
+        else
+            x[0].store(reinterpret_cast<T*>(b.results[0].data + row * b.results[0].row));
     }
     return row;
 }
-template <class T, int... k>
-SIGMAX_INLINE std::ptrdiff_t softmax_rows(const RowBatch& b, std::ptrdiff_t row, std::integer_sequence<int, k...>) {
+template <class F, class T, int... k>
+SIGMAX_INLINE std::ptrdiff_t rows_in_registers(const RowBatch& b, std::ptrdiff_t row, std::integer_sequence<int, k...>) {
     using Loop = std::ptrdiff_t (*)(const RowBatch&, std::ptrdiff_t);
-    static constexpr Loop loops[] = {softmax_rows<T, k + 2>...};
+    static constexpr Loop loops[] = {rows_in_registers<F, T, k + 2>...};
     return loops[b.classes - 2](b, row);
 }
 
 // As many of the rows from `row` on as can be done here; the row after them.
-template <class T>
+template <class F, class T>
 SIGMAX_INLINE std::ptrdiff_t rows_in_registers(const RowBatch& b, std::ptrdiff_t row) {
     constexpr int most = 16;
-    auto along = [](const auto& o) SIGMAX_LAMBDA { return o.dtype == dtype_of<T> && o.step == sizeof(T); };
-    auto end_to_end = [&](const auto& o) SIGMAX_LAMBDA { return o.row == std::ptrdiff_t(b.classes * sizeof(T)); };
-    if (b.classes < 2 || b.classes > most || b.mask.data || b.temperature.data || !along(b.x) || !along(b.y)) return row;
-    if (b.classes * sizeof(T) < 16 && !(end_to_end(b.x) && end_to_end(b.y))) return row;
-    return softmax_rows<T>(b, row, std::make_integer_sequence<int, most - 1>{});
+    if (b.classes < 2 || b.classes > most || b.mask.data || b.temperature.data) return row;
+    const std::ptrdiff_t size = sizeof(T), length = b.classes * size;
+    auto lies_along = [&](const auto& o) SIGMAX_LAMBDA {
+        return o.dtype == dtype_of<T> && o.step == size && (length >= 16 || o.row == length);
+    };
+    if (!lies_along(b.x)) return row;
+    if (F::per_class ? !lies_along(b.y) : b.results[0].dtype != dtype_of<T> || b.results[0].row != size) return row;
+    return rows_in_registers<F, T>(b, row, std::make_integer_sequence<int, most - 1>{});
 }
 #endif

@@ -11,6 +11,7 @@
 #include "rows.hpp"
 #include "softmax.hpp"
 #include "log_rows.hpp"
+#include "float_log_rows.hpp"
 #include "against.hpp"
 #include "tiles.hpp"
 #include "in_registers.hpp"

@@ -1,8 +1,8 @@
-// log_softmax and logsumexp, always in double.
+// log_softmax and logsumexp of doubles, and logsumexp of floats where float_log_rows.hpp has too few digits.
 //
 // S = sum of e^(x_j - max) WITHOUT the largest term, then max + log1p(S) (Blanchard, Higham & Higham, IMA J. Numer. Anal. 41(4),
 // 2021, algorithm 4.1): the log-probability of a confident class is -log1p(S), which keeps every digit where every peer
-// returns 0. Plain double is enough for results in float, two terms for those in double; a logsumexp near 0, where max and
+// returns 0. Two terms for results in double, plain double for those in float; a logsumexp near 0, where max and
 // log1p(S) cancel, is done again with 100 bits.
 // Included once per level, hence no include guard.
 
@@ -11,14 +11,14 @@ struct LogSum {
     Pair<double> rest;  // log of the sum of e^((x - m) / T)
 };
 
-template <bool across, bool scaled, Tier tier>
-SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temperature) {
+template <bool across, bool scaled, Tier tier, class X>
+SIGMAX_INLINE LogSum log_sum(Scores<X> x, const Temperature<double>& temperature) {
     using Index = Pack<std::int64_t>;
     constexpr bool exact = tier != Tier::quick;
     f64 m = -std::numeric_limits<double>::infinity();
     Index largest = std::int64_t{-1};  // the vector that holds the lane's first maximum
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        f64 score = f64::load(x.at(j));
+        f64 score = load_as<double>(x.at(j));
         auto above = score > m;
         m = select(above, score, m);
         largest = select(above, Index(j), largest);
@@ -41,7 +41,7 @@ SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temper
     f64 lowest = (scaled ? temperature.value : f64(1)) * -reach;
     Sum<double> sum = Sum<double>::zero();
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        Pair<double> z = difference<exact>(f64::load(x.at(j)), m);
+        Pair<double> z = difference<exact>(load_as<double>(x.at(j)), m);
         auto lost = z.hi < lowest;
         z = divided<scaled>({select(lost, lowest, z.hi), select(lost, 0.0, z.lo)}, temperature);
         auto left_out = lost | (largest == Index(j));
@@ -59,11 +59,11 @@ SIGMAX_INLINE LogSum log_sum(Scores<double> x, const Temperature<double>& temper
     return {m, log1p_of<tier>(sum.value() * f64(0x1p-512))};
 }
 
-template <bool across, bool scaled, Tier tier>
+template <bool across, bool scaled>
 SIGMAX_INLINE f64 log_softmax_kernel(Rows<double>& r) {
-    LogSum sum = log_sum<across, scaled, tier>(r.x, r.temperature);
+    LogSum sum = log_sum<across, scaled, Tier::exact>(r.x, r.temperature);
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Pair<double> z = without_nan(divided<scaled>(difference<tier != Tier::quick>(f64::load(r.x.at(j)), sum.m), r.temperature));
+        Pair<double> z = without_nan(divided<scaled>(difference<true>(f64::load(r.x.at(j)), sum.m), r.temperature));
         Pair<double> l = without_nan(two_sum(z.hi, -sum.rest.hi));
         (l.hi + (l.lo + (z.lo - sum.rest.lo))).store(r.y.at(j));
     }
@@ -76,21 +76,30 @@ SIGMAX_INLINE f64 joined(const LogSum& sum) {
     Pair<double> l = two_sum(sum.m, sum.rest.hi);
     return l.hi + (l.lo + sum.rest.lo);
 }
-template <bool across>
-[[gnu::noinline]] f64 precise_logsumexp(const Rows<double>& r, const Pack<std::int64_t>& again) {
-    LogSum sum = log_sum<across, false, Tier::precise>(r.x, r.temperature);
+template <bool across, class X>
+[[gnu::noinline]] f64 precise_logsumexp(const Scores<X>& x, const Pack<std::int64_t>& again) {
+    LogSum sum = log_sum<across, false, Tier::precise>(x, Temperature<double>{});
     f64 value = joined(sum);
     auto hopeless = again & cancels(sum.m, sum.rest.hi, hopeless_part);
-    return any(hopeless) ? by_hand<across>(r.x, {}, hopeless, f64(0), f64(1), Pack<std::int64_t>(-1), value) : value;
+    return any(hopeless) ? by_hand<across>(x, {}, hopeless, f64(0), f64(1), Pack<std::int64_t>(-1), value) : value;
 }
 
-template <bool across, Tier tier>
-SIGMAX_INLINE f64 logsumexp_kernel(Rows<double>& r) {
-    LogSum sum = log_sum<across, false, tier>(r.x, r.temperature);
-    r.results[0] = joined(sum);
+struct LogSumExpOf {
+    f64 value, m;
+};
+template <bool across, Tier tier, class X>
+SIGMAX_INLINE LogSumExpOf logsumexp_of(const Scores<X>& x) {
+    LogSum sum = log_sum<across, false, tier>(x, Temperature<double>{});
+    f64 value = joined(sum);
     auto again = cancels(sum.m, sum.rest.hi, cancelling<tier>);
-    if (any(again)) r.results[0] = select(again, precise_logsumexp<across>(r, again), r.results[0]);
-    return sum.m;
+    if (any(again)) value = select(again, precise_logsumexp<across>(x, again), value);
+    return {value, sum.m};
+}
+template <bool across>
+SIGMAX_INLINE f64 logsumexp_kernel(Rows<double>& r) {
+    const LogSumExpOf l = logsumexp_of<across, Tier::exact>(r.x);
+    r.results[0] = l.value;
+    return l.m;
 }
 
 // ---- log |sum of w_j e^(x_j)|, and its sign ----

@@ -7,7 +7,6 @@ inline constexpr std::ptrdiff_t doubled = 40;  // up to here two copies of a til
 struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
     static constexpr bool same_for_all = true;    // floats are worked on like doubles
-    static constexpr bool in_place = false;       // done by in_registers.hpp and columns.hpp where the layout allows it
     static constexpr bool both_scalings = false;  // compiled with and without the division by a temperature
     static constexpr int results = 0;
     template <class T>
@@ -18,7 +17,7 @@ struct RowTraits {
 
 struct Softmax : RowTraits {
     static constexpr const char* name = "softmax";
-    static constexpr bool both_scalings = true, same_for_all = false, in_place = true;
+    static constexpr bool both_scalings = true, same_for_all = false;
     template <class T>
     using Work = T;
     // Copies for a full load of the pipes: SSE2, AVX and all doubles have two registers or more in one pack already. A narrow row
@@ -29,6 +28,12 @@ struct Softmax : RowTraits {
     static Pack<W, copies> run(Rows<W, copies>& r) {
         return softmax_kernel<across, scaled>(r.x, r.y, r.temperature);
     }
+    template <class T, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+        return softmax_in_registers<false>(x, Temperature<T>{});
+    }
+    template <class T>
+    static constexpr auto columns = softmax_columns<T>;
     static double limit(double term, double, double sum, double) { return term / sum; }
     static constexpr double impossible = 0;
 };
@@ -36,9 +41,18 @@ struct Softmax : RowTraits {
 struct LogSoftmax : RowTraits {
     static constexpr const char* name = "log_softmax";
     static constexpr bool both_scalings = true, same_for_all = false;
+    template <class T>
+    using Work = T;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Rows<double>& r) {
-        return log_softmax_kernel<across, scaled, sizeof(T) == 8 ? Tier::exact : Tier::quick>(r);
+    static Pack<W> run(Rows<W>& r) {
+        if constexpr (sizeof(T) == 8)
+            return log_softmax_kernel<across, scaled>(r);
+        else
+            return float_log_softmax_kernel<across, scaled>(r);
+    }
+    template <int classes>
+    SIGMAX_INLINE static bool in_registers(f32 (&x)[classes]) {
+        return float_logs_in_registers<false>(x);
     }
     static double limit(double, double, double sum, double z) { return z - std::log(sum); }
     static constexpr double impossible = -std::numeric_limits<double>::infinity();
@@ -48,9 +62,18 @@ struct LogSumExp : RowTraits {
     static constexpr const char* name = "logsumexp";
     static constexpr bool tempered = false, per_class = false, same_for_all = false;
     static constexpr int results = 1;
+    template <class T>
+    using Work = T;
     template <class T, bool across, bool scaled, class W, int copies>
-    static f64 run(Rows<double>& r) {
-        return logsumexp_kernel<across, sizeof(T) == 8 ? Tier::exact : Tier::quick>(r);
+    static Pack<W> run(Rows<W>& r) {
+        if constexpr (sizeof(T) == 8)
+            return logsumexp_kernel<across>(r);
+        else
+            return float_logsumexp_kernel<across>(r);
+    }
+    template <int classes>
+    SIGMAX_INLINE static bool in_registers(f32 (&x)[classes]) {
+        return float_logs_in_registers<true>(x);
     }
 };
 
@@ -409,21 +432,26 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
 }
 
 
-// Where the layout allows it, rows are done by the loops of in_registers.hpp and columns.hpp. What these leave, the last rows and
-// tiles that hold a special row, is done here, and the rows behind are tried again.
+// As many of the rows from `row` on as can be done where they lie; the row after them.
+template <class F, class T>
+std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t row) {
+    [[maybe_unused]] const std::ptrdiff_t begin = row;
+    if constexpr (requires { F::template columns<T>; }) row = F::template columns<T>(b, row);
+#if SIGMAX_BYTES == 64
+    if constexpr (requires(Pack<T>(&x)[2]) { F::in_registers(x); })
+        if (row == begin) row = rows_in_registers<F, T>(b, row);
+#endif
+    return row;
+}
+
+// Rows that cannot be done in place, the last ones and tiles that hold a special row, are done here, and those behind tried again.
 template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
     constexpr int copies = F::template copies<T>;
     for (std::ptrdiff_t row = 0; row < b.rows;) {
-        std::ptrdiff_t end = b.rows;
-        if constexpr (F::in_place) {
-            const std::ptrdiff_t begin = row;
-            row = softmax_columns<T>(b, row);
-#if SIGMAX_BYTES == 64
-            if (row == begin) row = rows_in_registers<T>(b, row);
-#endif
-            if (row > begin && b.rows - row > 2 * lanes) end = row + 2 * lanes;
-        }
+        const std::ptrdiff_t begin = row;
+        row = rows_in_place<F, T>(b, row);
+        const std::ptrdiff_t end = row > begin && b.rows - row > 2 * lanes ? row + 2 * lanes : b.rows;
         if (b.classes > narrow) {
             if (const unsigned failed = wide_rows<F, T>(b, row, end)) return failed;
             row = end;

@@ -142,8 +142,8 @@ SIGMAX_INLINE Pair<double> without_nan(Pair<double> z) {
 
 // For the lanes in `which`: log |sum of e^((x - shift) / temperature)|, times weights w unless w.data is null, over the row
 // without the class in `left_out` (the number of its vector in that lane, or -1). For the others: `value`.
-template <bool across>
-[[gnu::noinline]] f64 by_hand(const Scores<double>& x, const Scores<double>& w, const Pack<std::int64_t>& which, const f64& shift,
+template <bool across, class X>
+[[gnu::noinline]] f64 by_hand(const Scores<X>& x, const Scores<double>& w, const Pack<std::int64_t>& which, const f64& shift,
                               const f64& temperature, const Pack<std::int64_t>& left_out, const f64& value) {
     std::int64_t wanted[lanes], skipped[lanes];
     double result[lanes], shifts[lanes], temperatures[lanes];

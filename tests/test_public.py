@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import sigmax
-from sigmax import explain, links, losses, rows, special
+from sigmax import explain, links, losses, rows, special, threads
 
 DOCUMENTED = [(module, name) for module in (sigmax, explain, special) for name in module.__all__ if not name.isupper()]
 
 
 def test_all_is_what_is_public():
-    assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *losses.__all__, *rows.__all__})
+    assert sigmax.__all__ == sorted({"cpu_level", *links.__all__, *losses.__all__, *rows.__all__, *threads.__all__})
     public = {
         name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))
     }

@@ -16,6 +16,7 @@ from sigmax.losses import (
     cross_entropy_and_grad,
 )
 from sigmax.rows import log_softmax, logit_softmax, logsumexp, softmax
+from sigmax.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_and_grad",
     "from_odds",
+    "get_num_threads",
     "log1mexp",
     "log_sigmoid",
     "log_softmax",
@@ -34,6 +36,7 @@ __all__ = [
     "logitexp",
     "logsumexp",
     "odds",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "softplus",

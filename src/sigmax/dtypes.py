@@ -19,7 +19,7 @@ _ACCEPTED = "bool, integers, float16, bfloat16, float32 or float64"
 
 def as_float(values: NDArray[Any], what: str = "scores") -> NDArray[Any]:
     """Return `values` as they are if they are floats, integers and bool as float64; refuse anything else."""
-    if values.dtype.newbyteorder("=") in _FLOATS:
+    if values.dtype in _FLOATS or values.dtype.newbyteorder("=") in _FLOATS:
         return values
     if values.dtype.kind in "biu":
         return values.astype(np.float64)
@@ -28,6 +28,8 @@ def as_float(values: NDArray[Any], what: str = "scores") -> NDArray[Any]:
 
 def result_dtype(scores: np.dtype[Any], asked: DTypeLike | None) -> np.dtype[Any]:
     """Return the dtype of the result, in native byte order."""
+    if asked is None and scores in _FLOATS:
+        return scores
     result = (scores if asked is None else np.dtype(asked)).newbyteorder("=")
     if result not in _FLOATS:
         raise TypeError(f"dtype={result} cannot hold probabilities; pass float16, bfloat16, float32 or float64")

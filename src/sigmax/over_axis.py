@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
     Axis = int | Sequence[int]
 
-__all__ = ["ScoreTable", "check_out", "check_temperature"]
+__all__ = ["ScoreTable", "check_out", "check_temperature", "direct", "is_usual"]
 
 _core = functools.cache(_native.row_function)
+# The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
+direct = functools.cache(_native.direct)
+
+
+def is_usual(axis: Axis, temperature: ArrayLike = 1.0) -> bool:
+    """Return whether the axis is the last one and the temperature 1, both as they are by default."""
+    return type(axis) is int and axis == -1 and type(temperature) is float and temperature == 1.0
 
 
 class ScoreTable:
@@ -124,6 +131,7 @@ class ScoreTable:
         return moved if len(self._axes) == 1 else moved.reshape(*self.rows, math.prod(self.classes))
 
 
+@functools.cache
 def _name(dtype: np.dtype[Any]) -> str:
     return "bfloat16" if dtype == BFLOAT16 else dtype.newbyteorder("=").name
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.dtypes import as_float
-from sigmax.over_axis import ScoreTable, check_out, check_temperature
+from sigmax.over_axis import ScoreTable, check_out, check_temperature, direct, is_usual
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -251,6 +251,10 @@ def logsumexp(
     >>> float(value), float(sign)
     (1.5413248546129181, -1.0)
     """
+    if where is None and dtype is None and weights is None and not (keepdims or return_sign) and is_usual(axis):
+        value = direct("logsumexp")(x, out)
+        if value is not None:
+            return value
     table = ScoreTable(x, axis, where, dtype)
     factors = None if weights is None else _weights(table, weights, return_sign)
     shape = table.kept_shape() if keepdims else table.rows
@@ -292,6 +296,10 @@ def _per_class(
     out: Floats | None,
 ) -> Any:
     """Call the core's function `name`, which gives one number for each score."""
+    if where is None and dtype is None and is_usual(axis, temperature):
+        y = direct(name)(x, out)
+        if y is not None:
+            return y
     table = ScoreTable(x, axis, where, dtype)
     scale = check_temperature(temperature, table.rows)
     if out is not None:

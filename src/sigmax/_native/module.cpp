@@ -7,6 +7,9 @@
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 #include <cfenv>
 #include <cstdlib>
 #include <array>
@@ -16,6 +19,7 @@
 #include <vector>
 
 #include "levels.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -28,16 +32,31 @@ const Level* level = nullptr;
 // those that the result deserves, so that np.errstate hears of them.
 class FloatStatus {
 public:
+#if defined(__x86_64__)  // the kernels leave the x87 flags alone, and those are slow to reach
+    FloatStatus() : before_(_mm_getcsr()) {}
+    ~FloatStatus() {
+        _mm_setcsr(before_);
+        raise();
+    }
+#else
     FloatStatus() { std::fegetexceptflag(&before_, FE_ALL_EXCEPT); }
     ~FloatStatus() {
         std::fesetexceptflag(&before_, FE_ALL_EXCEPT);
-        if (status_ & unsigned(Status::invalid)) std::feraiseexcept(FE_INVALID);
-        if (status_ & unsigned(Status::divide_by_zero)) std::feraiseexcept(FE_DIVBYZERO);
+        raise();
     }
+#endif
     void add(unsigned status) { status_ |= status; }
 
 private:
+    void raise() const {
+        if (status_ & unsigned(Status::invalid)) std::feraiseexcept(FE_INVALID);
+        if (status_ & unsigned(Status::divide_by_zero)) std::feraiseexcept(FE_DIVBYZERO);
+    }
+#if defined(__x86_64__)
+    unsigned before_;
+#else
     std::fexcept_t before_;
+#endif
     unsigned status_ = 0;
 };
 
@@ -96,7 +115,15 @@ void link_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, v
         batch.y[i] = {args[j], 0, steps[j], call.y};
     }
     FloatStatus status;
-    status.add(call.link->loop(batch));
+    std::atomic<unsigned> found{0};
+    sigmax::threads::share(batch.count, 4096, batch.count, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        sigmax::LinkBatch part = batch;
+        for (auto& x : part.x) x.data += begin * x.step;
+        for (auto& y : part.y) y.data += begin * y.step;
+        part.count = end - begin;
+        found |= call.link->loop(part);
+    });
+    status.add(found);
 }
 
 // For functions of one number.
@@ -186,6 +213,26 @@ PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bf
 
 // ---- over an axis ----
 
+// All rows of a batch, on all threads if there are enough of them.
+unsigned run_rows(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
+    const bool wide = batch.x.dtype == sigmax::Dtype::float64 ||
+                      (f.per_class ? batch.y.dtype : batch.results[0].dtype) == sigmax::Dtype::float64;
+    const sigmax::RowLoop loop = wide ? f.on_double : f.on_float;
+    std::atomic<unsigned> status{0};
+    const std::ptrdiff_t classes = batch.classes > 0 ? batch.classes : 1;
+    const std::ptrdiff_t grain = classes > 4096 ? 1 : 64;  // rows: whole tiles
+    sigmax::threads::share(batch.rows, grain, batch.rows * classes, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        sigmax::RowBatch part = batch;
+        part.rows = end - begin;
+        for (sigmax::Input* in : {&part.x, &part.mask, &part.weights, &part.label, &part.temperature, &part.smoothing})
+            if (in->data) in->data += begin * in->row;
+        for (sigmax::Output* out : {&part.y, &part.results[0], &part.results[1]})
+            if (out->data) out->data += begin * out->row;
+        status |= loop(part);
+    });
+    return status;
+}
+
 struct RowCall {
     const sigmax::RowFunction* function;
     bool masked;
@@ -226,9 +273,71 @@ void row_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
         if (t == 1) batch.temperature.data = nullptr;
     }
     FloatStatus status;
-    const bool wide = call.x == sigmax::Dtype::float64 || call.y == sigmax::Dtype::float64;
-    report((wide ? f.on_double : f.on_float)(batch));
+    report(run_rows(f, batch));
 }
+
+// ---- the same without NumPy's machinery, for the usual call: a contiguous array, its last axis, no other argument ----
+
+const char* const direct_name = "sigmax.row_function";
+
+// (x, out or None) -> the result, or None where it takes the long way.
+PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
+    if (!f || count != 2 || !PyArray_CheckExact(args[0])) Py_RETURN_NONE;
+    auto* x = reinterpret_cast<PyArrayObject*>(args[0]);
+    const int type = PyArray_TYPE(x), ndim = PyArray_NDIM(x);
+    sigmax::Dtype dtype;
+    if (type == NPY_FLOAT)
+        dtype = sigmax::Dtype::float32;
+    else if (type == NPY_DOUBLE)
+        dtype = sigmax::Dtype::float64;
+    else if (type == NPY_HALF)
+        dtype = sigmax::Dtype::float16;
+    else if (type == bfloat16_number)
+        dtype = sigmax::Dtype::bfloat16;
+    else
+        Py_RETURN_NONE;
+    if (ndim < 1 || !PyArray_IS_C_CONTIGUOUS(x) || !PyArray_ISBEHAVED_RO(x) || PyArray_SIZE(x) == 0) Py_RETURN_NONE;
+    const int out_ndim = f->per_class ? ndim : ndim - 1;
+    PyArrayObject* y;
+    if (args[1] == Py_None) {
+        Py_INCREF(PyArray_DESCR(x));
+        y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(out_ndim, PyArray_DIMS(x), PyArray_DESCR(x), 0));
+        if (!y) return nullptr;
+    } else {
+        if (!PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+        y = reinterpret_cast<PyArrayObject*>(args[1]);
+        const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
+        if (PyArray_TYPE(y) != type || PyArray_NDIM(y) != out_ndim || !PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), out_ndim) ||
+            !PyArray_IS_C_CONTIGUOUS(y) || !PyArray_ISBEHAVED(y) ||
+            (y_begin < x_begin + PyArray_NBYTES(x) && x_begin < y_begin + PyArray_NBYTES(y) && (y_begin != x_begin || !f->per_class)))
+            Py_RETURN_NONE;
+        Py_INCREF(y);
+    }
+    const npy_intp size = PyArray_ITEMSIZE(x);
+    sigmax::RowBatch batch{};
+    batch.classes = PyArray_DIM(x, ndim - 1);
+    batch.rows = PyArray_SIZE(x) / batch.classes;
+    batch.x = {PyArray_BYTES(x), batch.classes * size, size, dtype};
+    if (f->per_class)
+        batch.y = {PyArray_BYTES(y), batch.classes * size, size, dtype};
+    else
+        batch.results[0] = {PyArray_BYTES(y), size, 0, dtype};
+    unsigned failed;
+    {
+        FloatStatus status;
+        NPY_BEGIN_THREADS_DEF;
+        NPY_BEGIN_THREADS_THRESHOLDED(PyArray_SIZE(x));
+        failed = run_rows(*f, batch);
+        NPY_END_THREADS;
+    }
+    if (failed) {
+        Py_DECREF(y);
+        return PyErr_NoMemory();
+    }
+    return args[1] == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
+}
+PyMethodDef direct_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_directly)), METH_FASTCALL, nullptr};
 
 PyObject* make_row_function(const sigmax::RowFunction* f, bool masked, const NumberType& x, const NumberType& weights,
                             const NumberType& y) {
@@ -286,12 +395,39 @@ PyObject* row_function(PyObject*, PyObject* args) {
     return PyErr_Format(PyExc_LookupError, "the core has no row function %s", name);
 }
 
+PyObject* direct(PyObject*, PyObject* args) {
+    const char* name;
+    if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
+    for (int i = 0; i < level->row_function_count; ++i) {
+        const sigmax::RowFunction& f = level->row_functions[i];
+        if (std::strcmp(f.name, name) != 0) continue;
+        PyObject* self = PyCapsule_New(const_cast<sigmax::RowFunction*>(&f), direct_name, nullptr);
+        PyObject* function = self ? PyCFunction_NewEx(&direct_method, self, nullptr) : nullptr;
+        Py_XDECREF(self);
+        return function;
+    }
+    return PyErr_Format(PyExc_LookupError, "the core has no row function %s", name);
+}
+
+PyObject* get_num_threads(PyObject*, PyObject*) { return PyLong_FromLong(sigmax::threads::count()); }
+PyObject* set_num_threads(PyObject*, PyObject* value) {
+    const long count = PyLong_AsLong(value);
+    if (count == -1 && PyErr_Occurred()) return nullptr;
+    if (count < 1 || count > 4096) return PyErr_Format(PyExc_ValueError, "the number of threads is %ld; pass 1 or more", count);
+    sigmax::threads::set_count(static_cast<int>(count));
+    Py_RETURN_NONE;
+}
+
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
 
 PyMethodDef methods[] = {
     {"link", link, METH_VARARGS, "link(name, doc, bfloat16): the elementwise function of that name as a ufunc."},
     {"row_function", row_function, METH_VARARGS,
      "row_function(name, masked, x, weights, y): the function over class scores of that name and those types as a gufunc."},
+    {"direct", direct, METH_VARARGS,
+     "direct(name): that function of (x, out or None) for contiguous floats along their last axis; it returns None for all else."},
+    {"get_num_threads", get_num_threads, METH_NOARGS, "The number of threads that work on a large array."},
+    {"set_num_threads", set_num_threads, METH_O, "set_num_threads(n): change it."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -310,9 +446,22 @@ bool choose_level() {
     return false;
 }
 
+bool choose_threads() {
+    const char* wanted = std::getenv("SIGMAX_NUM_THREADS");
+    char* end = nullptr;
+    const long count = wanted && *wanted ? std::strtol(wanted, &end, 10) : sigmax::threads::available();
+    if (count < 1 || count > 4096 || (end && *end)) {
+        PyErr_Format(PyExc_ImportError, "SIGMAX_NUM_THREADS is '%s'; it must be a whole number from 1 on", wanted);
+        return false;
+    }
+    sigmax::threads::set_count(static_cast<int>(count));
+    sigmax::threads::forget_pool_in_children();
+    return true;
+}
+
 int execute(PyObject*) {
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return -1;
-    return choose_level() ? 0 : -1;
+    return choose_level() && choose_threads() ? 0 : -1;
 }
 
 PyModuleDef_Slot slots[] = {

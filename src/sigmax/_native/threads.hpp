@@ -1,0 +1,142 @@
+// Work on large arrays, shared out among threads.
+//
+// A pool of waiting threads, made when it is first needed. The caller works too; pieces are taken one by one, so a core that is
+// busy with something else holds nobody up. One call at a time has the pool: whoever comes while it is taken (another thread of
+// the program, or a worker of Dask or joblib) works alone, which is what a machine with all cores busy wants anyway. A child of
+// fork() begins without a pool. Results never depend on any of this: pieces are whole rows or elements.
+//
+// Measured on two cores of Zen 4: a hand-over takes 6-9 us, against 200 for Python's ThreadPoolExecutor; from `worth_sharing`
+// on two threads are faster than one. No thread spins while it waits: it would take the core from whoever comes next.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace sigmax::threads {
+
+inline int available() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    const unsigned n = std::thread::hardware_concurrency();
+    return n ? static_cast<int>(n) : 1;
+}
+
+class Pool {
+public:
+    explicit Pool(int helpers) {
+        for (int i = 0; i < helpers; ++i) std::thread([this] { serve(); }).detach();  // until the process ends
+        helpers_ = helpers;
+    }
+    int helpers() const { return helpers_; }
+
+    // work(i) for every i < pieces. False, and nothing done, if another caller has the pool.
+    template <class Work>
+    bool run(std::ptrdiff_t pieces, Work& work) {
+        std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+        if (!owner) return false;
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            call_ = [](void* w, std::ptrdiff_t i) { (*static_cast<Work*>(w))(i); };
+            work_ = &work;
+            pieces_ = pieces;
+            next_.store(0);
+            open_ = true;
+        }
+        wake_.notify_all();
+        take_pieces();
+        std::unique_lock<std::mutex> lock(mutex_);
+        open_ = false;  // whoever wakes late finds nothing
+        done_.wait(lock, [&] { return active_ == 0; });
+        return true;
+    }
+
+private:
+    void take_pieces() {
+        for (std::ptrdiff_t i; (i = next_.fetch_add(1)) < pieces_;) call_(work_, i);
+    }
+    void serve() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            wake_.wait(lock, [&] { return open_ && next_.load() < pieces_; });
+            ++active_;
+            lock.unlock();
+            take_pieces();
+            lock.lock();
+            if (--active_ == 0) done_.notify_one();
+        }
+    }
+
+    std::mutex owner_, mutex_;
+    std::condition_variable wake_, done_;
+    void (*call_)(void*, std::ptrdiff_t) = nullptr;
+    void* work_ = nullptr;
+    std::ptrdiff_t pieces_ = 0;
+    std::atomic<std::ptrdiff_t> next_{0};
+    bool open_ = false;
+    int active_ = 0, helpers_ = 0;
+};
+
+struct Settings {
+    std::mutex mutex;
+    int count = 1;         // of threads, the caller among them
+    Pool* pool = nullptr;  // never freed: its threads hold on to it
+};
+inline Settings* settings = new Settings;
+
+inline void set_count(int count) {
+    std::lock_guard<std::mutex> lock(settings->mutex);
+    settings->count = count;
+}
+inline int count() {
+    std::lock_guard<std::mutex> lock(settings->mutex);
+    return settings->count;
+}
+inline void forget_pool_in_children() {
+#if !defined(_WIN32)
+    pthread_atfork([] { settings->mutex.lock(); }, [] { settings->mutex.unlock(); },
+                   [] {
+                       const int count = settings->count;
+                       settings = new Settings;  // the threads are gone, and a mutex of theirs may be locked for ever
+                       settings->count = count;
+                   });
+#endif
+}
+inline Pool* pool() {
+    std::lock_guard<std::mutex> lock(settings->mutex);
+    const int helpers = settings->count - 1;
+    if (helpers > 0 && (!settings->pool || settings->pool->helpers() != helpers)) settings->pool = new Pool(helpers);
+    return helpers > 0 ? settings->pool : nullptr;
+}
+
+// work(begin, end) over [0, count) in pieces of whole `grain`s, on all threads if `cost`, in numbers to be worked on, is worth it.
+inline constexpr std::ptrdiff_t worth_sharing = 1 << 17;
+template <class Work>
+void share(std::ptrdiff_t count, std::ptrdiff_t grain, std::ptrdiff_t cost, Work work) {
+    Pool* const p = cost >= worth_sharing && count > grain ? pool() : nullptr;
+    if (p) {
+        const std::ptrdiff_t grains = (count + grain - 1) / grain;
+        std::ptrdiff_t pieces = 4 * (p->helpers() + 1);
+        pieces = pieces < grains ? pieces : grains;
+        auto piece = [&](std::ptrdiff_t i) {
+            const std::ptrdiff_t begin = grains * i / pieces * grain, end = grains * (i + 1) / pieces * grain;
+            work(begin, end < count ? end : count);
+        };
+        if (p->run(pieces, piece)) return;
+    }
+    work(0, count);
+}
+
+}  // namespace sigmax::threads
