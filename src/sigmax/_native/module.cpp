@@ -413,7 +413,7 @@ PyObject* get_num_threads(PyObject*, PyObject*) { return PyLong_FromLong(sigmax:
 PyObject* set_num_threads(PyObject*, PyObject* value) {
     const long count = PyLong_AsLong(value);
     if (count == -1 && PyErr_Occurred()) return nullptr;
-    if (count < 1 || count > 4096) return PyErr_Format(PyExc_ValueError, "the number of threads is %ld; pass 1 or more", count);
+    if (count < 1 || count > 4096) return PyErr_Format(PyExc_ValueError, "the number of threads is %ld; pass 1 to 4096", count);
     sigmax::threads::set_count(static_cast<int>(count));
     Py_RETURN_NONE;
 }
