@@ -82,16 +82,15 @@ def main() -> None:
     rest = [mp.log(2) * j / 16 - mp.log(t) for j, t in enumerate(entries)]
     print("// (j/16) ln 2 - log of the entry\n{" + ", ".join(f"{float(r).hex()}f" for r in rest) + "}")
 
-    # quick, for results of 24 bits: eighths from a table of 53-bit numbers
-    eighth = mp.log(2) / 16
-
+    # quick, for results of 24 bits: sixteenths from a table of 53-bit numbers
     def exp(r: mp.mpf) -> mp.mpf:
         return mp.exp(r)
 
-    show("e^r, quick, degree 5", "double", 53, remez(exp, lambda r: 1 / mp.exp(r), 5, -eighth, eighth))
-    show("8 / ln 2 and ln 2 / 8", "double", 53, ([8 / mp.log(2), mp.log(2) / 8], mp.mpf(2) ** -54))
-    words = [struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 8))))[0] - (j << 49) for j in range(8)]
-    print("// 2^(j/8), its bits less j 2^49\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
+    half_step = mp.log(2) / 32
+    show("e^r, quick, degree 4", "double", 53, remez(exp, lambda r: 1 / mp.exp(r), 4, -half_step, half_step))
+    show("16 / ln 2 and ln 2 / 16", "double", 53, ([16 / mp.log(2), mp.log(2) / 16], mp.mpf(2) ** -54))
+    words = [struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 16))))[0] - (j << 48) for j in range(16)]
+    print("// 2^(j/16), its bits less j 2^48\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
     def tail(w):

@@ -37,7 +37,7 @@ struct Pack {
 
     Pack() = default;
     SIGMAX_INLINE Pack(T x) {
-        for (int i = 0; i < parts; ++i) v[i] = vector{} + x;
+        for (int i = 0; i < parts; ++i) v[i] = x - vector{};  // x + 0 would not be x for -0
     }
     SIGMAX_INLINE static Pack load(const T* p) {
         Pack r;
@@ -224,7 +224,8 @@ SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native
     return (Native<std::int32_t>::type)_mm512_permutexvar_epi32((__m512i)index, _mm512_loadu_si512(table));
 }
 SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
-    return (Native<std::int64_t>::type)_mm512_permutexvar_epi64((__m512i)index, _mm512_loadu_si512(table));
+    auto half = static_cast<const __m512i*>(table);
+    return (Native<std::int64_t>::type)_mm512_permutex2var_epi64(_mm512_loadu_si512(half), (__m512i)index, _mm512_loadu_si512(half + 1));
 }
 #elif SIGMAX_BYTES == 32
 SIGMAX_INLINE Native<float>::type fma_native(Native<float>::type a, Native<float>::type b, Native<float>::type c) {
@@ -252,7 +253,7 @@ SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native
     return (Native<std::int32_t>::type)_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), is_high);
 }
 SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
-    return (Native<std::int64_t>::type)_mm256_i64gather_epi64(static_cast<const long long*>(table), (__m256i)(index & 7), 8);
+    return (Native<std::int64_t>::type)_mm256_i64gather_epi64(static_cast<const long long*>(table), (__m256i)(index & 15), 8);
 }
 #else
 #if defined(__x86_64__)
@@ -330,9 +331,9 @@ SIGMAX_INLINE Native<std::int32_t>::type lookup_native(const void* table, Native
     return Native<std::int32_t>::type{word[index[0] & 15], word[index[1] & 15], word[index[2] & 15], word[index[3] & 15]};
 }
 SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native<std::int64_t>::type index) {
-    std::int64_t word[8];
+    std::int64_t word[16];
     std::memcpy(word, table, sizeof word);
-    return Native<std::int64_t>::type{word[index[0] & 7], word[index[1] & 7]};
+    return Native<std::int64_t>::type{word[index[0] & 15], word[index[1] & 15]};
 }
 template <class V>
 SIGMAX_INLINE V max_native(V a, V b) {
@@ -373,10 +374,9 @@ SIGMAX_INLINE Pack<To, c> convert(Pack<From, c> a) {
     return r;
 }
 
-// table[index mod size], lane by lane: 16 entries of 32 bits, or 8 of 64.
-template <class T, int size, int c>
-SIGMAX_INLINE Pack<T, c> lookup(const T (&table)[size], Pack<Int<T>, c> index) {
-    static_assert(size * sizeof(T) == 64);
+// table[index mod 16], lane by lane.
+template <class T, int c>
+SIGMAX_INLINE Pack<T, c> lookup(const T (&table)[16], Pack<Int<T>, c> index) {
     Pack<T, c> r;
     for (int i = 0; i < r.parts; ++i) r.v[i] = (typename Pack<T, c>::vector)lookup_native(table, index.v[i]);
     return r;

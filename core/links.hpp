@@ -43,7 +43,7 @@ struct Sigmoid {
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
     SIGMAX_INLINE static f64 quick(f32 x) {
-        return quick_quotient(1.0, quick_exp(convert<double>(min(f32(300), max(f32(-300), -x)))) + 1.0);
+        return 1.0 / quick_exp(convert<double>(min(f32(300), max(f32(-300), -x))), 1.0);
     }
 };
 
@@ -58,7 +58,7 @@ struct Softplus {
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return softplus(x, tail_of(x)); }
     SIGMAX_INLINE static f64 quick(f32 x) {
-        return convert<double>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<double>(-min(f32(300), abs(x)))));
+        return convert<double>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<double>(-min(f32(300), abs(x))), 0.0));
     }
 };
 
@@ -102,7 +102,7 @@ struct Odds {
     }
     SIGMAX_INLINE static f64 quick(f32 x) {
         f64 p = convert<double>(x);
-        return select((p >= 0.0) & (p < 1.0), quick_quotient(p, 1.0 - p), nan_pack());
+        return select((p >= 0.0) & (p < 1.0), p / (1.0 - p), nan_pack());
     }
 };
 
@@ -116,7 +116,7 @@ struct FromOdds {
     }
     SIGMAX_INLINE static f64 quick(f32 x) {
         f64 o = convert<double>(x), bounded = min(f64(0x1p100), o);
-        return select(o < 0.0, nan_pack(), quick_quotient(bounded, bounded + 1.0));
+        return select(o < 0.0, nan_pack(), bounded / (bounded + 1.0));
     }
 };
 
@@ -258,27 +258,42 @@ unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], 
     return trouble.status();
 }
 
-// Sixteen results by the long way, for those that the quick one leaves in doubt.
+// Sixteen results that the quick way leaves in doubt, by the long way if need be.
 template <class F, class T>
 [[gnu::noinline, gnu::cold]] unsigned link_slowly(const T* x, T* y) {
+    f32 r;
+    if (settled<T>(F::quick(load_as<float>(x)), r)) {
+        store_as(y, r);
+        return 0;
+    }
     Trouble<F> trouble;
     f64 value = load_as<double>(x);
-    Pair<double> r = F::of(value);
-    store_as(y, to_odd(r));
-    trouble.see(value, r.hi);
+    Pair<double> exact = F::of(value);
+    store_as(y, to_odd(exact));
+    trouble.see(value, exact.hi);
     return trouble.status();
+}
+template <class F, class T, int packs>
+SIGMAX_INLINE unsigned link_packs(const T* x, T* y) {
+    Doubts<T> doubts;
+    f32 r[packs];
+#pragma GCC unroll 4
+    for (int j = 0; j < packs; ++j) r[j] = doubts.settle(F::quick(load_as<float>(x + j * lanes)));
+    unsigned status = 0;
+    if (doubts.any()) [[unlikely]] {
+        for (int j = 0; j < packs; ++j) status |= link_slowly<F>(x + j * lanes, y + j * lanes);
+    } else {
+#pragma GCC unroll 4
+        for (int j = 0; j < packs; ++j) store_as(y + j * lanes, r[j]);
+    }
+    return status;
 }
 template <class F, class T>
 unsigned link_quickly(const T* x, T* y, std::ptrdiff_t count) {
     unsigned status = 0;
-    for (std::ptrdiff_t i = 0; i < count; i += lanes) {
-        Pack<std::int32_t> doubtful;
-        f32 r = settle<T>(F::quick(load_as<float>(x + i)), doubtful);
-        if (any(doubtful)) [[unlikely]]
-            status |= link_slowly<F>(x + i, y + i);
-        else
-            store_as(y + i, r);
-    }
+    std::ptrdiff_t i = 0;
+    for (; i + 4 * lanes <= count; i += 4 * lanes) status |= link_packs<F, T, 4>(x + i, y + i);
+    for (; i < count; i += lanes) status |= link_packs<F, T, 1>(x + i, y + i);
     return status;
 }
 // The same for any strides and counts.
