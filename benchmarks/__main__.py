@@ -1,4 +1,4 @@
-"""``python -m benchmarks speed | verify | volume | readme``: see each module."""
+"""``python -m benchmarks verify | volume | readme``: see each module."""
 
 import argparse
 import importlib
@@ -8,9 +8,6 @@ def main() -> None:
     """Run the measurement that is named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     what = parser.add_subparsers(dest="what", required=True)
-    speed = what.add_parser("speed", help="time per element, and how many times as long each peer takes")
-    speed.add_argument("--threads", type=int, default=1, help="cores that every library may use")
-    speed.add_argument("--only", help="cells whose description contains this, as in: 'softmax float32'")
     verify = what.add_parser("verify", help="prove the accuracy, over every float32 there is")
     verify.add_argument("--thin", type=int, default=1, metavar="N", help="one input in N, and write nothing")
     verify.add_argument("--peers", action="store_true", help="let the installed peers go through the same")

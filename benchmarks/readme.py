@@ -1,5 +1,5 @@
 """
-Write the measured tables into README.md: ``python -m benchmarks readme``.
+Write the measured tables into README.md and docs/speed.md: ``python -m benchmarks readme``.
 
 What the README shows of the command, and its tables: the text between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` is replaced by what the other modules print.
 """
@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import speed
 from benchmarks.marks import put
 from benchmarks.verify import peer_table, verify
+from sigmax import bench
 
 README = Path(__file__).parent.parent / "README.md"
-SHOWN = {  # the README shows the cells that a newcomer asks about; `python -m benchmarks speed` prints all
+SPEED = README.parent / "docs" / "speed.md"
+SHOWN = {  # the README shows the cells that a newcomer asks about; `docs/speed.md` has all
     ("softmax", "float32", (100_000, 2)),
     ("softmax", "float32", (100_000, 3)),
     ("softmax", "float32", (100_000, 10)),
@@ -42,15 +43,38 @@ def shown(command: str) -> str:
     return "\n".join(["```console", f"$ {command}", *(line.rstrip() for line in done.stdout.splitlines()), "```"])
 
 
+def short_table(results: list[bench.Result]) -> str:
+    """Return the ratios alone, for those cells that a newcomer asks about."""
+    lines = [
+        "| function | dtype | shape | ns per element | jax | numpy | scipy | torch |",
+        "|---|---|---|" + "---:|" * 5,
+    ]
+    for r in results:
+        if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1:
+            ratios = [f"{r.ratios[name]:.1f}" for name in ("jax", "numpy", "scipy", "torch")]
+            shape = str(r.cell).split(" ", 2)[2]
+            lines.append(f"| {r.cell.function} | {r.cell.dtype} | {shape} | {r.ours:.3f} | {' | '.join(ratios)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and write."""
     text = README.read_text()
     text = put(text, "explain", shown("sigmax explain 2.0 1.0 0.1"))
     text = put(text, "score", shown("sigmax score examples/digits_scores.csv --label label --rows 3"))
-    where, results = speed.run(threads=1, only=None)
-    print(where, speed.table(results), sep="\n")
-    chosen = [r for r in results if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1]
-    text = put(text, "speed", f"{speed.table(chosen)}\n\n{where}.")
+    cores = len(os.sched_getaffinity(0))
+    page = SPEED.read_text()
+    for threads, name in ((cores, "all"), (1, "one")):
+        bench.use_cores(threads)
+        results = [bench.measure(cell) for cell in bench.cells()]
+        where = bench.setting(threads)
+        table = "\n".join([bench.table_head(), *map(bench.table_line, results)])
+        page = put(page, name, f"{where}.\n\n{table}")
+        print(where, table, sep="\n")
+    text = put(text, "speed", f"{short_table(results)}\n\n{where}.")
+    SPEED.write_text(page)
+    README.write_text(text)
+    os.sched_setaffinity(0, range(cores))
     text = put(
         text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")])
     )

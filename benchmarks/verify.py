@@ -28,7 +28,8 @@ import numpy as np
 
 import sigmax
 from benchmarks.marks import put
-from benchmarks.peers import FUNCTIONS, calls
+from sigmax.bench.peers import FUNCTIONS, calls
+from sigmax.bench.speed import short_ulps
 from sigmax.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
@@ -414,7 +415,7 @@ def own_table(results: list[Result]) -> str:
             continue
         wrong = f"{r.wrong:,}" if r.function in LINKS and r.dtype != "float64" else ""
         lines.append(
-            f"| {r.function} | {r.dtype} | {r.inputs:,} | {wrong} | {'**missed:** ' if r.missed else ''}{_short(r.worst)} "
+            f"| {r.function} | {r.dtype} | {r.inputs:,} | {wrong} | {'**missed:** ' if r.missed else ''}{short_ulps(r.worst)} "
             f"| {bar(r.function, r.dtype)} | `{r.at}` |"
         )
     return "\n".join(lines)
@@ -427,20 +428,10 @@ def peer_table(results: list[Result]) -> str:
     lines = ["| largest error, ulp | dtype | " + " | ".join(libraries) + " |", "|---|---|" + "---:|" * len(libraries)]
     for function in dict.fromkeys(r.function for r in results):
         for dtype in DTYPES:
-            cells = [_short(found[k]) if (k := (name, function, dtype)) in found else "" for name in libraries]
+            cells = [short_ulps(found[k]) if (k := (name, function, dtype)) in found else "" for name in libraries]
             if any(cells[1:]):
                 lines.append(f"| {function} | {dtype} | **{cells[0]}** | {' | '.join(cells[1:])} |")
     return "\n".join(lines)
-
-
-def _short(error: float) -> str:
-    if error == np.inf:
-        return "inf"
-    if error <= 0.5:  # 0.49999 is as good as it gets
-        return "0.50" if error > 0.495 else f"{error:.2f}"
-    if error < 100:
-        return f"{math.ceil(error * 1000) / 1000:.3f}"
-    return f"{error:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def main(thin: int, peers: bool) -> None:

@@ -89,7 +89,9 @@ def main() -> None:
     half_step = mp.log(2) / 32
     show("e^r, quick, degree 4", "double", 53, remez(exp, lambda r: 1 / mp.exp(r), 4, -half_step, half_step))
     show("16 / ln 2 and ln 2 / 16", "double", 53, ([16 / mp.log(2), mp.log(2) / 16], mp.mpf(2) ** -54))
-    words = [struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 16))))[0] - (j << 48) for j in range(16)]
+    words = [
+        struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 16))))[0] - (j << 48) for j in range(16)
+    ]
     print("// 2^(j/16), its bits less j 2^48\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2

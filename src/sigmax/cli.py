@@ -246,6 +246,34 @@ def explain(
         _explain_many(console, scores)
 
 
+@app.command
+def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
+    """
+    Time sigmax beside the libraries that are installed: NumPy, SciPy, PyTorch, JAX.
+
+    Each line shows nanoseconds per element, how many times as long each library takes (the median of rounds in which all take
+    turns), and the largest error of each in units in the last place; 0.5 is perfect rounding.
+
+    Parameters
+    ----------
+    only : str
+        Lines that contain this, as in 'softmax float32'.
+    threads : int
+        Cores that every library may use.
+    rounds : int
+        Rounds to take the median of.
+    """
+    from sigmax import bench as benchmark
+
+    chosen = [cell for cell in benchmark.cells() if only in str(cell)]
+    if not chosen or rounds < 1:
+        raise ValueError(f"nothing to measure: only '{only}' of {len(benchmark.cells())} cells, {rounds} rounds")
+    benchmark.use_cores(threads)
+    print(benchmark.setting(threads), benchmark.table_head(), sep="\n")
+    for cell in chosen:
+        print(benchmark.table_line(benchmark.measure(cell, rounds)), flush=True)
+
+
 def _signed(x: float) -> str:
     return f"{x:g}" if x >= 0 else f"(-{-x:g})"
 

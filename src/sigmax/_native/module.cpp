@@ -215,8 +215,8 @@ PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bf
 
 // All rows of a batch, on all threads if there are enough of them.
 unsigned run_rows(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
-    const bool wide = batch.x.dtype == sigmax::Dtype::float64 ||
-                      (f.per_class ? batch.y.dtype : batch.results[0].dtype) == sigmax::Dtype::float64;
+    const bool wide =
+        batch.x.dtype == sigmax::Dtype::float64 || (f.per_class ? batch.y.dtype : batch.results[0].dtype) == sigmax::Dtype::float64;
     const sigmax::RowLoop loop = wide ? f.on_double : f.on_float;
     std::atomic<unsigned> status{0};
     const std::ptrdiff_t classes = batch.classes > 0 ? batch.classes : 1;

@@ -15,11 +15,12 @@ from sigmax.dtypes import BFLOAT16
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FUNCTIONS", "Call", "calls"]
+__all__ = ["ELEMENTWISE", "FUNCTIONS", "Call", "calls"]
 
 Array = Any  # an ndarray of floats
 
-FUNCTIONS = ["sigmoid", "log_sigmoid", "softplus", "logit", "softmax", "log_softmax", "logsumexp"]
+ELEMENTWISE = ["sigmoid", "log_sigmoid", "softplus", "logit"]
+FUNCTIONS = [*ELEMENTWISE, "softmax", "log_softmax", "logsumexp"]
 OVER_AN_AXIS = {"softmax", "log_softmax", "logsumexp"}
 
 

@@ -1,0 +1,234 @@
+"""
+Time per element of sigmax and its peers, side by side, and the largest error of each.
+
+All libraries take turns, round after round; a ratio is the median, over the rounds, of the peer's time divided by ours.
+Above 1 sigmax is faster. With one thread the process is tied to one core before any library is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import sigmax
+from sigmax.bench.peers import ELEMENTWISE, calls
+from sigmax.dtypes import BFLOAT16
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Cell", "Result", "cells", "measure", "setting", "short_ulps", "table_head", "table_line", "use_cores"]
+
+MIN_SECONDS = 5e-4  # a timed stretch; short calls are repeated up to it
+PAUSE = 2e-3
+LIBRARIES = ("jax", "numpy", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One line of the table."""
+
+    function: str
+    dtype: str
+    shape: tuple[int, ...]
+    axis: int = -1
+
+    def __str__(self) -> str:
+        across = f", axis {self.axis}" if self.axis != -1 else ""
+        return f"{self.function} {self.dtype} {' x '.join(f'{n:,}' for n in self.shape)}{across}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Nanoseconds per element of sigmax, how many times as long each peer takes, and the largest errors in ulp."""
+
+    cell: Cell
+    ours: float
+    ratios: dict[str, float]
+    errors: dict[str, float]
+
+    @property
+    def against_fastest(self) -> float:
+        """The smallest ratio."""
+        return min(self.ratios.values(), default=float("nan"))
+
+
+def cells() -> list[Cell]:
+    """Return the shapes of the bars: narrow and wide rows, an axis across memory, elementwise in and out of cache, a short call."""
+    rows = (
+        [(100_000, k) for k in (2, 3, 5, 10)]
+        + [(20_000, k) for k in (16, 32, 100)]
+        + [(1000, 1000), (32, 32_000), (8, 131_072)]
+    )
+    found = [Cell("softmax", dtype, shape) for dtype in ("float32", "float64") for shape in rows]
+    found += [
+        Cell("softmax", dtype, shape) for dtype in ("float16", "bfloat16") for shape in ((100_000, 10), (1000, 1000))
+    ]
+    found += [
+        Cell(f, dtype, shape)
+        for f in ("log_softmax", "logsumexp")
+        for dtype in ("float32", "float64")
+        for shape in ((100_000, 10), (20_000, 100), (1000, 1000))
+    ]
+    found += [
+        Cell("softmax", dtype, shape, axis=0)
+        for dtype in ("float32", "float64")
+        for shape in ((10, 100_000), (1000, 1000))
+    ]
+    found += [Cell(f, dtype, (20_000,)) for f in ELEMENTWISE for dtype in ("float16", "bfloat16", "float32", "float64")]
+    found += [Cell("sigmoid", dtype, (8_000_000,)) for dtype in ("float32", "float64")]
+    found += [Cell("softmax", "float32", (800_000, 10))]
+    found += [Cell("softmax", "float32", (10,)), Cell("sigmoid", "float32", (10,))]
+    return found
+
+
+def inputs(cell: Cell) -> NDArray[Any]:
+    """Return normal scores of standard deviation 3; for the logit, their probabilities."""
+    x = (
+        np.random.default_rng(0)
+        .normal(scale=3, size=cell.shape)
+        .astype(BFLOAT16 if cell.dtype == "bfloat16" else cell.dtype)
+    )
+    if cell.function != "logit":
+        return x
+    p = np.asarray(sigmax.sigmoid(x))
+    return np.where(p == 1, p.dtype.type(0.5), p)  # an infinite logit has no error to measure
+
+
+def exact(function: str, x: NDArray[Any], axis: int) -> Any:
+    """Return the values in long double, by formulas that do not cancel for the inputs of a benchmark."""
+    x = x.astype(np.longdouble)
+    if function == "logit":
+        return np.log(x) - np.log1p(-x)
+    if function in ELEMENTWISE:
+        tail = np.exp(-np.abs(x))
+        if function == "sigmoid":
+            return np.where(x < 0, tail, 1) / (1 + tail)
+        return np.maximum(x, 0) + np.log1p(tail) if function == "softplus" else np.minimum(x, 0) - np.log1p(tail)
+    z = x - x.max(axis, keepdims=True)
+    terms = np.exp(z)
+    if function == "softmax":
+        return terms / terms.sum(axis, keepdims=True)
+    np.put_along_axis(terms, np.expand_dims(x.argmax(axis), axis), 0, axis)
+    rest = np.log1p(terms.sum(axis, keepdims=True))
+    return z - rest if function == "log_softmax" else (x.max(axis, keepdims=True) + rest).squeeze(axis)
+
+
+def largest_error(cell: Cell, x: NDArray[Any], y: NDArray[Any]) -> float:
+    """Return the largest error in units in the last place, of the first rows or elements."""
+    rows = max(1, 200_000 // (1 if cell.function in ELEMENTWISE else max(1, x.shape[cell.axis])))
+    part = (
+        (slice(None), slice(rows))
+        if cell.axis == 0
+        else slice(rows)
+        if x.ndim > 1 or cell.function in ELEMENTWISE
+        else ...
+    )
+    with np.errstate(all="ignore"):
+        true = exact(cell.function, x[part], cell.axis)
+        got = y[part] if y.ndim == x.ndim else y[:rows] if y.ndim else y
+        digits, smallest = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126)}.get(
+            cell.dtype, (52, -1022)
+        )
+        exponent = np.maximum(np.frexp(np.where(true == 0, 1, true))[1] - 1, smallest)
+        return float(np.max(np.abs(got.astype(np.longdouble) - true) / np.ldexp(np.longdouble(1), exponent - digits)))
+
+
+def stretch(run: Callable[[], object], repeats: int) -> float:
+    """
+    Return the seconds of one call, over `repeats` of them, after one that does not count.
+
+    The pause lets the threads of the library before go to sleep: some spin for a while after a call, on the core that is
+    measured, which made whoever came next up to twice as slow.
+    """
+    time.sleep(PAUSE)
+    run()
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - begin) / repeats
+
+
+def measure(cell: Cell, rounds: int = 15) -> Result:
+    """Time one cell."""
+    x = inputs(cell)
+    contenders = list(calls(cell.function, x, cell.axis))
+    errors = {c.library: largest_error(cell, x, c.result()) for c in contenders}
+    repeats = {}
+    for c in contenders:
+        stretch(c.run, 1)
+        repeats[c.library] = max(1, int(MIN_SECONDS / stretch(c.run, 1)))
+    times: dict[str, list[float]] = {c.library: [] for c in contenders}
+    for _ in range(rounds):
+        for c in contenders:
+            times[c.library].append(stretch(c.run, repeats[c.library]))
+    ours = times.pop("sigmax")
+    ratios = {
+        name: statistics.median(p / o for p, o in zip(theirs, ours, strict=True)) for name, theirs in times.items()
+    }
+    return Result(cell, statistics.median(ours) / math.prod(cell.shape) * 1e9, ratios, errors)
+
+
+def short_ulps(error: float) -> str:
+    """Return an error in a few characters, never rounded down."""
+    if error == np.inf:
+        return "inf"
+    if error <= 0.5:  # 0.49999 is as good as it gets
+        return "0.50" if error > 0.495 else f"{error:.2f}"
+    if error < 100:
+        return f"{math.ceil(error * 1000) / 1000:.3f}"
+    return f"{error:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
+def table_head() -> str:
+    """Return the head of the Markdown table."""
+    head = ["function", "dtype", "shape", "ns per element", "ulp"]
+    for name in LIBRARIES:
+        head += [name, "ulp"]
+    head.append("fastest peer")
+    return "| " + " | ".join(head) + " |\n|---|---|---|" + "---:|" * (len(head) - 3)
+
+
+def table_line(r: Result) -> str:
+    """Return a result as a line of the Markdown table: each peer's time as a multiple of ours, and the largest errors."""
+    cell = r.cell
+    words = [
+        cell.function,
+        cell.dtype,
+        str(cell).split(" ", 2)[2],
+        f"{r.ours:.3f}",
+        short_ulps(r.errors["sigmax"]),
+    ]
+    for name in LIBRARIES:
+        words += [f"{r.ratios[name]:.1f}", short_ulps(r.errors[name])] if name in r.ratios else ["", ""]
+    words.append(f"**{r.against_fastest:.1f}**")
+    return "| " + " | ".join(words) + " |"
+
+
+def setting(threads: int) -> str:
+    """Say where and with what the numbers were measured."""
+    versions = [f"sigmax {sigmax.__version__} ({sigmax.cpu_level()})", f"NumPy {np.__version__}"]
+    for name in ("scipy", "torch", "jax"):
+        try:
+            versions.append(f"{name} {__import__(name).__version__}")
+        except ModuleNotFoundError:
+            versions.append(f"no {name}")
+    return f"{', '.join(versions)}; Python {platform.python_version()}, {platform.machine()}, {threads} core{'s' if threads > 1 else ''}"
+
+
+def use_cores(threads: int) -> None:
+    """Tie the process, and so every library that is loaded from now on, to so many cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    if not 1 <= threads <= len(cores):
+        raise ValueError(f"{threads} threads; this process may use 1 to {len(cores)} cores")
+    os.sched_setaffinity(0, cores[:threads])
+    sigmax.set_num_threads(threads)

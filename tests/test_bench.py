@@ -1,0 +1,75 @@
+"""The benchmark: its references are right, its table says what was measured."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from family import DTYPES, NAMES
+from reference import Row, ulps
+from test_cli import printed, refused
+
+import sigmax
+from sigmax import bench
+from sigmax.bench import speed
+from sigmax.bench.peers import FUNCTIONS, calls
+
+
+@pytest.mark.parametrize("dtype", NAMES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_errors_of_sigmax_are_small_and_those_of_a_wrong_result_are_not(function, dtype):
+    shape = (500,) if function in speed.ELEMENTWISE else (50, 10)
+    cell = bench.Cell(function, dtype, shape)
+    x = speed.inputs(cell)
+    assert x.dtype == DTYPES[NAMES.index(dtype)]
+    y = next(calls(function, x)).result()
+    assert 0 < speed.largest_error(cell, x, y) <= 1
+    assert (
+        speed.largest_error(
+            cell, x, np.nextafter(np.nextafter(y, 9), 9) if y.dtype.itemsize > 2 else y * y.dtype.type(1.5)
+        )
+        > 1
+    )
+
+
+def test_the_references_in_long_double_agree_with_flint():
+    x = np.random.default_rng(0).normal(size=(20, 7)) * 5
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        found = speed.exact(name, x, 1)
+        for i, row in enumerate(x):
+            true = Row(row)
+            for k in range(7):
+                value = true.logsumexp if name == "logsumexp" else getattr(true, name)(k)
+                assert ulps(float(found[i] if name == "logsumexp" else found[i, k]), value, np.float64) <= 0.51
+
+
+def test_a_cell_is_measured():
+    result = bench.measure(bench.Cell("softmax", "float32", (50, 10)), rounds=1)
+    assert result.ours > 0
+    assert {"numpy", "scipy"} <= set(result.ratios)
+    assert result.against_fastest == min(result.ratios.values())
+    assert result.errors["sigmax"] < 1 < result.errors["numpy"]
+    words = bench.table_line(result).split(" | ")
+    assert words[0] == "| softmax"
+    assert words[2] == "50 x 10"
+    assert len(words) == len(bench.table_head().splitlines()[0].split(" | "))
+
+
+def test_the_command_prints_a_line_for_each_cell_it_measures():
+    text = printed("bench", "--only", "sigmoid float32 10", "--rounds", "1")
+    assert f"sigmax {sigmax.__version__} ({sigmax.cpu_level()})" in text
+    assert text.splitlines()[1].startswith("| function | dtype |")
+    assert sum(line.startswith("| sigmoid | float32 | 10 |") for line in text.splitlines()) == 1
+
+
+def test_what_cannot_be_measured_is_refused():
+    assert "only 'sigmoid int3'" in refused("bench", "--only", "sigmoid int3")
+    cores = len(os.sched_getaffinity(0))
+    assert f"1 to {cores} cores" in refused("bench", "--threads", str(cores + 1))
+
+
+def test_the_benchmark_is_not_imported_with_the_package():
+    program = "import sys, sigmax; print('sigmax.bench' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
