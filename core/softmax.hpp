@@ -2,14 +2,15 @@
 //
 // The shift is an integer multiple of ln 2, which is exact. Each entry is rounded once, at the end. The sum carries what each
 // addition rounds away (nine classes at 1e-8 beside one at 1 are not lost). For floats 1 + g is right to a few hundredths of an
-// ulp; the sum, whose low part takes 32 terms in single precision, to 0.72 in units of 2^-24: at most 1.4 ulp. Found among 7e7
-// entries: 0.73 ulp up to ten classes, 0.95 at 128, 1.05 for subnormal results. For doubles 1 + g and the sum are each off by at
+// ulp; the sum, whose low part takes 32 terms in single precision, to 0.72 in units of 2^-24: at most 1.4 ulp. Found by the
+// verifier: 0.99 ulp, in a subnormal result. For doubles 1 + g and the sum are each off by at
 // most 0.46 in units of 2^-53: at most 1.42 ulp.
 //
 // Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; impossible classes
 // arrive there too.
 //
-// Tried and lost: a rounded e^x in place of its parts (a fifth faster, but twice the error, and equal scores no longer share equally); a float sum (6 ulp off for one dominant class in ten).
+// Tried and lost: a rounded e^x in place of its parts (wide rows a fifth faster, but 1.5 ulp and more, and equal scores no longer
+// get equal shares); a float sum (6 ulp off for one dominant class in ten); sums in double (conversions cost more than they save).
 // Included once per level, hence no include guard.
 
 template <class T>
