@@ -89,7 +89,10 @@ SIGMAX_INLINE f64 float_log_rest(const Scores<float>& x, f32 m, const Temperatur
     Rest rest;
     for (std::ptrdiff_t begin = 0; begin < x.steps; begin += block) {
         const std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
-        for (std::ptrdiff_t j = begin; j < end; ++j) rest.add<scaled>(f32::load(x.at(j)), m, shift, temperature);
+        for (std::ptrdiff_t j = begin; j < end; ++j) {
+            if constexpr (!across) x.fetch(j);
+            rest.add<scaled>(f32::load(x.at(j)), m, shift, temperature);
+        }
         rest.end_of_block();
     }
     if constexpr (across) rest.gather();
@@ -105,6 +108,8 @@ SIGMAX_INLINE f32 float_max(const Scores<float>& x) {
 
 template <bool across, bool scaled>
 SIGMAX_INLINE f32 float_log_softmax_kernel(Rows<float>& r) {
+    if constexpr (!across)
+        for (std::ptrdiff_t j = 0; j < r.y.steps; ++j) r.y.fetch(j);
     f32 m = float_max<across>(r.x);
     const LogShare<scaled> share(m, float_log_rest<across, scaled>(r.x, m, r.temperature));
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) share.of(f32::load(r.x.at(j)), r.temperature).store(r.y.at(j));

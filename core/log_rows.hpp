@@ -41,6 +41,7 @@ SIGMAX_INLINE LogSum log_sum(Scores<X> x, const Temperature<double>& temperature
     f64 lowest = (scaled ? temperature.value : f64(1)) * -reach;
     Sum<double> sum = Sum<double>::zero();
     for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
+        if constexpr (!across && sizeof(X) == 8) x.fetch(j);
         Pair<double> z = difference<exact>(load_as<double>(x.at(j)), m);
         auto lost = z.hi < lowest;
         z = divided<scaled>({select(lost, lowest, z.hi), select(lost, 0.0, z.lo)}, temperature);

@@ -31,6 +31,8 @@ __all__ = ["Cell", "Result", "cells", "measure", "setting", "short_ulps", "table
 MIN_SECONDS = 5e-4  # a timed stretch; short calls are repeated up to it
 PAUSE = 2e-3
 LIBRARIES = ("jax", "numpy", "scipy", "torch")
+# digits behind the leading one, and the exponent of the smallest normal number
+_FORMATS = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def inputs(cell: Cell) -> NDArray[Any]:
     )
     if cell.function != "logit":
         return x
-    p = np.asarray(sigmax.sigmoid(x))
-    return np.where(p == 1, p.dtype.type(0.5), p)  # an infinite logit has no error to measure
+    below_one = 1 - 2.0 ** -(_FORMATS[cell.dtype][0] + 1)  # an infinite logit has no error to measure
+    return np.minimum(np.asarray(sigmax.sigmoid(x)), x.dtype.type(below_one))
 
 
 def exact(function: str, x: NDArray[Any], axis: int) -> Any:
@@ -136,9 +138,7 @@ def largest_error(cell: Cell, x: NDArray[Any], y: NDArray[Any]) -> float:
     with np.errstate(all="ignore"):
         true = exact(cell.function, x[part], cell.axis)
         got = y[part] if y.ndim == x.ndim else y[:rows] if y.ndim else y
-        digits, smallest = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126)}.get(
-            cell.dtype, (52, -1022)
-        )
+        digits, smallest = _FORMATS[cell.dtype]
         exponent = np.maximum(np.frexp(np.where(true == 0, 1, true))[1] - 1, smallest)
         return float(np.max(np.abs(got.astype(np.longdouble) - true) / np.ldexp(np.longdouble(1), exponent - digits)))
 
