@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Result", "cells", "measure", "setting", "short_ulps", "table_head", "table_line", "use_cores"]
 
 MIN_SECONDS = 5e-4  # a timed stretch; short calls are repeated up to it
-PAUSE = 2e-3
+PAUSE = 2e-2
 LIBRARIES = ("jax", "numpy", "scipy", "torch")
 # digits behind the leading one, and the exponent of the smallest normal number
 _FORMATS = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}
@@ -93,7 +93,7 @@ def cells() -> list[Cell]:
     return found
 
 
-def inputs(cell: Cell) -> NDArray[Any]:
+def inputs(cell: Cell) -> Any:
     """Return normal scores of standard deviation 3; for the logit, their probabilities."""
     x = (
         np.random.default_rng(0)
