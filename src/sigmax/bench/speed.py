@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Result", "cells", "measure", "setting", "short_ulps", "table_head", "table_line", "use_cores"]
 
-MIN_SECONDS = 5e-4  # a timed stretch; short calls are repeated up to it
-PAUSE = 2e-2
+PAUSE, WARM, TIMED = 5e-3, 2e-3, 4e-3  # seconds; short calls are repeated
 LIBRARIES = ("jax", "numpy", "scipy", "torch")
 # digits behind the leading one, and the exponent of the smallest normal number
 _FORMATS = {"float16": (10, -14), "bfloat16": (7, -126), "float32": (23, -126), "float64": (52, -1022)}
@@ -145,13 +144,15 @@ def largest_error(cell: Cell, x: NDArray[Any], y: NDArray[Any]) -> float:
 
 def stretch(run: Callable[[], object], repeats: int) -> float:
     """
-    Return the seconds of one call, over `repeats` of them, after one that does not count.
+    Return the seconds of one call, over `repeats` of them, after a pause and some that do not count.
 
     The pause lets the threads of the library before go to sleep: some spin for a while after a call, on the core that is
-    measured, which made whoever came next up to twice as slow.
+    measured, which made whoever came next up to twice as slow. The calls that do not count wake the library's own.
     """
     time.sleep(PAUSE)
-    run()
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < WARM:
+        run()
     begin = time.perf_counter()
     for _ in range(repeats):
         run()
@@ -166,7 +167,7 @@ def measure(cell: Cell, rounds: int = 15) -> Result:
     repeats = {}
     for c in contenders:
         stretch(c.run, 1)
-        repeats[c.library] = max(1, int(MIN_SECONDS / stretch(c.run, 1)))
+        repeats[c.library] = max(1, int(TIMED / stretch(c.run, 1)))
     times: dict[str, list[float]] = {c.library: [] for c in contenders}
     for _ in range(rounds):
         for c in contenders:
