@@ -53,7 +53,7 @@ def short_table(results: list[bench.Result]) -> str:
         if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1:
             ratios = [f"{r.ratios[name]:.1f}" for name in ("jax", "numpy", "scipy", "torch")]
             shape = str(r.cell).split(" ", 2)[2]
-            lines.append(f"| {r.cell.function} | {r.cell.dtype} | {shape} | {r.ours:.3f} | {' | '.join(ratios)} |")
+            lines.append(f"| {r.cell.function} | {r.cell.dtype} | {shape} | **{r.ours:.3f}** | {' | '.join(ratios)} |")
     return "\n".join(lines)
 
 
