@@ -1,5 +1,6 @@
 """The benchmark: its references are right, its table says what was measured."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -44,7 +45,10 @@ def test_the_references_in_long_double_agree_with_flint():
                 assert ulps(float(found[i] if name == "logsumexp" else found[i, k]), value, np.float64) <= 0.51
 
 
-def test_a_cell_is_measured():
+def test_a_cell_is_measured(monkeypatch):
+    # PyTorch and JAX, where they are installed, would leave their threads in this process, in which other tests fork
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "jax") else find(name))
     result = bench.measure(bench.Cell("softmax", "float32", (50, 10)), rounds=1)
     assert result.ours > 0
     assert {"numpy", "scipy"} <= set(result.ratios)
