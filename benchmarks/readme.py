@@ -62,9 +62,9 @@ def main() -> None:
     text = README.read_text()
     text = put(text, "explain", shown("sigmax explain 2.0 1.0 0.1"))
     text = put(text, "score", shown("sigmax score examples/digits_scores.csv --label label --rows 3"))
-    cores = len(os.sched_getaffinity(0))
+    cores = os.sched_getaffinity(0)
     page = SPEED.read_text()
-    for threads, name in ((cores, "all"), (1, "one")):
+    for threads, name in ((len(cores), "all"), (1, "one")):
         bench.use_cores(threads)
         results = [bench.measure(cell) for cell in bench.cells()]
         where = bench.setting(threads)
@@ -74,7 +74,7 @@ def main() -> None:
     text = put(text, "speed", f"{short_table(results)}\n\n{where}.")
     SPEED.write_text(page)
     README.write_text(text)
-    os.sched_setaffinity(0, range(cores))
+    os.sched_setaffinity(0, cores)
     text = put(
         text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")])
     )

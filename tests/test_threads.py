@@ -23,8 +23,8 @@ def restore():
     sigmax.set_num_threads(before)
 
 
-def threads_of(process="self"):
-    status = Path(f"/proc/{process}/status").read_text()
+def own_threads():
+    status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads:"))
 
 
@@ -90,14 +90,14 @@ def test_a_child_of_fork_makes_a_pool_of_its_own():
     sigmax.set_num_threads(3)
     x = scores(np.float32, (20_000, 10))
     wanted = sigmax.softmax(x)
-    assert threads_of() >= 3
+    assert own_threads() >= 3
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            alone = threads_of() == 1
+            alone = own_threads() == 1
             same = np.array_equal(sigmax.softmax(x), wanted)
-            status = 0 if alone and same and threads_of() == 3 and sigmax.get_num_threads() == 3 else 2
+            status = 0 if alone and same and own_threads() == 3 and sigmax.get_num_threads() == 3 else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
