@@ -27,6 +27,18 @@ SIGMAX_INLINE Pair<double> finite_or(f64 special, Pack<std::int64_t> is_special,
     return select(is_special, one_term(special), x);
 }
 
+// e^x in the parts of exp.hpp: for double results that need no more than about 57 bits on their way. Where a function's `plain` way
+// ends, at |x| = 700 or at the ends of its domain, the long way begins.
+struct PlainExp {
+    static constexpr double reach = 700;
+    f64 scale, g;
+    SIGMAX_INLINE explicit PlainExp(f64 x) {
+        Exp<double> e = exp_at(x, f64(ExpConstants<double>::magic));
+        scale = scale_of(e.t);
+        g = e.g;
+    }
+};
+
 // Outside a domain the quick way gives NaN, which is always in doubt.
 SIGMAX_INLINE f64 nan_pack() { return f64(std::numeric_limits<double>::quiet_NaN()); }
 
@@ -43,6 +55,14 @@ struct Sigmoid {
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
     SIGMAX_INLINE static f64 quick(f32 x) { return 1.0 / quick_exp(convert<double>(min(f32(300), max(f32(-300), -x))), 1.0); }
+    // 1 / (1 + scale (1 + g)), the quotient mended by what it leaves
+    SIGMAX_INLINE static f64 plain(f64 x) {
+        PlainExp e(-x);
+        Pair<double> one = fast_two_sum(max(e.scale, f64(1)), min(e.scale, f64(1)));
+        f64 more = fma(e.scale, e.g, one.lo), y = 1.0 / (one.hi + more);
+        return fma(fma(-y, more, fma(-y, one.hi, f64(1))), y, y);
+    }
+    SIGMAX_INLINE static Pack<std::int64_t> is_plain(f64 x) { return abs(x) < PlainExp::reach; }
 };
 
 // log(1+e^x) = max(x, 0) + log1p(e^-|x|). Beyond 40 the smaller term is below 2^-57 of the larger.
@@ -58,6 +78,16 @@ struct Softplus {
     SIGMAX_INLINE static f64 quick(f32 x) {
         return convert<double>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<double>(-min(f32(300), abs(x))), 0.0));
     }
+    SIGMAX_INLINE static f64 plain(f64 x) {
+        PlainExp e(-abs(x));
+        Pair<double> one = fast_two_sum(f64(1), e.scale), whole = fast_two_sum(one.hi, fma(e.scale, e.g, one.lo));
+        Pair<double> log = log_by_table(whole.hi, whole.lo);
+        // next to a rounding of 1 the two terms of log1p(e) nearly cancel; e - e^2 / 2 does not
+        log = select(e.scale < 0x1p-51, {e.scale, e.scale * fma(e.scale, f64(-0.5), e.g)}, log);
+        Pair<double> sum = two_sum(max(x, 0.0), log.hi);
+        return sum.hi + (sum.lo + log.lo);
+    }
+    SIGMAX_INLINE static Pack<std::int64_t> is_plain(f64 x) { return abs(x) < PlainExp::reach; }
 };
 
 struct LogSigmoid {
@@ -65,6 +95,8 @@ struct LogSigmoid {
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return -Softplus::of(-x); }
     SIGMAX_INLINE static f64 quick(f32 x) { return -Softplus::quick(-x); }
+    SIGMAX_INLINE static f64 plain(f64 x) { return -Softplus::plain(-x); }
+    SIGMAX_INLINE static Pack<std::int64_t> is_plain(f64 x) { return Softplus::is_plain(x); }
 };
 
 SIGMAX_INLINE Pair<double> complement(f64 p) { return fast_two_sum(f64(1), -p); }  // exact for 0 <= p <= 1
@@ -89,6 +121,13 @@ struct Logit {
         f64 a = p * k.down;
         return select((p > 0.0) & (p < 1.0), fma(k.value(), QuickConstants::ln2, quick_log(a - b, a + b)), nan_pack());
     }
+    SIGMAX_INLINE static f64 plain(f64 p) {
+        Pair<double> b = complement(p);
+        f64 inverse = 1.0 / b.hi, q = p * inverse;
+        Pair<double> log = log_by_table(q, fma(-q, b.lo, fma(-q, b.hi, p)) * inverse);
+        return log.hi + log.lo;
+    }
+    SIGMAX_INLINE static Pack<std::int64_t> is_plain(f64 p) { return (p > 0x1p-1000) & (p < 1.0); }
 };
 
 // p/(1-p)
@@ -128,7 +167,7 @@ struct Log1mexp {
         Pair<double> e = tail_of(l).value(), far = two_sum(f64(1), -e.hi);
         far.lo = far.lo - e.lo;
         f64 bounded = max(f64(-1), l);
-        Exp<double> parts = exp_parts<true>(bounded);
+        ExactExp parts = exact_exp(bounded);
         f64 power = power_of_two(parts.t, 0);
         Pair<double> near = two_sum(1.0 - power, -parts.g * power);
         near.lo = near.lo - parts.g_lo * power;
@@ -147,13 +186,13 @@ struct Logitexp {
     static constexpr const char* name = "logitexp";
     static constexpr bool has_domain = true;
     SIGMAX_INLINE static Pair<double> of(f64 l) {
-        using C = ExpConstants<double>;
+        using C = ExactExpConstants;
         constexpr double infinity = std::numeric_limits<double>::infinity();
         Pair<double> other = Log1mexp::of(l), far = two_sum(l, -other.hi);
         far = fast_two_sum(far.hi, far.lo - other.lo);
         auto middle = (l > -0.9) & (l < -0.51);
         Pair<double> u = two_sum(select(middle, l, -0.7) + C::ln2_hi, f64(C::ln2_lo));
-        Exp<double> e = exp_parts<true>(u.hi, u.lo + PreciseConstants::ln2_rest);
+        ExactExp e = exact_exp(u.hi, u.lo + PreciseConstants::ln2_rest);
         Pair<double> near = log_of_quotient({e.g, e.g_lo}, one_term(f64(1)), f64(0));
         Pair<double> r = finite_or(-infinity, l == -infinity, select(middle, near, far));
         return outside_is_nan(l, -infinity, 0, finite_or(infinity, l == 0.0, r));
@@ -272,7 +311,7 @@ template <class F, class T>
     return trouble.status();
 }
 template <class F, class T, int packs>
-SIGMAX_INLINE unsigned link_packs(const T* x, T* y) {
+SIGMAX_INLINE unsigned settle_packs(const T* x, T* y) {
     Doubts<T> doubts;
     f32 r[packs];
 #pragma GCC unroll 4
@@ -290,27 +329,57 @@ template <class F, class T>
 unsigned link_quickly(const T* x, T* y, std::ptrdiff_t count) {
     unsigned status = 0;
     std::ptrdiff_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) status |= link_packs<F, T, 4>(x + i, y + i);
-    for (; i < count; i += lanes) status |= link_packs<F, T, 1>(x + i, y + i);
+    for (; i + 4 * lanes <= count; i += 4 * lanes) status |= settle_packs<F, T, 4>(x + i, y + i);
+    for (; i < count; i += lanes) status |= settle_packs<F, T, 1>(x + i, y + i);
     return status;
 }
-// The same for any strides and counts.
+// Sixteen doubles; a lane's result does not depend on the others.
+template <class F>
+[[gnu::noinline, gnu::cold]] unsigned link_long(const double* x, double* y) {
+    Trouble<F> trouble;
+    f64 value = f64::load(x);
+    Pair<double> r = F::of(value);
+    select(F::is_plain(value), F::plain(value), select(r.hi == 0.0, r.hi, r.hi + r.lo)).store(y);  // -0 stays -0
+    trouble.see(value, r.hi);
+    return trouble.status();
+}
+template <class F>
+unsigned link_plainly(const double* x, double* y, std::ptrdiff_t count) {
+    unsigned status = 0;
+    for (std::ptrdiff_t i = 0; i < count; i += lanes) {
+        f64 value = f64::load(x + i);
+        if (any(F::is_plain(value) == std::int64_t(0))) [[unlikely]]
+            status |= link_long<F>(x + i, y + i);
+        else
+            F::plain(value).store(y + i);
+    }
+    return status;
+}
+
 template <class F, class T>
-unsigned link_quickly(const LinkBatch& b) {
+unsigned link_packs(const T* x, T* y, std::ptrdiff_t count) {
+    if constexpr (sizeof(T) == 8)
+        return link_plainly<F>(x, y, count);
+    else
+        return link_quickly<F>(x, y, count);
+}
+// Whole packs, for any strides and counts.
+template <class F, class T>
+unsigned link_packs(const LinkBatch& b) {
     const Input& in = b.x[0];
     const Output& out = b.y[0];
     std::ptrdiff_t i = 0;
     unsigned status = 0;
     if (in.step == sizeof(T) && out.step == sizeof(T)) {
         i = b.count / lanes * lanes;
-        status = link_quickly<F>(reinterpret_cast<const T*>(in.data), reinterpret_cast<T*>(out.data), i);
+        status = link_packs<F>(reinterpret_cast<const T*>(in.data), reinterpret_cast<T*>(out.data), i);
     }
     alignas(64) T x[link_block_size], y[link_block_size];
     for (; i < b.count; i += link_block_size) {
         const std::ptrdiff_t n = b.count - i < link_block_size ? b.count - i : link_block_size;
         gather(in.data + i * in.step, in.step, n, x);
         for (std::ptrdiff_t k = n; k % lanes != 0; ++k) x[k] = x[n - 1];
-        status |= link_quickly<F>(x, y, n);
+        status |= link_packs<F>(x, y, n);
         scatter(y, out.data + i * out.step, out.step, n);
     }
     return status;
@@ -320,13 +389,12 @@ unsigned link_quickly(const LinkBatch& b) {
 template <class F>
 unsigned link_loop(const LinkBatch& b) {
     unsigned status = 0;
-    if constexpr (requires(f32 x) { F::quick(x); }) {
-        if (b.y[0].dtype != Dtype::float64 && b.x[0].dtype == b.y[0].dtype) {
-            with_dtype(b.x[0].dtype, [&](auto kind) SIGMAX_LAMBDA {
-                if constexpr (sizeof(kind) < 8) status = link_quickly<F, decltype(kind)>(b);
-            });
-            return status;
-        }
+    constexpr bool quick = requires(f32 x) { F::quick(x); }, plain = requires(f64 x) { F::plain(x); };
+    if (b.x[0].dtype == b.y[0].dtype && (b.y[0].dtype == Dtype::float64 ? plain : quick)) {
+        with_dtype(b.x[0].dtype, [&](auto kind) SIGMAX_LAMBDA {
+            if constexpr (sizeof(kind) == 8 ? plain : quick) status = link_packs<F, decltype(kind)>(b);
+        });
+        return status;
     }
     alignas(64) double x[inputs_of<F>][link_block_size], y[results_of<F>][link_block_size];
     for (std::ptrdiff_t i = 0; i < b.count; i += link_block_size) {

@@ -1,199 +1,187 @@
-// log_softmax and logsumexp of doubles, and logsumexp of floats where float_log_rows.hpp has too few digits.
+// log_softmax and logsumexp, in the precision of the scores but for one logarithm a row.
 //
-// S = sum of e^(x_j - max) WITHOUT the largest term, then max + log1p(S) (Blanchard, Higham & Higham, IMA J. Numer. Anal. 41(4),
+// S = sum of e^(x_j - m) WITHOUT one of the largest, then m + log1p(S) (Blanchard, Higham & Higham, IMA J. Numer. Anal. 41(4),
 // 2021, algorithm 4.1): the log-probability of a confident class is -log1p(S), which keeps every digit where every peer
-// returns 0. Two terms for results in double, plain double for those in float; a logsumexp near 0, where max and
-// log1p(S) cancel, is done again with 100 bits.
-// Included once per level, hence no include guard.
+// returns 0. S is shifted by whole powers of two, as in softmax. Scores equal to the maximum are left out of it and counted;
+// scores beyond `reach`, and impossible classes, are left out for good. Nothing is known of how large the sum is beside its terms,
+// so that each addition is done in full. L = log1p(S) is a double for floats, right to 2^-28, and two doubles for doubles; then
+// with c = m + L in two terms
+//
+//     log p_k = (x_k - c_hi) - c_lo
+//
+// the first difference in two terms: at most 0.5 ulp and what L is off, a tenth of one. With a temperature it is (x_k - m) / T - L,
+// in pairs. A logsumexp that cancels goes to log_sums.hpp.
+//
+// Tried and lost: floats in double (0.501 ulp, at two to three times the time); doubles with 60 bits on the way (0.56 ulp, twice);
+// the sum as softmax takes it, on a grid below the largest term (2.1 ulp for a confident class: all that is left lies below the
+// grid). Included once per level, hence no include guard.
 
-struct LogSum {
-    f64 m;              // the largest score
-    Pair<double> rest;  // log of the sum of e^((x - m) / T)
-};
+template <class T>
+using LogOfRow = std::conditional_t<sizeof(T) == 4, f64, Pair<double>>;
 
-template <bool across, bool scaled, Tier tier, class X>
-SIGMAX_INLINE LogSum log_sum(Scores<X> x, const Temperature<double>& temperature) {
-    using Index = Pack<std::int64_t>;
-    constexpr bool exact = tier != Tier::quick;
-    f64 m = -std::numeric_limits<double>::infinity();
-    Index largest = std::int64_t{-1};  // the vector that holds the lane's first maximum
-    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        f64 score = load_as<double>(x.at(j));
-        auto above = score > m;
-        m = select(above, score, m);
-        largest = select(above, Index(j), largest);
+// log(1 + rest), the same bits at every level
+SIGMAX_SHARED f64 log1p_of_rest(const f64& rest) {
+    using C = QuickConstants;
+    f64 whole = rest + 1.0;
+    const QuotientBits k(whole, f64(1));
+    f64 a = whole * k.down, d = select(k.k == std::int64_t(0), rest, a - 1.0);
+    f64 s = d / (a + 1.0), w = s * s;
+    return fma(k.value(), C::ln2, fma(s * w, polynomial(C::log, w, w * w), s + s));
+}
+
+// log(1 + ties + others / largest)
+SIGMAX_SHARED Pair<double> log1p_of_rest(const Pair<double>& others, const Pair<double>& largest, const f64& ties) {
+    Pair<double> rest = divide(others, largest), sum = two_sum(ties, rest.hi), whole = two_sum(f64(1), sum.hi);
+    return log_by_table(whole.hi, whole.lo + (sum.lo + rest.lo));
+}
+
+// The sum over the classes but one of the largest.
+template <class T>
+struct Rest {
+    using P = Pack<T>;
+    P high, low, ties;  // of the terms since the last end_of_block
+    Sum<T> sum;
+
+    SIGMAX_INLINE Rest() : high(T(0)), low(T(0)), ties(T(0)), sum(Sum<T>::zero()) {}
+    template <bool scaled, bool near = false>
+    SIGMAX_INLINE void add(P x, P m, const Shift<T, 1>& shift, const Temperature<T>& temperature) {
+        auto largest = x == m, dropped = largest | ((near ? x : x - shift.c) <= shift.lowest);
+        Part<T> p = shift.template part<scaled, near>(x, temperature);
+        p.scale = select(dropped, T(0), p.scale);
+        Pair<T> s = two_sum(high, p.scale);
+        high = s.hi;
+        low = fma(p.scale, p.g, low) + s.lo;
+        ties = ties + select(largest, T(1), P(0));
     }
-    if constexpr (across) {
-        double v[lanes], top = tree_max(m);
-        std::int64_t index[lanes];
-        m.store(v);
-        largest.store(index);
-        bool found = false;
-        for (int i = 0; i < lanes; ++i) {
-            if (found || v[i] != top) index[i] = -1;
-            found = found || v[i] == top;
-        }
-        largest = Index::load(index);
-        m = top;
+    SIGMAX_INLINE void end_of_block() {
+        sum.add(high, low);
+        high = low = P(0);
     }
-
-    constexpr int offset = 512;
-    f64 lowest = (scaled ? temperature.value : f64(1)) * -reach;
-    Sum<double> sum = Sum<double>::zero();
-    for (std::ptrdiff_t j = 0; j < x.steps; ++j) {
-        if constexpr (!across && sizeof(X) == 8) x.fetch(j);
-        Pair<double> z = difference<exact>(load_as<double>(x.at(j)), m);
-        auto lost = z.hi < lowest;
-        z = divided<scaled>({select(lost, lowest, z.hi), select(lost, 0.0, z.lo)}, temperature);
-        auto left_out = lost | (largest == Index(j));
-        if constexpr (exact) {
-            ScaledExp e = scaled_exp<tier>(z);
-            f64 power = select(left_out, 0.0, power_of_two(e.t, offset));
-            sum.add(e.m.hi * power, e.m.lo * power);
+    SIGMAX_INLINE void gather() {
+        sum.gather();
+        tree<lanes / 2, T>([&](auto moved) SIGMAX_LAMBDA { ties = ties + moved(ties); });
+        ties = P(first_lane(ties));
+    }
+    template <bool scaled>
+    SIGMAX_INLINE LogOfRow<T> log(P m, const Shift<T, 1>& shift, const Temperature<T>& temperature) const {
+        Part<T> p = shift.template part<scaled>(m, temperature);
+        if constexpr (sizeof(T) == 4) {
+            f64 scale = convert<double>(p.scale), largest = fma(scale, convert<double>(p.g), scale);
+            f64 others = convert<double>(sum.total.hi) + convert<double>(sum.total.lo);
+            return log1p_of_rest(others / largest + (convert<double>(ties) - 1.0));
         } else {
-            Exp<double> e = exp_parts(z.hi, z.lo);
-            f64 power = select(left_out, 0.0, power_of_two(e.t, offset));
-            sum.total.hi = sum.total.hi + fma(power, e.g, power);
+            return log1p_of_rest(sum.value(), fast_two_sum(p.scale, p.scale * p.g), ties - 1.0);
         }
     }
-    if constexpr (across) sum.gather();
-    return {m, log1p_of<tier>(sum.value() * f64(0x1p-512))};
-}
-
-template <bool across, bool scaled>
-SIGMAX_INLINE f64 log_softmax_kernel(Rows<double>& r) {
-    LogSum sum = log_sum<across, scaled, Tier::exact>(r.x, r.temperature);
-    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        Pair<double> z = without_nan(divided<scaled>(difference<true>(f64::load(r.x.at(j)), sum.m), r.temperature));
-        Pair<double> l = without_nan(two_sum(z.hi, -sum.rest.hi));
-        (l.hi + (l.lo + (z.lo - sum.rest.lo))).store(r.y.at(j));
-    }
-    return sum.m;
-}
-
-// Where |a + b| is a small part of |a|: the digits of a and b are not enough.
-SIGMAX_INLINE Pack<std::int64_t> cancels(f64 a, f64 b, double part) { return abs(a + b) < abs(a) * part; }
-SIGMAX_INLINE f64 joined(const LogSum& sum) {
-    Pair<double> l = two_sum(sum.m, sum.rest.hi);
-    return l.hi + (l.lo + sum.rest.lo);
-}
-template <bool across, class X>
-[[gnu::noinline]] f64 precise_logsumexp(const Scores<X>& x, const Pack<std::int64_t>& again) {
-    LogSum sum = log_sum<across, false, Tier::precise>(x, Temperature<double>{});
-    f64 value = joined(sum);
-    auto hopeless = again & cancels(sum.m, sum.rest.hi, hopeless_part);
-    return any(hopeless) ? by_hand<across>(x, {}, hopeless, f64(0), f64(1), Pack<std::int64_t>(-1), value) : value;
-}
-
-struct LogSumExpOf {
-    f64 value, m;
 };
-template <bool across, Tier tier, class X>
-SIGMAX_INLINE LogSumExpOf logsumexp_of(const Scores<X>& x) {
-    LogSum sum = log_sum<across, false, tier>(x, Temperature<double>{});
-    f64 value = joined(sum);
-    auto again = cancels(sum.m, sum.rest.hi, cancelling<tier>);
-    if (any(again)) value = select(again, precise_logsumexp<across>(x, again), value);
-    return {value, sum.m};
+
+// log p of one score after the other.
+template <bool scaled, class T>
+struct LogShare {
+    using P = Pack<T>;
+    P m, hi, lo;
+    SIGMAX_INLINE LogShare(f32 largest, f64 log) : m(largest) {
+        f64 c = scaled ? log : convert<double>(m) + log;
+        hi = convert<float>(c);
+        if constexpr (scaled)
+            lo = convert<float>(c - convert<double>(hi));
+        else  // in the order that keeps the digits of a small log
+            lo = convert<float>((convert<double>(m) - convert<double>(hi)) + log);
+    }
+    SIGMAX_INLINE LogShare(f64 largest, Pair<double> log) : m(largest) {
+        Pair<double> c = scaled ? fast_two_sum(log.hi, log.lo) : two_sum(m, log.hi);
+        hi = c.hi;
+        lo = scaled ? c.lo : c.lo + log.lo;
+    }
+    SIGMAX_INLINE P of(P x, const Temperature<T>& temperature) const {
+        Pair<T> q = {x, T(0)};
+        if constexpr (scaled) {
+            Pair<T> z = two_sum(x, -m);
+            q = two_product(z.hi, temperature.inverse);
+            q.lo = q.lo + fma(z.lo, temperature.inverse, z.hi * temperature.inverse_lo);
+        }
+        Pair<T> y = two_sum(q.hi, -hi);
+        return select(abs(y.hi) == std::numeric_limits<T>::infinity(), y.hi, y.hi + (y.lo + (q.lo - lo)));
+    }
+};
+
+// m + L, or again with more digits
+template <bool across>
+SIGMAX_INLINE f32 joined(f32 m, f64 log, const Scores<float>& x) {
+    f64 wide = convert<double>(m), sum = wide + log;
+    auto again = cancels(wide, log, 0.5);
+    if (any(again)) sum = select(again, double_logsumexp<across>(x), sum);
+    return convert<float>(sum);
 }
 template <bool across>
-SIGMAX_INLINE f64 logsumexp_kernel(Rows<double>& r) {
-    const LogSumExpOf l = logsumexp_of<across, Tier::exact>(r.x);
-    r.results[0] = l.value;
-    return l.m;
+SIGMAX_INLINE f64 joined(f64 m, Pair<double> log, const Scores<double>& x) {
+    f64 sum = joined({m, log});
+    auto again = cancels(m, log.hi, 0.5);
+    return any(again) ? select(again, precise_logsumexp<across>(x, again), sum) : sum;
 }
 
-// ---- log |sum of w_j e^(x_j)|, and its sign ----
-
-// A weight as mantissa 2^exponent, 1 <= |mantissa| < 2; the exponent of 0 is -inf.
-struct Weight {
-    f64 mantissa, exponent;
-};
-SIGMAX_INLINE Weight weight_of(f64 w) {
-    constexpr std::int64_t one = std::int64_t{1} << 52;
-    auto zero = w == 0.0, subnormal = abs(w) < 0x1p-1022;
-    f64 normal = w * select(subnormal, 0x1p100, f64(1));
-    auto field = bits(normal) & (2047 * one);
-    f64 exponent = from_bits<double>(shift_right_logical<52>(field) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1023);
-    f64 mantissa = from_bits<double>((bits(normal) & ~(2047 * one)) | (1023 * one));
-    exponent = exponent - select(subnormal, 100.0, f64(0));
-    return {select(zero, 0.0, select(w != w, w, mantissa)), select(zero, -std::numeric_limits<double>::infinity(), exponent)};
+template <bool across, bool scaled, class T>
+SIGMAX_INLINE LogOfRow<T> log_of_row(const Scores<T>& x, Pack<T> m, const Temperature<T>& temperature) {
+    const auto shift = Shift<T, 1>::template to<scaled>(m, temperature);
+    constexpr std::ptrdiff_t block = RowConstants<T>::block;
+    Rest<T> rest;
+    for (std::ptrdiff_t begin = 0; begin < x.steps; begin += block) {
+        const std::ptrdiff_t end = begin + block < x.steps ? begin + block : x.steps;
+        for (std::ptrdiff_t j = begin; j < end; ++j) {
+            if constexpr (!across) x.fetch(j);
+            rest.template add<scaled>(Pack<T>::load(x.at(j)), m, shift, temperature);
+        }
+        rest.end_of_block();
+    }
+    if constexpr (across) rest.gather();
+    return rest.template log<scaled>(m, shift, temperature);
+}
+template <bool across, class T>
+SIGMAX_INLINE Pack<T> maximum(const Scores<T>& x) {
+    Pack<T> m = -std::numeric_limits<T>::infinity();
+    for (std::ptrdiff_t j = 0; j < x.steps; ++j) m = max(Pack<T>::load(x.at(j)), m);
+    if constexpr (across) m = tree_max(m);
+    return m;
 }
 
-// The term that is largest up to a factor of two leads: m + E ln 2 + log |M| + log |1 + R|, where R is the sum of the others in
-// units of the leading one. Always 100 bits, because the signs may make R anything.
-template <bool across>
-SIGMAX_INLINE f64 weighted_logsumexp_kernel(Rows<double>& r) {
-    using Index = Pack<std::int64_t>;
-    constexpr double infinity = std::numeric_limits<double>::infinity(), ln2 = 0x1.62e42fefa39efp-1;
-    f64 key = -infinity, m = 0, top = -infinity;
-    Weight lead = {f64(0), f64(0)};
-    Index leading = std::int64_t{-1};
-    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        f64 score = f64::load(r.x.at(j));
-        Weight w = weight_of(f64::load(r.w.at(j)));
-        score = select(w.exponent == -infinity, -infinity, score);
-        top = max(score, top);
-        f64 size = w.exponent * ln2 + score;
-        auto above = size > key;
-        key = select(above, size, key);
-        m = select(above, score, m);
-        lead = {select(above, w.mantissa, lead.mantissa), select(above, w.exponent, lead.exponent)};
-        leading = select(above, Index(j), leading);
-    }
-    if constexpr (across) {
-        double keys[lanes], scores[lanes], mantissas[lanes], exponents[lanes];
-        std::int64_t index[lanes];
-        key.store(keys);
-        m.store(scores);
-        lead.mantissa.store(mantissas);
-        lead.exponent.store(exponents);
-        leading.store(index);
-        int best = 0;
-        for (int i = 1; i < lanes; ++i)
-            if (keys[i] > keys[best]) best = i;
-        for (int i = 0; i < lanes; ++i)
-            if (i != best) index[i] = -1;
-        m = scores[best];
-        lead = {f64(mantissas[best]), f64(exponents[best])};
-        leading = Index::load(index);
-        top = tree_max(top);
-    }
+template <bool across, bool scaled, class T>
+SIGMAX_INLINE Pack<T> log_softmax_kernel(Rows<T>& r) {
+    if constexpr (!across)
+        for (std::ptrdiff_t j = 0; j < r.y.steps; ++j) r.y.fetch(j);
+    Pack<T> m = maximum<across>(r.x);
+    const LogShare<scaled, T> share(m, log_of_row<across, scaled>(r.x, m, r.temperature));
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) share.of(Pack<T>::load(r.x.at(j)), r.temperature).store(r.y.at(j));
+    return m;
+}
+template <bool across, class T>
+SIGMAX_INLINE Pack<T> logsumexp_kernel(Rows<T>& r) {
+    Pack<T> m = maximum<across>(r.x);
+    r.results[0] = joined<across>(m, log_of_row<across, false>(r.x, m, r.temperature), r.x);
+    return m;
+}
 
-    Sum<double> sum = Sum<double>::zero();
-    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
-        f64 score = f64::load(r.x.at(j));
-        Weight w = weight_of(f64::load(r.w.at(j)));
-        Pair<double> z = two_sum(score, -m);
-        f64 more = w.exponent - lead.exponent;
-        auto lost = (more * ln2 + z.hi < -reach) | (w.exponent == -infinity);
-        ScaledExp e = exp_precise({select(lost, 0.0, z.hi), select(lost, 0.0, z.lo)});
-        auto left_out = lost | (leading == Index(j));
-        f64 power = power_of_two(e.t + select(left_out, 0.0, more), 512);
-        Pair<double> term = e.m * Pair<double>{w.mantissa, f64(0)} * select(left_out, 0.0, power);
-        sum.add(term.hi, term.lo);
+// The same of upright vectors that stay in registers; false, and nothing done, if a row has its maximum far from 0.
+template <bool sum_only, class T, int classes>
+SIGMAX_INLINE bool logs_in_registers(Pack<T> (&x)[classes]) {
+    const Temperature<T> unit{};
+    Pack<T> m = -std::numeric_limits<T>::infinity();
+#pragma GCC unroll 16
+    for (int k = 0; k < classes; ++k) m = max(x[k], m);
+    const auto shift = Shift<T, 1>::template to<false>(m, unit);
+    if (any(shift.c != T(0))) return false;
+    Rest<T> rest;
+#pragma GCC unroll 16
+    for (int k = 0; k < classes; ++k) rest.template add<false, true>(x[k], m, shift, unit);
+    rest.end_of_block();
+    const LogOfRow<T> log = rest.template log<false>(m, shift, unit);
+    if constexpr (sum_only) {
+        T scores[classes * lanes];
+        for (int k = 0; k < classes; ++k) x[k].store(scores + k * lanes);
+        x[0] = joined<false>(m, log, {scores, nullptr, classes, classes});
+    } else {
+        const LogShare<false, T> share(m, log);
+#pragma GCC unroll 16
+        for (int k = 0; k < classes; ++k) x[k] = share.of(x[k], unit);
     }
-    if constexpr (across) sum.gather();
-    Pair<double> rest = divide(sum.value() * f64(0x1p-512), {lead.mantissa, f64(0)});
-    // one more step of the division: its quotient has 100 bits then
-    Pair<double> left = sum.value() * f64(0x1p-512) - rest * Pair<double>{lead.mantissa, f64(0)};
-    rest = fast_two_sum(rest.hi, rest.lo + left.hi / lead.mantissa);
-
-    auto negative = rest.hi < -1.0;
-    Pair<double> whole = Pair<double>{1, 0} + rest;
-    f64 sign = select(lead.mantissa < 0.0, -1.0, f64(1)) * select(whole.hi < 0.0, -1.0, f64(1));
-    Pair<double> logs = select(negative | (rest.hi < -0.5),
-                               log_of_ratio<Tier::precise>({abs(whole.hi), select(whole.hi < 0.0, -whole.lo, whole.lo)}, {1, 0}),
-                               log1p_of<Tier::precise>(rest));
-    Pair<double> size = log_of_ratio<Tier::precise>(one_term(abs(lead.mantissa)), {1, 0});
-    Pair<double> scale = two_product(lead.exponent, f64(ln2));
-    scale.lo = fma(lead.exponent, ExpConstants<double>::ln2_lo, scale.lo);
-    Pair<double> l = (one_term(m) + scale) + (size + logs);
-    auto gone = whole.hi == 0.0;
-    f64 value = select(gone, -infinity, l.hi + l.lo);
-    auto hopeless = (abs(value) < (abs(m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi)) * hopeless_part);
-    if (any(hopeless)) value = by_hand<across>(r.x, r.w, hopeless, f64(0), f64(1), Index(-1), value);
-    r.results[0] = select(sum.value().hi != sum.value().hi, sum.value().hi, value);
-    r.results[1] = select(gone, 0.0, select(value != value, value, sign));
-    return top;
+    return true;
 }

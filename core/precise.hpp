@@ -40,7 +40,7 @@ struct ScaledExp {
 };
 
 SIGMAX_SHARED ScaledExp exp_precise(Pair<double> x) {
-    using C = ExpConstants<double>;
+    using C = ExactExpConstants;
     using P = PreciseConstants;
     f64 t = fma(x.hi, C::log2_e, -C::skew) + C::magic, n = t - C::magic;
     Pair<double> low = two_product(n, f64(-C::ln2_lo)), r = two_sum(fma(n, -C::ln2_hi, x.hi), low.hi);
@@ -58,11 +58,14 @@ SIGMAX_SHARED ScaledExp exp_precise(Pair<double> x) {
 
 template <Tier tier>
 SIGMAX_INLINE ScaledExp scaled_exp(Pair<double> x) {
-    if constexpr (tier == Tier::precise) return exp_precise(x);
-    Exp<double> e = exp_parts<tier == Tier::exact>(x.hi, x.lo);
-    if constexpr (tier == Tier::quick) return {e.t, {e.g + 1.0, 0}};
-    Pair<double> m = fast_two_sum(f64(1), e.g);
-    return {e.t, {m.hi, m.lo + e.g_lo}};
+    static_assert(tier != Tier::quick);
+    if constexpr (tier == Tier::precise) {
+        return exp_precise(x);
+    } else {
+        ExactExp e = exact_exp(x.hi, x.lo);
+        Pair<double> m = fast_two_sum(f64(1), e.g);
+        return {e.t, {m.hi, m.lo + e.g_lo}};
+    }
 }
 
 // log(a / b); below 2^-40 log_ratio alone has all that is needed.

@@ -45,14 +45,11 @@ struct LogSoftmax : RowTraits {
     using Work = T;
     template <class T, bool across, bool scaled, class W, int copies>
     static Pack<W> run(Rows<W>& r) {
-        if constexpr (sizeof(T) == 8)
-            return log_softmax_kernel<across, scaled>(r);
-        else
-            return float_log_softmax_kernel<across, scaled>(r);
+        return log_softmax_kernel<across, scaled>(r);
     }
-    template <int classes>
-    SIGMAX_INLINE static bool in_registers(f32 (&x)[classes]) {
-        return float_logs_in_registers<false>(x);
+    template <class T, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+        return logs_in_registers<false>(x);
     }
     static double limit(double, double, double sum, double z) { return z - std::log(sum); }
     static constexpr double impossible = -std::numeric_limits<double>::infinity();
@@ -66,14 +63,11 @@ struct LogSumExp : RowTraits {
     using Work = T;
     template <class T, bool across, bool scaled, class W, int copies>
     static Pack<W> run(Rows<W>& r) {
-        if constexpr (sizeof(T) == 8)
-            return logsumexp_kernel<across>(r);
-        else
-            return float_logsumexp_kernel<across>(r);
+        return logsumexp_kernel<across>(r);
     }
-    template <int classes>
-    SIGMAX_INLINE static bool in_registers(f32 (&x)[classes]) {
-        return float_logs_in_registers<true>(x);
+    template <class T, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+        return logs_in_registers<true>(x);
     }
 };
 

@@ -78,7 +78,7 @@ struct Terms {
     template <int many>
     SIGMAX_INLINE void add(Part<T, many> p) {
         if constexpr (many == copies) {
-            Pack<T, copies> next = high + (sizeof(T) == 4 ? p.scale : fma(p.scale, p.g, p.scale)), coarse = next - high;
+            Pack<T, copies> next = high + p.scale, coarse = next - high;
             high = next;
             low = low + fma(p.scale, p.g, p.scale - coarse);
         } else {
@@ -89,30 +89,20 @@ struct Terms {
 };
 
 // scale (1 + g) / sum, rounded once.
+// 1/sum = short_inverse (1 + rest) with 12 or 32 bits in short_inverse, so that its product with a scale is exact.
 template <class T, int copies>
-struct Share;
-// 1/sum = short_inverse (1 + rest) with 12 bits in short_inverse, so that its product with a scale is exact.
-template <int copies>
-struct Share<float, copies> {
-    Pack<float, copies> short_inverse, rest, one_and_rest;
-    SIGMAX_INLINE explicit Share(Pair<float, copies> sum) {
-        short_inverse = from_bits<float>(bits(1.0f / sum.hi) & ~0xfff);
-        Pack<float, copies> u = fma(-sum.lo, short_inverse, fma(-sum.hi, short_inverse, 1.0f));
+struct Share {
+    static constexpr Int<T> dropped = sizeof(T) == 4 ? 0xfff : 0x1fffff;
+    Pack<T, copies> short_inverse, rest, one_and_rest;
+    SIGMAX_INLINE explicit Share(Pair<T, copies> sum) {
+        short_inverse = from_bits<T>(bits(T(1) / sum.hi) & ~dropped);
+        Pack<T, copies> u = fma(-sum.lo, short_inverse, fma(-sum.hi, short_inverse, T(1)));
         rest = fma(u, u, u);  // 1 / (1 - u) - 1
-        one_and_rest = rest + 1.0f;
+        one_and_rest = rest + T(1);
     }
-    SIGMAX_INLINE Pack<float, copies> of(Part<float, copies> p) const {
-        Pack<float, copies> product = short_inverse * p.scale;
+    SIGMAX_INLINE Pack<T, copies> of(Part<T, copies> p) const {
+        Pack<T, copies> product = short_inverse * p.scale;
         return fma(product, fma(p.g, one_and_rest, rest), product);
-    }
-};
-template <int copies>
-struct Share<double, copies> {
-    Pair<double, copies> inverse;
-    SIGMAX_INLINE explicit Share(Pair<double, copies> sum) : inverse(divide({Pack<double, copies>(1), Pack<double, copies>(0)}, sum)) {}
-    SIGMAX_INLINE Pack<double, copies> of(Part<double, copies> p) const {
-        Pair<double, copies> e = fast_two_sum(Pack<double, copies>(1), p.g);
-        return fma(inverse.hi, e.hi, fma(inverse.hi, e.lo, inverse.lo * e.hi)) * p.scale;
     }
 };
 
