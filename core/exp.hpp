@@ -48,8 +48,26 @@ struct ExpConstants<double> {
     static constexpr double polynomial[] = {0x1.fffffffffffb9p-2, 0x1.555555548f806p-3, 0x1.55555558fcf92p-5, 0x1.11123ab4f8aa0p-7,
                                             0x1.6c14c6c2f727dp-10};
     // the bits of entry[j], less j 2^48: adding n 2^48 multiplies by 2^floor(n/16)
-    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb55800000000, 0x3fef72b800000000, 0x3fef387a00000000, 0x3fef06fe00000000, 0x3feedea600000000, 0x3feebfda00000000, 0x3feeab0800000000, 0x3feea09e00000000, 0x3feea11400000000, 0x3feeace600000000, 0x3feec49200000000, 0x3feee8a000000000, 0x3fef199c00000000, 0x3fef581800000000, 0x3fefa4b000000000};
-    static constexpr double rest[] = {0, 0x1.a16b1b3ebe462p-22, 0x1.bbc0ceba37fb1p-23, 0x1.83fc73454cebfp-22, 0x1.1250015761931p-25, 0x1.ea0c14c2cd638p-23, 0x1.48d13b22265efp-21, -0x1.9a2c5b6dd05f4p-24, 0x1.21e7c52134643p-22, 0x1.39f71838aa85fp-22, -0x1.ec5df56ee9fdcp-22, -0x1.375b8a3f064ccp-22, -0x1.e843fda5ced1ap-23, -0x1.3a1dc164964e4p-24, 0x1.e1f7a7c12c7ddp-22, -0x1.85f6337862c14p-23};
+    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb55800000000, 0x3fef72b800000000, 0x3fef387a00000000,
+                                             0x3fef06fe00000000, 0x3feedea600000000, 0x3feebfda00000000, 0x3feeab0800000000,
+                                             0x3feea09e00000000, 0x3feea11400000000, 0x3feeace600000000, 0x3feec49200000000,
+                                             0x3feee8a000000000, 0x3fef199c00000000, 0x3fef581800000000, 0x3fefa4b000000000};
+    static constexpr double rest[] = {0,
+                                      0x1.a16b1b3ebe462p-22,
+                                      0x1.bbc0ceba37fb1p-23,
+                                      0x1.83fc73454cebfp-22,
+                                      0x1.1250015761931p-25,
+                                      0x1.ea0c14c2cd638p-23,
+                                      0x1.48d13b22265efp-21,
+                                      -0x1.9a2c5b6dd05f4p-24,
+                                      0x1.21e7c52134643p-22,
+                                      0x1.39f71838aa85fp-22,
+                                      -0x1.ec5df56ee9fdcp-22,
+                                      -0x1.375b8a3f064ccp-22,
+                                      -0x1.e843fda5ced1ap-23,
+                                      -0x1.3a1dc164964e4p-24,
+                                      0x1.e1f7a7c12c7ddp-22,
+                                      -0x1.85f6337862c14p-23};
 };
 
 // k[0] + k[1] x + ..., two terms at a time: as many fmas as Horner's rule in half the latency.
@@ -97,10 +115,9 @@ SIGMAX_INLINE Pack<T, c> scale_of(Pack<T, c> t) {
 struct ExactExpConstants {
     static constexpr double log2_e = 0x1.71547652b82fep+0, magic = 0x1.8p52, skew = 0x1.5c01a39fbd688p-4, ln2_hi = 0x1.62e42fefa39efp-1,
                             ln2_lo = 0x1.abc9e3b39803fp-56;
-    static constexpr double polynomial[] = {0x1.0000000000000p-1,  0x1.5555555555553p-3,  0x1.5555555555628p-5,
-                                                  0x1.1111111111d36p-7,  0x1.6c16c16baef3dp-10, 0x1.a01a019b25d5ep-13,
-                                                  0x1.a01a04443d2ecp-16, 0x1.71de3e6922371p-19, 0x1.27dd4eb2f901cp-22,
-                                                  0x1.aebbb6fec18fcp-26, 0x1.2f8ad5a368d69p-29};
+    static constexpr double polynomial[] = {0x1.0000000000000p-1,  0x1.5555555555553p-3,  0x1.5555555555628p-5,  0x1.1111111111d36p-7,
+                                            0x1.6c16c16baef3dp-10, 0x1.a01a019b25d5ep-13, 0x1.a01a04443d2ecp-16, 0x1.71de3e6922371p-19,
+                                            0x1.27dd4eb2f901cp-22, 0x1.aebbb6fec18fcp-26, 0x1.2f8ad5a368d69p-29};
 };
 struct ExactExp {
     Pack<double> t, g, g_lo;  // t = n + magic; g + g_lo has a relative error of about 2^-60
@@ -116,4 +133,6 @@ SIGMAX_BLOCK ExactExp exact_exp(Pack<double> x, Low... x_lo) {
     return {t, g.hi, g.lo};
 }
 // 2^(n + offset) for t = n + magic: the result must be a normal number.
-SIGMAX_INLINE Pack<double> power_of_two(Pack<double> t, int offset) { return from_bits<double>(shift_left<52>(bits(t) + std::int64_t(1023 + offset))); }
+SIGMAX_INLINE Pack<double> power_of_two(Pack<double> t, int offset) {
+    return from_bits<double>(shift_left<52>(bits(t) + std::int64_t(1023 + offset)));
+}

@@ -59,6 +59,10 @@ SIGMAX_INLINE f32 load_half(const float16* p) {
 SIGMAX_INLINE void store_half(float16* p, f32 x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x.v[0], _MM_FROUND_TO_NEAREST_INT));
 }
+SIGMAX_INLINE f32 round_to_float16(f32 x) {
+    x.v[0] = _mm512_cvtph_ps(_mm512_cvtps_ph(x.v[0], _MM_FROUND_TO_NEAREST_INT));
+    return x;
+}
 #elif SIGMAX_BYTES == 32
 SIGMAX_INLINE f32 load_half(const float16* p) {
     f32 r;
@@ -67,6 +71,10 @@ SIGMAX_INLINE f32 load_half(const float16* p) {
 }
 SIGMAX_INLINE void store_half(float16* p, f32 x) {
     for (int i = 0; i < 2; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(p) + i, _mm256_cvtps_ph(x.v[i], _MM_FROUND_TO_NEAREST_INT));
+}
+SIGMAX_INLINE f32 round_to_float16(f32 x) {
+    for (auto& part : x.v) part = _mm256_cvtph_ps(_mm256_cvtps_ph(part, _MM_FROUND_TO_NEAREST_INT));
+    return x;
 }
 #else
 // The same in integers. A product with 2^112 moves the exponent and makes subnormals normal.
@@ -85,6 +93,11 @@ SIGMAX_INLINE void store_half(float16* p, f32 x) {
     Words32 nan = (shift_right_logical<13>(magnitude) & 0x3ff) | 0x7e00;
     Words32 large = select(magnitude > 0x7f800000, nan, Words32(0x7c00));
     store_words(p, select(magnitude >= (143 << 23), large, finite) | sign);
+}
+SIGMAX_INLINE f32 round_to_float16(f32 x) {
+    float16 half[lanes];
+    store_half(half, x);
+    return load_half(half);
 }
 #endif
 

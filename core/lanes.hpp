@@ -258,9 +258,8 @@ SIGMAX_INLINE Native<std::int64_t>::type lookup_native(const void* table, Native
     const __m256i halves = _mm256_or_si256(twice, _mm256_set1_epi64x(std::int64_t{1} << 32));
     const __m256d odd = _mm256_castsi256_pd(_mm256_slli_epi64((__m256i)index, 61));
     const __m256d upper = _mm256_castsi256_pd(_mm256_slli_epi64((__m256i)index, 60));
-    auto of = [&](int i) SIGMAX_LAMBDA {
-        return _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(_mm256_loadu_si256(quarter + i), halves));
-    };
+    auto of = [&](int i)
+                  SIGMAX_LAMBDA { return _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(_mm256_loadu_si256(quarter + i), halves)); };
     const __m256d low = _mm256_blendv_pd(of(0), of(1), odd), high = _mm256_blendv_pd(of(2), of(3), odd);
     return (Native<std::int64_t>::type)_mm256_blendv_pd(low, high, upper);
 }

@@ -39,9 +39,6 @@ struct PlainExp {
     }
 };
 
-// Outside a domain the quick way gives NaN, which is always in doubt.
-SIGMAX_INLINE f64 nan_pack() { return f64(std::numeric_limits<double>::quiet_NaN()); }
-
 // 1/(1+e^-x): the numerator is 1 or, for a negative x, e^x.
 struct Sigmoid {
     static constexpr const char* name = "sigmoid";
@@ -54,7 +51,11 @@ struct Sigmoid {
         Pair<double> q = divide(select(negative, tail.m, one_term(f64(1))), below);
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
-    SIGMAX_INLINE static f64 quick(f32 x) { return 1.0 / quick_exp(convert<double>(min(f32(300), max(f32(-300), -x))), 1.0); }
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        constexpr float reach = QuickConstants<W>::reach + 1;  // 1 / (1 + e^reach) is subnormal, and in doubt
+        return W(1) / quick_exp(convert<W>(min(f32(reach), max(f32(-reach), -x))), W(1));
+    }
     // 1 / (1 + scale (1 + g)), the quotient mended by what it leaves
     SIGMAX_INLINE static f64 plain(f64 x) {
         PlainExp e(-x);
@@ -75,8 +76,12 @@ struct Softplus {
     static constexpr const char* name = "softplus";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return softplus(x, tail_of(x)); }
-    SIGMAX_INLINE static f64 quick(f32 x) {
-        return convert<double>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<double>(-min(f32(300), abs(x))), 0.0));
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        constexpr float reach = QuickConstants<W>::reach;
+        Pack<W> y = convert<W>(max(x, 0.0f)) + quick_log1p(quick_exp(convert<W>(-min(f32(reach), abs(x))), W(0)));
+        if constexpr (sizeof(W) == 4) y = unless(x < -reach, y);
+        return y;
     }
     SIGMAX_INLINE static f64 plain(f64 x) {
         PlainExp e(-abs(x));
@@ -94,7 +99,10 @@ struct LogSigmoid {
     static constexpr const char* name = "log_sigmoid";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of(f64 x) { return -Softplus::of(-x); }
-    SIGMAX_INLINE static f64 quick(f32 x) { return -Softplus::quick(-x); }
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        return -Softplus::quick<W>(-x);
+    }
     SIGMAX_INLINE static f64 plain(f64 x) { return -Softplus::plain(-x); }
     SIGMAX_INLINE static Pack<std::int64_t> is_plain(f64 x) { return Softplus::is_plain(x); }
 };
@@ -115,11 +123,13 @@ struct Logit {
         l = fast_two_sum(l.hi, select(tiny, l.lo - 0x1.1542457337d43p+7, l.lo));
         return outside_is_nan(p, 0, 1, finite_or(-infinity, p == 0.0, finite_or(infinity, p == 1.0, l)));
     }
-    SIGMAX_INLINE static f64 quick(f32 x) {
-        f64 p = convert<double>(x), b = 1.0 - p;
-        QuotientBits k(p, b);
-        f64 a = p * k.down;
-        return select((p > 0.0) & (p < 1.0), fma(k.value(), QuickConstants::ln2, quick_log(a - b, a + b)), nan_pack());
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        Pack<W> p = convert<W>(x), b = W(1) - p;
+        const QuotientBits<W> k(p, b);
+        Pack<W> a = p * k.down;
+        // also where p is too small for QuotientBits in float
+        return unless((p < W(0x1p-126)) | (p >= W(1)), fma(k.value(), Pack<W>(QuickConstants<W>::ln2), quick_log(a - b, a + b)));
     }
     SIGMAX_INLINE static f64 plain(f64 p) {
         Pair<double> b = complement(p);
@@ -137,9 +147,10 @@ struct Odds {
     SIGMAX_INLINE static Pair<double> of(f64 p) {
         return outside_is_nan(p, 0, 1, finite_or(std::numeric_limits<double>::infinity(), p == 1.0, divide({p, 0}, complement(p))));
     }
-    SIGMAX_INLINE static f64 quick(f32 x) {
-        f64 p = convert<double>(x);
-        return select((p >= 0.0) & (p < 1.0), p / (1.0 - p), nan_pack());
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        Pack<W> p = convert<W>(x);
+        return unless((p < W(0)) | (p >= W(1)), p / (W(1) - p));
     }
 };
 
@@ -151,9 +162,10 @@ struct FromOdds {
         f64 bounded = min(f64(0x1p100), o);
         return outside_is_nan(o, 0, std::numeric_limits<double>::infinity(), divide({bounded, 0}, two_sum(f64(1), bounded)));
     }
-    SIGMAX_INLINE static f64 quick(f32 x) {
-        f64 o = convert<double>(x), bounded = min(f64(0x1p100), o);
-        return select(o < 0.0, nan_pack(), bounded / (bounded + 1.0));
+    template <class W>
+    SIGMAX_INLINE static Pack<W> quick(f32 x) {
+        Pack<W> o = convert<W>(x), bounded = min(Pack<W>(0x1p100), o);
+        return unless(o < W(0), bounded / (bounded + W(1)));
     }
 };
 
@@ -299,7 +311,7 @@ unsigned link_block(double (*x)[link_block_size], double (*y)[link_block_size], 
 template <class F, class T>
 [[gnu::noinline, gnu::cold]] unsigned link_slowly(const T* x, T* y) {
     f32 r;
-    if (settled<T>(F::quick(load_as<float>(x)), r)) {
+    if (settled<T>(F::template quick<double>(load_as<float>(x)), r)) {
         store_as(y, r);
         return 0;
     }
@@ -310,27 +322,40 @@ template <class F, class T>
     trouble.see(value, exact.hi);
     return trouble.status();
 }
+template <class F, class T>
+unsigned settle_pack(const T* x, T* y);
 template <class F, class T, int packs>
 SIGMAX_INLINE unsigned settle_packs(const T* x, T* y) {
-    Doubts<T> doubts;
+    Doubts<T, packs == 1> doubts;
     f32 r[packs];
 #pragma GCC unroll 4
-    for (int j = 0; j < packs; ++j) r[j] = doubts.settle(F::quick(load_as<float>(x + j * lanes)));
+    for (int j = 0; j < packs; ++j) r[j] = doubts.settle(F::template quick<QuickWork<T>>(load_as<float>(x + j * lanes)));
     unsigned status = 0;
     if (doubts.any()) [[unlikely]] {
-        for (int j = 0; j < packs; ++j) status |= link_slowly<F>(x + j * lanes, y + j * lanes);
+        for (int j = 0; j < packs; ++j) {
+            if constexpr (packs == 1)
+                status |= link_slowly<F>(x, y);
+            else
+                status |= settle_pack<F>(x + j * lanes, y + j * lanes);
+        }
     } else {
 #pragma GCC unroll 4
-        for (int j = 0; j < packs; ++j) store_as(y + j * lanes, r[j]);
+        for (int j = 0; j < packs; ++j) store_settled(y + j * lanes, r[j]);
     }
     return status;
+}
+// Whichever of several packs it is that is in doubt.
+template <class F, class T>
+[[gnu::noinline]] unsigned settle_pack(const T* x, T* y) {
+    return settle_packs<F, T, 1>(x, y);
 }
 template <class F, class T>
 unsigned link_quickly(const T* x, T* y, std::ptrdiff_t count) {
     unsigned status = 0;
     std::ptrdiff_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) status |= settle_packs<F, T, 4>(x + i, y + i);
-    for (; i < count; i += lanes) status |= settle_packs<F, T, 1>(x + i, y + i);
+    constexpr int packs = is_half<T> ? 2 : 4;
+    for (; i + packs * lanes <= count; i += packs * lanes) status |= settle_packs<F, T, packs>(x + i, y + i);
+    for (; i < count; i += lanes) status |= settle_pack<F>(x + i, y + i);
     return status;
 }
 // Sixteen doubles; a lane's result does not depend on the others.
@@ -389,7 +414,7 @@ unsigned link_packs(const LinkBatch& b) {
 template <class F>
 unsigned link_loop(const LinkBatch& b) {
     unsigned status = 0;
-    constexpr bool quick = requires(f32 x) { F::quick(x); }, plain = requires(f64 x) { F::plain(x); };
+    constexpr bool quick = requires(f32 x) { F::template quick<double>(x); }, plain = requires(f64 x) { F::plain(x); };
     if (b.x[0].dtype == b.y[0].dtype && (b.y[0].dtype == Dtype::float64 ? plain : quick)) {
         with_dtype(b.x[0].dtype, [&](auto kind) SIGMAX_LAMBDA {
             if constexpr (sizeof(kind) == 8 ? plain : quick) status = link_packs<F, decltype(kind)>(b);

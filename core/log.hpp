@@ -24,18 +24,21 @@ SIGMAX_BLOCK Pair<double> log_of_quotient(Pair<double> d, Pair<double> c, f64 k)
     return fast_two_sum(r.hi, fma(k, C::ln2_lo, r.lo + tail));
 }
 
-// The k for which a / b = 2^k a'/b, and 2^-k: the difference of the representations is log2(a / b) within 0.09, in units of 2^52.
+// The k for which a / b = 2^k a'/b, and 2^-k: the difference of the representations is log2(a / b) within 0.09, in units of the
+// last digit of the exponent.
+template <class T>
 struct QuotientBits {
-    Pack<std::int64_t> k;
-    f64 down;
-    SIGMAX_INLINE QuotientBits(f64 a, f64 b) {
-        constexpr std::int64_t one = std::int64_t{1023} << 52, half = std::int64_t{1} << 51, exponent = ~((std::int64_t{1} << 52) - 1);
-        k = (bits(a) - bits(b) + half) & exponent;
-        down = from_bits<double>(one - k);
+    static constexpr int field = sizeof(T) == 4 ? 23 : 52;
+    static constexpr Int<T> unit = Int<T>{1} << field, bias = sizeof(T) == 4 ? 127 : 1023;
+    Pack<Int<T>> k;
+    Pack<T> down;
+    SIGMAX_INLINE QuotientBits(Pack<T> a, Pack<T> b) {
+        k = (bits(a) - bits(b) + unit / 2) & ~(unit - 1);
+        down = from_bits<T>(bias * unit - k);
     }
-    SIGMAX_INLINE f64 value() const {
-        return from_bits<double>(shift_right_logical<52>(k + (std::int64_t{1024} << 52)) | std::int64_t{0x4330000000000000}) -
-               (0x1p52 + 1024);
+    SIGMAX_INLINE Pack<T> value() const {
+        constexpr T one = static_cast<T>(unit);  // the last digit of its neighbours is 1
+        return from_bits<T>(shift_right_logical<field>(k + (bias + 1) * unit) | std::bit_cast<Int<T>>(one)) - (one + (bias + 1));
     }
 };
 
@@ -56,8 +59,26 @@ SIGMAX_BLOCK Pair<double> log_ratio(Pair<double> a, Pair<double> b) {
 // multiple of 2^-42 like ln2_hi, is right to 2^-66, and its sum with k ln2_hi exact.
 struct LogTable {
     // the bits of c_j, and 1024 in the field of the exponent
-    static constexpr std::int64_t inverse[] = {0x7ff0000000000000, 0x7fee1ca3af00c1df, 0x7fec7061b3b0e6b0, 0x7feaf13423868ee5, 0x7fe99857ee8fc275, 0x7fe86053be6bb928, 0x7fe744ad07634340, 0x7fe641b0a2e90354, 0x7fe5544946b6ec37, 0x7fe479dff202af98, 0x7fe3b043a3d1ac47, 0x7fe2f59677d962ab, 0x7fe2483eced896ef, 0x7fe1a6db8a0faa67, 0x7fe1103a9ee434aa, 0x7fe083518114c807};
-    static constexpr double log[] = {0, 0x1.f2352beecp-5, 0x1.e33986be68p-4, 0x1.60578ef624p-3, 0x1.c96404645ap-3, 0x1.16a80eb8ddp-2, 0x1.464b001885p-2, 0x1.73cfc361adp-2, 0x1.9f6482c57cp-2, 0x1.c931c070f2p-2, 0x1.f15b39f028p-2, 0x1.0c00503c4c800p-1, 0x1.1e9f17e53bp-1, 0x1.3096952f12p-1, 0x1.41f2208390800p-1, 0x1.52bbf4621f800p-1};
+    static constexpr std::int64_t inverse[] = {0x7ff0000000000000, 0x7fee1ca3af00c1df, 0x7fec7061b3b0e6b0, 0x7feaf13423868ee5,
+                                               0x7fe99857ee8fc275, 0x7fe86053be6bb928, 0x7fe744ad07634340, 0x7fe641b0a2e90354,
+                                               0x7fe5544946b6ec37, 0x7fe479dff202af98, 0x7fe3b043a3d1ac47, 0x7fe2f59677d962ab,
+                                               0x7fe2483eced896ef, 0x7fe1a6db8a0faa67, 0x7fe1103a9ee434aa, 0x7fe083518114c807};
+    static constexpr double log[] = {0,
+                                     0x1.f2352beecp-5,
+                                     0x1.e33986be68p-4,
+                                     0x1.60578ef624p-3,
+                                     0x1.c96404645ap-3,
+                                     0x1.16a80eb8ddp-2,
+                                     0x1.464b001885p-2,
+                                     0x1.73cfc361adp-2,
+                                     0x1.9f6482c57cp-2,
+                                     0x1.c931c070f2p-2,
+                                     0x1.f15b39f028p-2,
+                                     0x1.0c00503c4c800p-1,
+                                     0x1.1e9f17e53bp-1,
+                                     0x1.3096952f12p-1,
+                                     0x1.41f2208390800p-1,
+                                     0x1.52bbf4621f800p-1};
     static constexpr double polynomial[] = {0x1.55555555554d9p-2, -0x1.0000000066c85p-2, 0x1.9999999bf5af8p-3, -0x1.555544960b3c4p-3,
                                             0x1.24922e16faa62p-3, -0x1.006915ba23d64p-3, 0x1.c80e51f469489p-4};
 };

@@ -21,7 +21,7 @@ using LogOfRow = std::conditional_t<sizeof(T) == 4, f64, Pair<double>>;
 
 // log(1 + rest), the same bits at every level
 SIGMAX_SHARED f64 log1p_of_rest(const f64& rest) {
-    using C = QuickConstants;
+    using C = QuickConstants<double>;
     f64 whole = rest + 1.0;
     const QuotientBits k(whole, f64(1));
     f64 a = whole * k.down, d = select(k.k == std::int64_t(0), rest, a - 1.0);
