@@ -1,5 +1,5 @@
 """
-Write the measured tables into README.md and docs/speed.md: ``python -m benchmarks readme``.
+Write the measured tables and charts into README.md and docs: ``python -m benchmarks readme``.
 
 What the README shows of the command, and its tables: the text between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` is replaced by what the other modules print.
 """
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import charts
 from benchmarks.marks import put
 from benchmarks.verify import peer_table, verify
 from sigmax import bench
@@ -43,6 +44,11 @@ def shown(command: str) -> str:
     return "\n".join(["```console", f"$ {command}", *(line.rstrip() for line in done.stdout.splitlines()), "```"])
 
 
+def is_shown(cell: bench.Cell) -> bool:
+    """Return whether the README shows a cell."""
+    return (cell.function, cell.dtype, cell.shape) in SHOWN and cell.axis == -1
+
+
 def short_table(results: list[bench.Result]) -> str:
     """Return the ratios alone, for those cells that a newcomer asks about."""
     lines = [
@@ -50,7 +56,7 @@ def short_table(results: list[bench.Result]) -> str:
         "|---|---|---|" + "---:|" * 5,
     ]
     for r in results:
-        if (r.cell.function, r.cell.dtype, r.cell.shape) in SHOWN and r.cell.axis == -1:
+        if is_shown(r.cell):
             ratios = [f"{r.ratios[name]:.1f}" for name in ("jax", "numpy", "scipy", "torch")]
             shape = str(r.cell).split(" ", 2)[2]
             lines.append(f"| {r.cell.function} | {r.cell.dtype} | {shape} | **{r.ours:.3f}** | {' | '.join(ratios)} |")
@@ -70,7 +76,10 @@ def main() -> None:
         where = bench.setting(threads)
         table = "\n".join([bench.table_head(), *map(bench.table_line, results)])
         page = put(page, name, f"{where}.\n\n{table}")
+        charts.write(f"peers-{name}", charts.peers(results))
         print(where, table, sep="\n")
+    charts.write("peers", charts.peers([r for r in results if is_shown(r.cell)]))
+    charts.write("classes", charts.over_classes(charts.time_over_classes()))
     text = put(text, "speed", f"{short_table(results)}\n\n{where}.")
     SPEED.write_text(page)
     README.write_text(text)

@@ -65,22 +65,27 @@ def main() -> None:
     def weight(r: mp.mpf) -> mp.mpf:
         return r**2 / mp.exp(r) + mp.mpf(10) ** -30
 
-    show("(e^r - 1 - r) / r^2, double, degree 9", "double", 53, remez(expm1, weight, 9, low, high))
     show(
         "(e^r - 1 - r) / r^2, double, degree 10, relative to e^r - 1",
         "double",
         53,
         remez(expm1, lambda r: abs(r) + mp.mpf(10) ** -30, 10, low, high),
     )
-    # float: sixteenths of a power of two from a table; each entry is a 12-bit number, and r makes up for the difference
-    sixteenth = mp.log(2) / 32 + mp.mpf(2) ** -12
-    show("(e^r - 1 - r) / r^2, float, degree 1", "float", 24, remez(expm1, weight, 1, -sixteenth, sixteenth))
-    show("ln 2 / 16, high", "float", 24, ([mp.log(2) / 16], mp.mpf(2) ** -25))
-    entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 16), 11)) / 2**11 for j in range(16)]
-    fields = [struct.unpack("<i", struct.pack("<f", float(t)))[0] - (j << 19) for j, t in enumerate(entries)]
-    print("// 2^(j/16) to 12 bits, its bits less j 2^19\n{" + ", ".join(f"{field:#x}" for field in fields) + "}")
-    rest = [mp.log(2) * j / 16 - mp.log(t) for j, t in enumerate(entries)]
-    print("// (j/16) ln 2 - log of the entry\n{" + ", ".join(f"{float(r).hex()}f" for r in rest) + "}")
+    # sixteenths of a power of two from a table; each entry is a number of 12 or 20 bits, and r makes up for the difference
+    for ctype, digits, short, degree, field in (("float", 24, 12, 1, "<i"), ("double", 53, 20, 4, "<q")):
+        half_step = mp.log(2) / 32 + mp.mpf(2) ** -short
+        fit = remez(expm1, weight, degree, -half_step, half_step)
+        show(f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}", ctype, digits, fit)
+        high = mp.mpf(float(mp.nint(mp.ldexp(mp.log(2) / 16, digits + 4)) / mp.mpf(2) ** (digits + 4)))
+        print(f"// ln 2 / 16: {float(high).hex()} + {float(mp.log(2) / 16 - high).hex()}")
+        entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 16), short - 1)) / 2 ** (short - 1) for j in range(16)]
+        pack, shift = ("<f", 19) if ctype == "float" else ("<d", 48)
+        fields = [struct.unpack(field, struct.pack(pack, float(t)))[0] - (j << shift) for j, t in enumerate(entries)]
+        print(
+            f"// 2^(j/16) to {short} bits, its bits less j 2^{shift}\n{{{', '.join(f'{word:#x}' for word in fields)}}}"
+        )
+        rest = [mp.log(2) * j / 16 - mp.log(t) for j, t in enumerate(entries)]
+        print(f"// (j/16) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
 
     # quick, for results of 24 bits: sixteenths from a table of 53-bit numbers
     def exp(r: mp.mpf) -> mp.mpf:
@@ -104,12 +109,29 @@ def main() -> None:
         53,
         remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, 7, mp.mpf(0), mp.mpf("0.0402")),
     )
-    show(
-        "(2 atanh(s) - 2 s) / s^3, quick, degree 4",
-        "double",
-        53,
-        remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, 4, mp.mpf(0), mp.mpf("0.0402")),
-    )
+    for ctype, digits, degree in (("double", 53, 4), ("float", 24, 2)):
+        fit = remez(tail, lambda w: w / 2 + mp.mpf(10) ** -30, degree, mp.mpf(0), mp.mpf("0.0402"))
+        show(f"(2 atanh(s) - 2 s) / s^3, quick, {ctype}, degree {degree}", ctype, digits, fit)
+
+    # log by a table: -log c_j a multiple L of 2^-42 near log(1 + j/16), such that c_j, rounded to 53 bits, is e^-L to 66. Not too
+    # near: next to a short fraction the roundings repeat themselves.
+    inverses, logs, worst = [], [], mp.mpf(0)
+    for j in range(16):
+        middle = mp.nint(mp.ldexp(mp.log(1 + mp.mpf(j) / 16) + (mp.pi / 2**14 if j else 0), 42))
+        candidates = [(middle + (i + 1) // 2 * (-1) ** i) / mp.mpf(2) ** 42 for i in range(4000 if j else 1)]
+        log = min(candidates, key=lambda c: abs(mp.log(mp.mpf(float(mp.exp(-c)))) + c))
+        inverse = float(mp.exp(-log))
+        worst = max(worst, abs(mp.log(mp.mpf(inverse)) + log))
+        inverses.append(struct.unpack("<q", struct.pack("<d", inverse))[0] + (1024 << 52))
+        logs.append(float(log).hex())
+    print(f"// c_j, its bits and 1024 2^52; -log c_j, right to 2^{float(mp.log(worst, 2)):.1f}")
+    print(f"{{{', '.join(f'{word:#x}' for word in inverses)}}}\n{{{', '.join(logs)}}}")
+
+    def log1p(r: mp.mpf) -> mp.mpf:
+        return mp.mpf(1) / 3 if r == 0 else (mp.log1p(r) - r + r * r / 2) / r**3
+
+    fit = remez(log1p, lambda r: r**2 + mp.mpf(10) ** -30, 6, -mp.mpf(1) / 32, mp.mpf(1) / 32)
+    show("(log(1 + r) - r + r^2 / 2) / r^3, degree 6", "double", 53, fit)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,22 @@ def test_an_element_has_the_same_bits_in_every_layout(name, dtype):
 
 
 @dtypes
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_special_numbers_change_nothing_for_their_neighbours(name, dtype):
+    function = ELEMENTWISE[name]
+    x = in_domain(name, numbers(dtype, 333))
+    smallest = np.nextafter(np.zeros(1, dtype), np.ones(1, dtype))[0]
+    special = np.array([np.nan, np.inf, -np.inf, 800, -800, 0, 1, 2, smallest]).astype(dtype)
+    special[-1] = smallest
+    mixed = np.repeat(x, 2)
+    mixed[1::2] = np.resize(special, x.size)
+    with np.errstate(all="ignore"):
+        wanted, found, alone = function(x), function(mixed), function(np.resize(special, x.size))
+    for w, f, a in zip(wanted, found, alone, strict=True):
+        assert_same_bits([f[::2], f[1::2]], [w, a])
+
+
+@dtypes
 @pytest.mark.parametrize("name", [n for n in ELEMENTWISE if "cross" not in n])
 def test_a_ufunc_may_write_over_its_input(name, dtype):
     function = getattr(sigmax, name)

@@ -274,6 +274,114 @@ def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
         print(benchmark.table_line(benchmark.measure(cell, rounds)), flush=True)
 
 
+Picture = Literal["sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability"]
+
+
+@app.command
+def plot(
+    name: Picture,
+    /,
+    *values: str,
+    output: Annotated[Path, Parameter(alias="-o")],
+    label: str | None = None,
+    columns: Annotated[list[str] | None, Several] = None,
+    kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
+    classes: Annotated[list[str] | None, Several] = None,
+    temperature: float = 1.0,
+    dark: bool = False,
+    scale: float = 2.0,
+) -> None:
+    """
+    Draw a picture: of the functions, of your scores, or of a score file.
+
+    sigmoid [LOGIT], odds [PROBABILITY], and softmax, sigmoid-each and temperature [SCORES] explain; accuracy shows where textbook
+    formulas go wrong; confidence FILE and reliability FILE --label COLUMN show what a model's probabilities are worth.
+
+    Parameters
+    ----------
+    name : str
+        Which picture.
+    values : str
+        The numbers or the score file to draw.
+    output : Path
+        Where to write it; the ending names the format: .png, .svg, .pdf or .html, which opens without network.
+    label : str
+        The column of the file that holds the true class, by name or by number from 0.
+    columns : list of str
+        Names or globs of the file's score columns. Default: every numeric column but the label.
+    kind : {'softmax', 'sigmoid', 'multilabel'}
+        What the file's scores stand for. Default: one score is a sigmoid, several are a softmax.
+    classes : list of str
+        Names of the classes, in the order of the scores.
+    temperature : float
+        What the scores are divided by.
+    dark : bool
+        Draw for a dark page.
+    scale : float
+        Pixels of a .png for each pixel of the picture.
+    """
+    try:
+        from sigmax import plots
+    except ModuleNotFoundError as missing:
+        _fail(f"pictures need '{missing.name}'; install it with: pip install 'sigmax[plot]'")
+
+    plots.check_ending(output)
+    if name in ("confidence", "reliability"):
+        if len(values) != 1:
+            raise ValueError(f"give one score file, as in: sigmax plot {name} scores.csv --label label -o {output}")
+        if name == "reliability" and label is None:
+            raise ValueError("a reliability diagram needs the true classes: name their column with --label")
+        from sigmax.tables import score_file
+
+        with _progress(values[0]) as progress:
+            summary = score_file(
+                Path(values[0]),
+                columns=columns or (),
+                label=label,
+                kind=kind,
+                classes=classes or (),
+                temperature=temperature,
+                head=0,
+                progress=progress,
+            )
+        chart = (
+            plots.reliability_chart(summary.reliability)
+            if name == "reliability"
+            else plots.confidence_chart(summary.by_confidence)
+        )
+    else:
+        chart = _picture(plots, name, _numbers(values), classes, temperature)
+    plots.save(plots.on_dark(chart) if dark else chart, output, scale=scale)
+    Console().print(f"Wrote {output}", highlight=False, soft_wrap=True)
+
+
+def _numbers(values: Sequence[str]) -> list[float]:
+    found = []
+    for word in values:
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise ValueError(f"'{word}' is not a number; this picture draws numbers") from None
+    return found
+
+
+def _picture(plots: Any, name: str, numbers: list[float], classes: list[str] | None, temperature: float) -> Any:
+    """Draw one of the pictures that explain."""
+    one = {"sigmoid": plots.sigmoid_curve, "odds": plots.odds_and_log_odds}
+    if name in one:
+        if len(numbers) > 1:
+            raise ValueError(f"'{name}' marks one number; there are {len(numbers)}")
+        return one[name](*numbers)
+    if name == "accuracy":
+        if numbers:
+            raise ValueError("'accuracy' takes no numbers")
+        return plots.formula_errors()
+    scores = numbers or [2.0, 1.0, 0.1]
+    if name == "softmax":
+        return plots.softmax_bars(scores, classes, temperature=temperature)
+    return {"sigmoid-each": plots.sigmoid_each, "temperature": plots.temperature_curves}[name](scores, classes)
+
+
 def _signed(x: float) -> str:
     return f"{x:g}" if x >= 0 else f"(-{-x:g})"
 

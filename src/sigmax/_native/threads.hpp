@@ -5,11 +5,13 @@
 // the program, or a worker of Dask or joblib) works alone, which is what a machine with all cores busy wants anyway. A child of
 // fork() begins without a pool. Results never depend on any of this: pieces are whole rows or elements.
 //
-// From `worth_sharing` on two threads were faster than one (softmax of ten classes, two cores of Zen 4). No thread spins while it
-// waits: it would take the core from whoever comes next.
+// From `worth_sharing` on two threads were faster than one (softmax of ten classes, two cores of Zen 4). A thread that has just
+// worked looks for more for `patience` before it sleeps, so that calls one after the other do not wait for a core to wake up; no
+// longer, because a thread that spins takes the core from whoever comes next.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
@@ -22,6 +24,9 @@
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace sigmax::threads {
 
@@ -32,6 +37,22 @@ inline int available() {
 #endif
     const unsigned n = std::thread::hardware_concurrency();
     return n ? static_cast<int>(n) : 1;
+}
+
+// Whether `ready` became true within `patience`.
+inline constexpr std::chrono::microseconds patience{50};
+template <class Ready>
+bool soon(Ready ready) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            if (ready()) return true;
+#if defined(__x86_64__)
+            _mm_pause();
+#endif
+        }
+    } while (std::chrono::steady_clock::now() < end);
+    return false;
 }
 
 class Pool {
@@ -57,25 +78,33 @@ public:
         }
         wake_.notify_all();
         take_pieces();
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            open_ = false;  // whoever wakes late finds nothing
+        }
+        soon([&] { return active_ == 0; });
         std::unique_lock<std::mutex> lock(mutex_);
-        open_ = false;  // whoever wakes late finds nothing
         done_.wait(lock, [&] { return active_ == 0; });
         return true;
     }
 
 private:
+    bool has_pieces() const { return open_ && next_ < pieces_; }
     void take_pieces() {
         for (std::ptrdiff_t i; (i = next_.fetch_add(1)) < pieces_;) call_(work_, i);
     }
     void serve() {
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [&] { return open_ && next_.load() < pieces_; });
+            wake_.wait(lock, [&] { return has_pieces(); });
             ++active_;
             lock.unlock();
             take_pieces();
             lock.lock();
             if (--active_ == 0) done_.notify_one();
+            lock.unlock();
+            soon([&] { return has_pieces(); });
+            lock.lock();
         }
     }
 
@@ -83,10 +112,10 @@ private:
     std::condition_variable wake_, done_;
     void (*call_)(void*, std::ptrdiff_t) = nullptr;
     void* work_ = nullptr;
-    std::ptrdiff_t pieces_ = 0;
-    std::atomic<std::ptrdiff_t> next_{0};
-    bool open_ = false;
-    int active_ = 0, helpers_ = 0;
+    std::atomic<std::ptrdiff_t> pieces_{0}, next_{0};
+    std::atomic<bool> open_{false};
+    std::atomic<int> active_{0};
+    int helpers_ = 0;
 };
 
 struct Settings {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sigmax.calibration import Reliability, bin_of, from_counts
 from sigmax.links import sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
 from sigmax.tables.columns import Plan, label_indices, label_sets, make_plan, score_matrix
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Summary", "score_file"]
 
+BINS = 20  # of confidence, from 0 to 1
+
 
 @dataclass
 class Summary:
@@ -43,6 +46,11 @@ class Summary:
     _entropy: list[float] = field(default_factory=list)
     _correct: int = 0
     _loss: list[float] = field(default_factory=list)
+    # by the probability of the predicted class: all rows, and of the labelled ones the sum of it, the right and the wrong ones
+    _counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    _right: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    _wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
     @property
     def scored(self) -> int:
@@ -69,16 +77,32 @@ class Summary:
         """Mean of minus the log-probability of the label, in nats."""
         return math.fsum(self._loss) / self.labelled if self.labelled else math.nan
 
+    @property
+    def by_confidence(self) -> dict[str, NDArray[np.int64]]:
+        """The rows in each of twenty bins of confidence: right and wrong ones where there are labels."""
+        return {"right": self._right, "wrong": self._wrong} if self.labelled else {"rows": self._counts}
+
+    @property
+    def reliability(self) -> Reliability:
+        """How often predictions are right, in ten bins of confidence."""
+        merged = [part.reshape(-1, 2).sum(axis=1) for part in (self._right + self._wrong, self._sums, self._right)]
+        return from_counts(*merged)
+
     def add(self, confidence: NDArray[Any], entropy: NDArray[Any], good: NDArray[np.bool_]) -> None:
         """Count the rows of a batch that are `good`."""
         self._confidence.append(float(confidence[good].sum(dtype=np.float64)))
         self._entropy.append(float(entropy[good].sum(dtype=np.float64)))
+        self._counts += np.bincount(bin_of(confidence[good], BINS), minlength=BINS)
 
-    def add_labels(self, correct: NDArray[np.bool_], loss: NDArray[Any]) -> None:
+    def add_labels(self, correct: NDArray[np.bool_], loss: NDArray[Any], confidence: NDArray[Any]) -> None:
         """Count the labelled rows of a batch."""
         self.labelled += len(correct)
         self._correct += int(correct.sum())
         self._loss.append(float(loss.sum(dtype=np.float64)))
+        where = bin_of(confidence, BINS)
+        self._sums += np.bincount(where, confidence, minlength=BINS)
+        self._right += np.bincount(where[correct], minlength=BINS)
+        self._wrong += np.bincount(where[~correct], minlength=BINS)
 
 
 def score_file(
@@ -235,12 +259,12 @@ def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary) -> _Scored
             truth, known = label_sets(column, plan.classes, first_row)
             known &= good
             loss = -np.where(truth, log_p, log_q).mean(axis=0)
-            summary.add_labels((truth == predicted).all(axis=0)[known], loss[known])
+            summary.add_labels((truth == predicted).all(axis=0)[known], loss[known], confidence[known])
         else:
             labels = label_indices(column, plan.classes, first_row)
             known = good & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
-            summary.add_labels(predicted[known] == labels[known], loss)
+            summary.add_labels(predicted[known] == labels[known], loss, confidence[known])
     return _Scored(p, predicted, confidence, bad)
 
 

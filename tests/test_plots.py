@@ -1,0 +1,278 @@
+"""Pictures: the numbers in them, what they are drawn by, and the files they are written to."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+import sigmax
+from sigmax import plots
+from sigmax.calibration import confidence_of, reliability, wilson_interval
+
+rng = np.random.default_rng(0)
+SCORES = rng.normal(size=(400, 4)) * 2
+LABELS = rng.integers(0, 4, 400)
+
+
+def rows_of(spec):
+    """All rows of data in a specification, in one list."""
+    found = list(spec.get("data", {}).get("values", []))
+    for part in ("layer", "hconcat", "vconcat"):
+        for inner in spec.get(part, []):
+            found += rows_of(inner)
+    return found
+
+
+def having(chart, *names):
+    rows = [r for r in rows_of(chart.to_dict()) if set(names) <= set(r)]
+    assert rows
+    return [np.array([r[n] for r in rows]) for n in names]
+
+
+def channels(spec):
+    """Every encoding in a specification as (mark, channel, field)."""
+    mark = spec.get("mark", {})
+    kind = mark if isinstance(mark, str) else mark.get("type")
+    found = {(kind, channel, e.get("field")) for channel, e in spec.get("encoding", {}).items() if isinstance(e, dict)}
+    for part in ("layer", "hconcat", "vconcat"):
+        for inner in spec.get(part, []):
+            found |= channels(inner)
+    return found
+
+
+def test_the_sigmoid_curve_is_the_sigmoid():
+    chart = plots.sigmoid_curve(-0.98)
+    x, p, curve = having(chart, "x", "p", "curve")
+    first = np.char.startswith(curve, "P(class 1)")
+    np.testing.assert_array_equal(p[first], sigmax.sigmoid(x[first]))
+    np.testing.assert_array_equal(p[~first], sigmax.sigmoid(-x[~first]))
+    assert x.min() == -6
+    assert x.max() == 6
+    assert {r["text"] for r in rows_of(chart.to_dict()) if "text" in r} == {"0.2729", "0.7271"}
+    assert {
+        ("line", "x", "x"),
+        ("line", "y", "p"),
+        ("line", "color", "curve"),
+        ("line", "strokeDash", "curve"),
+    } <= channels(chart.to_dict())
+
+
+def test_odds_and_log_odds_are_those_of_the_horse():
+    chart = plots.odds_and_log_odds()
+    linear, logarithmic, logit = chart.to_dict()["hconcat"]
+    for panel, function in ((linear, sigmax.odds), (logarithmic, sigmax.odds), (logit, sigmax.logit)):
+        p, y = np.array([(r["p"], r["y"]) for r in rows_of(panel)]).T
+        np.testing.assert_array_equal(y, function(p))
+        assert p[-1] == 3 / 11
+    assert logarithmic["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
+    assert [rows_of(panel)[-1]["text"] for panel in (linear, logarithmic, logit)] == ["0.375", "0.375", "-0.9808"]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_the_bars_lead_from_scores_to_the_softmax(temperature):
+    x = np.array([2.0, 1.0, 0.1, -3])
+    spec = plots.softmax_bars(x, list("abcd"), temperature=temperature).to_dict()
+    score, odds, share = ([r["value"] for r in panel["data"]["values"]] for panel in spec["hconcat"])
+    np.testing.assert_array_equal(score, x / temperature)
+    np.testing.assert_allclose(odds, np.exp(x / temperature), rtol=1e-15)
+    np.testing.assert_array_equal(share, sigmax.softmax(x, temperature=temperature))
+    assert {("bar", "x", "value"), ("bar", "y", "name"), ("text", "text", "text")} == {
+        c for c in channels(spec) if c[1] != "y" or c[0] == "bar"
+    } - {("text", "x", "value")}
+
+
+def test_a_sigmoid_each_says_how_far_it_is_from_one():
+    x = [2.0, 1.0, 0.1]
+    how, begin, end = having_rows(plots.sigmoid_each(x).to_dict()["layer"][0]["data"]["values"], "how", "begin", "end")
+    alone = how == "a sigmoid each"
+    np.testing.assert_allclose((end - begin)[alone], sigmax.sigmoid(x), rtol=1e-12)
+    np.testing.assert_allclose((end - begin)[~alone], sigmax.softmax(x), rtol=1e-12)
+    assert "2.137: 1.137 more than" in plots.sigmoid_each(x).to_dict()["title"]["text"]
+    assert "less than" in plots.sigmoid_each([-3.0, -4.0]).to_dict()["title"]["text"]
+
+
+def test_temperature_curves_are_softmaxes():
+    x = np.array([2.0, 1.0, 0.1])
+    t, p = having(plots.temperature_curves(x), "t", "p", "name")[:2]
+    for temperature in (t[0], t[240], t[-1]):
+        np.testing.assert_allclose(p[t == temperature], sigmax.softmax(x / temperature), rtol=1e-14)
+
+
+def test_textbook_formulas_err_and_ours_do_not():
+    spec = plots.formula_errors().to_dict()
+    titles = set()
+    for line in spec["vconcat"]:
+        for panel in line["hconcat"]:
+            error, who = having_rows(panel["data"]["values"], "error", "who")
+            ours = who == "sigmax"
+            assert ours.any()
+            assert error[ours].max() <= (0.75 if panel["title"] == "log-softmax of (x, 0), float32" else 0.5)
+            assert error[~ours].max() > 0.5
+            titles.add((panel["title"], error[~ours].max() > 1000))
+    assert ("log-softmax of (x, 0), float32", True) in titles
+    assert ("log-softmax of (x, 0), float16", True) in titles
+    assert ("logit, float32", True) in titles
+    assert len(titles) == 9
+
+
+def having_rows(rows, *names):
+    return [np.array([r[n] for r in rows]) for n in names]
+
+
+def test_the_confidence_histogram_counts_every_row_once():
+    p = sigmax.softmax(SCORES)
+    rows, outcome, low = having(plots.confidence_histogram(p, LABELS, bins=8), "rows", "outcome", "low")
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == LABELS
+    for name, which in (("right", right), ("wrong", ~right)):
+        np.testing.assert_array_equal(rows[outcome == name], np.histogram(confidence[which], 8, (0, 1))[0])
+    np.testing.assert_array_equal(low[:8], np.arange(8) / 8)
+    assert having(plots.confidence_histogram(p), "rows")[0].sum() == 400
+    assert having(plots.confidence_histogram(np.ones(3)), "rows")[0][-1] == 3
+
+
+def test_the_reliability_diagram_agrees_with_counting():
+    p = sigmax.softmax(SCORES)
+    names = ("confidence", "accuracy", "low", "high", "rows")
+    chart = plots.reliability_diagram(p, LABELS, bins=5)
+    confidence, accuracy, low, high, rows = having_rows(
+        [r for r in rows_of(chart.to_dict()["vconcat"][0]) if "rows" in r][:5], *names
+    )
+    sure, right = p.max(axis=1), p.argmax(axis=1) == LABELS
+    filled = 0
+    error = 0
+    for b in range(5):
+        inside = (sure >= b / 5) & (sure < (b + 1) / 5)
+        if not inside.any():
+            continue
+        assert rows[filled] == inside.sum()
+        assert confidence[filled] == pytest.approx(sure[inside].mean(), rel=1e-12)
+        assert accuracy[filled] == pytest.approx(right[inside].mean(), rel=1e-12)
+        interval = binomtest(int(right[inside].sum()), int(inside.sum())).proportion_ci(method="wilson")
+        assert (low[filled], high[filled]) == pytest.approx((interval.low, interval.high), abs=1e-12)
+        error += inside.mean() * abs(sure[inside].mean() - right[inside].mean())
+        filled += 1
+    assert reliability(sure, right, 5).error == pytest.approx(error, rel=1e-12)
+    assert f"calibration error {error:.4f}" in json.dumps(chart.to_dict())
+
+
+def test_an_interval_stays_within_its_range():
+    low, high = wilson_interval([0, 5, 0], [0, 5, 5])
+    assert (low[0], high[0]) == (0, 1)
+    assert 0 < low[1] < high[1] == 1
+    assert 0 == low[2] < high[2] < 1
+
+
+def test_two_classes_may_come_as_one_probability():
+    p = sigmax.sigmoid(SCORES[:, 0])
+    found = confidence_of(p, LABELS % 2)
+    same = confidence_of(np.stack([1 - p, p], axis=1), LABELS % 2)
+    np.testing.assert_array_equal(found[0], same[0])
+    np.testing.assert_array_equal(found[1], same[1])
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: plots.softmax_bars([1.0]), r"shape \(1,\).*2 to 40 scores"),
+        (lambda: plots.softmax_bars([1.0, np.nan]), "nan"),
+        (lambda: plots.softmax_bars([1.0, 2.0], ["a", "a"]), "a name of its own"),
+        (lambda: plots.sigmoid_curve(low=1, high=1), "low must be below high"),
+        (lambda: plots.odds_and_log_odds(1), "between 0 and 1"),
+        (lambda: plots.temperature_curves([1.0, 2.0], low=0), "0 < low < high"),
+        (lambda: plots.reliability_diagram(SCORES, LABELS), "turn scores into probabilities"),
+        (
+            lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS + 1),
+            "the label 4 is none of the classes 0 to 3",
+        ),
+        (lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS[1:]), r"\(399,\) for 400 rows"),
+        (lambda: plots.confidence_histogram([0.5], bins=0), "0 bins"),
+        (lambda: plots.save(plots.sigmoid_curve(), "x.gif"), r"'\.gif'.*\.png, \.svg, \.pdf, \.html"),
+    ],
+)
+def test_bad_input_is_named(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_the_dark_chart_shows_the_same():
+    light, dark = plots.sigmoid_curve().to_dict(), plots.on_dark(plots.sigmoid_curve()).to_dict()
+    assert light.pop("config")["background"] == "#ffffff"
+    config = dark.pop("config")
+    assert config["background"] == "#15181d"
+    assert config["axis"]["labelColor"] == config["text"]["color"] == "#e6e6e6"
+    assert light == dark
+
+
+def test_every_format_is_written(tmp_path):
+    chart = plots.sigmoid_each([2.0, 1.0, 0.1])
+    begins = {".png": b"\x89PNG", ".svg": b"<svg", ".pdf": b"%PDF", ".html": b"<!DOCTYPE html>"}
+    for ending, begin in begins.items():
+        plots.save(chart, tmp_path / f"chart{ending}")
+        assert (tmp_path / f"chart{ending}").read_bytes().lstrip().startswith(begin)
+    page = (tmp_path / "chart.html").read_text()
+    assert "<title>A sigmoid of each score adds up to 2.137" in page
+    assert not re.search(r"<(script|link)[^>]*(src|href)=", page)
+
+
+def command(*words, cwd):
+    return subprocess.run([sys.executable, "-m", "sigmax", *words], cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_command_draws_a_score_file(tmp_path):
+    lines = [",".join([*map(repr, row.tolist()), str(y)]) for row, y in zip(SCORES, LABELS, strict=True)]
+    (tmp_path / "scores.csv").write_text("\n".join(["s_0,s_1,s_2,s_3,y", *lines]) + "\n")
+    p = sigmax.softmax(SCORES)
+    for name, chart in (
+        ("reliability", plots.reliability_diagram(p, LABELS)),
+        ("confidence", plots.confidence_histogram(p, LABELS)),
+    ):
+        done = command("plot", name, "scores.csv", "--label", "y", "-o", "out.svg", cwd=tmp_path)
+        assert (done.returncode, done.stdout.strip()) == (0, "Wrote out.svg"), done.stderr
+        plots.save(chart, tmp_path / "wanted.svg")
+        # the command adds up batch by batch, so the last digits may differ
+        assert rounded(tmp_path / "out.svg") == rounded(tmp_path / "wanted.svg")
+
+
+def rounded(path):
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.6f}", path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("words", "chart"),
+    [
+        (["sigmoid", "-1.5"], lambda: plots.sigmoid_curve(-1.5)),
+        (["odds", "0.5"], lambda: plots.odds_and_log_odds(0.5)),
+        (["softmax", "2", "-1", "--temperature", "2"], lambda: plots.softmax_bars([2, -1], temperature=2)),
+        (["sigmoid-each", "2", "1", "--classes", "a", "b"], lambda: plots.sigmoid_each([2, 1], ["a", "b"])),
+        (["temperature", "2", "1", "--dark"], lambda: plots.on_dark(plots.temperature_curves([2, 1]))),
+        (["accuracy"], plots.formula_errors),
+    ],
+)
+def test_the_command_draws_what_the_function_draws(tmp_path, words, chart):
+    done = command("plot", *words, "-o", "out.svg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    plots.save(chart(), tmp_path / "wanted.svg")
+    assert (tmp_path / "out.svg").read_text() == (tmp_path / "wanted.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["softmax", "2", "x", "-o", "a.png"], "'x' is not a number"),
+        (["sigmoid", "1", "2", "-o", "a.png"], "'sigmoid' marks one number; there are 2"),
+        (["accuracy", "1", "-o", "a.png"], "takes no numbers"),
+        (["reliability", "a.csv", "-o", "a.png"], "--label"),
+        (["confidence", "-o", "a.png"], "give one score file"),
+        (["confidence", "missing.csv", "-o", "a.gif"], "unknown ending '.gif'"),  # before a large file is read
+    ],
+)
+def test_the_command_says_what_is_wrong(tmp_path, words, said):
+    done = command("plot", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
