@@ -351,6 +351,19 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t
     return row < end ? row : end;
 }
 
+// The `rest` numbers from `from` on, and `filler` behind them, in the middle of `end`: without a loop over single numbers, by way of
+// the `pad` numbers that end with them.
+template <class W>
+SIGMAX_INLINE void copy_pad(const W* from, W* to) {
+    for (std::ptrdiff_t k = 0; k < pad; k += lanes) Pack<W>::load(from + k).store(to + k);
+}
+template <class W>
+SIGMAX_INLINE W* tail_of_row(const W* from, std::ptrdiff_t rest, W filler, W (&end)[2 * pad]) {
+    copy_pad(from + rest - pad, end);
+    for (std::ptrdiff_t k = pad; k < 2 * pad; k += lanes) Pack<W>(filler).store(end + k);
+    return end + pad - rest;
+}
+
 template <class F, class T>
 unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     using W = typename F::template Work<T>;
@@ -384,12 +397,10 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
             W* y = y_direct ? reinterpret_cast<W*>(b.y.data + (row + i) * b.y.row) : y_rows.get() + i * padded;
             W* w =
                 w_direct ? reinterpret_cast<W*>(const_cast<char*>(b.weights.data + (row + i) * b.weights.row)) : w_rows.get() + i * padded;
-            W x_tail[pad], y_tail[pad], w_tail[pad];
-            const std::ptrdiff_t whole = b.classes / step * step;
-            for (std::ptrdiff_t k = whole; k < padded; ++k) {
-                x_tail[k - whole] = k < b.classes ? x[k] : nothing;
-                if constexpr (F::weighted) w_tail[k - whole] = k < b.classes ? w[k] : 0;
-            }
+            const std::ptrdiff_t whole = b.classes / step * step, rest = b.classes - whole;
+            W x_end[2 * pad], y_end[2 * pad], w_end[2 * pad];
+            W *x_tail = tail_of_row(x + whole, rest, nothing, x_end), *y_tail = y_end + pad, *w_tail = nullptr;
+            if constexpr (F::weighted) w_tail = tail_of_row(w + whole, rest, W(0), w_end);
             if (b.temperature.row != 0) t = load_temperatures<W, copies>(b, row + i, 1);
             Rows<W, copies> r = {{x, x_tail, whole / step, padded / step},
                                  {y, y_tail, whole / step, padded / step},
@@ -410,7 +421,10 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
                 results[j] = value[0];
             }
             if constexpr (F::per_class)
-                for (std::ptrdiff_t k = whole; k < b.classes; ++k) y[k] = y_tail[k - whole];
+                if (rest) {
+                    copy_pad(y + whole - pad, y_end);
+                    copy_pad(y_end + rest, y + whole - pad + rest);
+                }
             if (t.any_special || std::isinf(top[0]))
                 limit_row<F, W, W>({x, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w), 1}, label, smoothing,
                                    {y, 1}, results);

@@ -1,16 +1,17 @@
 // softmax: p_k = scale_k (1 + g_k) / sum, with the parts of exp.hpp.
 //
 // The shift is an integer multiple of ln 2, which is exact. Each entry is rounded once, at the end. The sum carries what each
-// addition rounds away (nine classes at 1e-8 beside one at 1 are not lost). For floats 1 + g is right to a few hundredths of an
-// ulp; the sum, whose low part takes 32 terms in single precision, to 0.72 in units of 2^-24: at most 1.4 ulp. Found by the
-// verifier: 0.99 ulp, in a subnormal result. For doubles 1 + g and the sum are each off by at
-// most 0.46 in units of 2^-53: at most 1.42 ulp.
+// addition rounds away (nine classes at 1e-8 beside one at 1 are not lost). 1 + g is right to a few hundredths of an ulp (for doubles
+// to a tenth); the sum, whose low part takes a block of terms in one precision, to 0.72 in units of 2^-24, or 2^-53: at most 1.5 ulp.
+// Found by the verifier: 0.99 ulp, in a subnormal result.
 //
 // Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; impossible classes
 // arrive there too.
 //
 // Tried and lost: a rounded e^x in place of its parts (wide rows a fifth faster, but 1.5 ulp and more, and equal scores no longer
-// get equal shares); a float sum (6 ulp off for one dominant class in ten); sums in double (conversions cost more than they save).
+// get equal shares); a float sum (6 ulp off for one dominant class in ten); sums in double (conversions cost more than they save);
+// for rows beyond the L2 cache finding g again in place of writing and reading it (a tenth to a third slower up to the size of the
+// L3 cache, a seventh faster beyond it); asking for the next wide row's scores during the last sweep (a tenth slower).
 // Included once per level, hence no include guard.
 
 template <class T>
