@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Reliability", "bin_of", "confidence_of", "from_counts", "reliability", "wilson_interval"]
+__all__ = ["Reliability", "bin_of", "confidence_of", "error_interval", "from_counts", "reliability", "wilson_interval"]
 
 
 @dataclass(frozen=True)
@@ -182,3 +182,42 @@ def from_counts(rows: NDArray[Any], sums: NDArray[Any], hits: NDArray[Any]) -> R
     low, high = wilson_interval(hits, rows)
     with np.errstate(invalid="ignore"):
         return Reliability(np.linspace(0, 1, rows.size + 1), rows, sums / rows, hits / rows, low, high)
+
+
+def error_interval(found: Reliability, level: float = 0.95, times: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """
+    Return an interval for the calibration error, by the bootstrap: rows are drawn anew among the bins, and outcomes within each.
+
+    Parameters
+    ----------
+    found : Reliability
+        The bins that were counted.
+    level : float, default 0.95
+        How much of the redrawn errors lies in the interval.
+    times : int, default 2000
+        How often to redraw.
+    seed : int, default 0
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    low, high : float
+
+    Examples
+    --------
+    >>> from sigmax.calibration import error_interval, reliability
+    >>> low, high = error_interval(reliability([0.95] * 100, [True] * 80 + [False] * 20))
+    >>> low < 0.15 < high
+    True
+    """
+    filled = found.rows > 0
+    if not filled.any():
+        return math.nan, math.nan
+    n = int(found.rows.sum())
+    rng = np.random.default_rng(seed)
+    accuracy, confidence = found.accuracy[filled], found.confidence[filled]
+    rows = rng.multinomial(n, found.rows[filled] / n, times)
+    hits = rng.binomial(rows, accuracy)
+    errors = np.abs(hits - confidence * rows).sum(axis=1) / n
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -355,6 +355,64 @@ def plot(
     Console().print(f"Wrote {output}", highlight=False, soft_wrap=True)
 
 
+@app.command
+def report(
+    file: Path,
+    /,
+    *,
+    label: str,
+    output: Annotated[Path, Parameter(alias="-o")],
+    columns: Annotated[list[str] | None, Several] = None,
+    kind: Literal["softmax", "sigmoid"] | None = None,
+    classes: Annotated[list[str] | None, Several] = None,
+    temperature: float = 1.0,
+    worst: int = 20,
+) -> None:
+    """
+    Write a page about a labelled score file: how right the model is, how sure, and where it errs.
+
+    One file of HTML, which opens without network: accuracy, log-loss, Brier score, calibration, figures by class, the confusion
+    matrix and the worst rows.
+
+    Parameters
+    ----------
+    file : Path
+        The scores: .csv, .parquet, .arrow, .feather or .npy.
+    label : str
+        The column that holds the true class, by name or by number from 0.
+    output : Path
+        The page to write, ending in .html.
+    columns : list of str
+        Names or globs of the score columns. Default: every numeric column but the label.
+    kind : {'softmax', 'sigmoid'}
+        What the scores stand for. Default: one score is a sigmoid, several are a softmax.
+    classes : list of str
+        Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
+    temperature : float
+        What the scores are divided by.
+    worst : int
+        How many of the rows with the largest loss to show.
+    """
+    try:
+        from sigmax.report import write_report
+    except ModuleNotFoundError as missing:
+        _fail(f"a report needs '{missing.name}'; install it with: pip install 'sigmax[cli,plot]'")
+
+    with _progress(file.name) as progress:
+        summary = write_report(
+            file,
+            output,
+            label=label,
+            columns=columns or (),
+            kind=kind,
+            classes=classes or (),
+            temperature=temperature,
+            worst=worst,
+            progress=progress,
+        )
+    Console().print(f"Wrote a report on {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
+
+
 def _numbers(values: Sequence[str]) -> list[float]:
     found = []
     for word in values:

@@ -1,6 +1,7 @@
 """Tables of scores: read in record batches, scored, written again, so that memory does not grow with the file."""
 
+from sigmax.tables.diagnosis import Diagnosis
 from sigmax.tables.files import TableError
 from sigmax.tables.score import Summary, score_file
 
-__all__ = ["Summary", "TableError", "score_file"]
+__all__ = ["Diagnosis", "Summary", "TableError", "score_file"]

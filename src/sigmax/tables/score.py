@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.tables.columns import Kind
+    from sigmax.tables.diagnosis import Diagnosis
 
     Progress = Callable[[int, int], None]
 
@@ -116,6 +117,7 @@ def score_file(
     output: str | Path | None = None,
     head: int = 10,
     progress: Progress | None = None,
+    observer: Callable[[Plan], Diagnosis] | None = None,
 ) -> Summary:
     """
     Turn the scores in a file into class probabilities.
@@ -141,6 +143,8 @@ def score_file(
         How many of the first rows to keep in the summary.
     progress : callable, optional
         Called with (done, all) after each batch.
+    observer : callable, optional
+        Called when the columns are settled, again if reading has to begin anew; what it returns sees each labelled batch.
 
     Returns
     -------
@@ -188,8 +192,9 @@ def score_file(
                     else stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
                 )
                 summary = Summary(plan)
+                diagnosis = None if observer is None else observer(plan)
                 for batch in itertools.chain([] if first is None else [first], source.batches):
-                    scored = _score_batch(batch, plan, summary)
+                    scored = _score_batch(batch, plan, summary, diagnosis)
                     if len(summary.head) < head:
                         part = _output_batch(batch.slice(0, head), scored.slice(head), plan, schema)
                         summary.head += part.to_pylist()[: head - len(summary.head)]
@@ -223,7 +228,7 @@ class _Scored:
         return _Scored(self.probability[:, :n], self.predicted[..., :n], self.confidence[:n], self.bad[:n])
 
 
-def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary) -> _Scored:
+def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, diagnosis: Diagnosis | None) -> _Scored:
     x, unscored = score_matrix(batch, plan)
     bad = np.zeros(batch.num_rows, bool)
     for reason, rows in unscored.items():
@@ -265,6 +270,8 @@ def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary) -> _Scored
             known = good & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
             summary.add_labels(predicted[known] == labels[known], loss, confidence[known])
+            if diagnosis is not None:
+                diagnosis.see(batch, first_row, p, predicted, np.where(known, labels, -1), loss)
     return _Scored(p, predicted, confidence, bad)
 
 

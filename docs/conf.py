@@ -1,0 +1,67 @@
+"""How the documentation is built: ``python -m sphinx -W -b html docs docs/_build/html``, and ``-b doctest`` for its examples."""
+
+import sys
+from pathlib import Path
+
+import sigmax
+from sigmax import plots
+
+HERE = Path(__file__).parent
+# Commands in the pages are run where the examples lie.
+sys.path.insert(0, str(HERE))
+
+project = "sigmax"
+author = "The sigmax developers"
+copyright = "2026, The sigmax developers"
+version = release = sigmax.__version__
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.intersphinx",
+    "sphinxcontrib.programoutput",
+]
+exclude_patterns = ["_build", "_figures"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+autosummary_generate = True
+numpydoc_show_class_members = False
+intersphinx_mapping = {}  # nothing is fetched while building
+programoutput_prompt_template = "$ {command}\n{output}"
+nitpicky = False
+html_theme = "pydata_sphinx_theme"
+html_title = "sigmax"
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+ANIMALS = ["cat", "dog", "fox"]
+FIGURES = {
+    "sigmoid": lambda: plots.sigmoid_curve(-0.98),
+    "odds": plots.odds_and_log_odds,
+    "softmax": lambda: plots.softmax_bars([2.0, 1.0, 0.1], ANIMALS),
+    "sigmoid-each": lambda: plots.sigmoid_each([2.0, 1.0, 0.1], ANIMALS),
+    "temperature": lambda: plots.temperature_curves([2.0, 1.0, 0.1], ANIMALS),
+    "accuracy": plots.formula_errors,
+}
+
+
+def draw(_app: object) -> None:
+    """Draw the figures of the pages, for light and for dark."""
+    folder = HERE / "_figures"
+    folder.mkdir(exist_ok=True)
+    for name, make in FIGURES.items():
+        plots.save(make(), folder / f"{name}.svg")
+        plots.save(plots.on_dark(make()), folder / f"{name}-dark.svg")
+
+
+def setup(app):  # noqa: ANN001, ANN201, D103
+    app.connect("builder-inited", draw)

@@ -1,0 +1,126 @@
+"""
+One page of HTML about a labelled score file: how right the model is, how sure, and where it errs.
+
+The page carries its pictures and opens without network; it follows the reader's light or dark setting, and prints in light.
+Needs ``pip install 'sigmax[cli,plot]'``.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import vl_convert
+
+import sigmax
+from sigmax import plots
+from sigmax.calibration import error_interval, wilson_interval
+from sigmax.tables import Diagnosis, Summary, TableError, score_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sigmax.tables.columns import Kind
+
+__all__ = ["write_report"]
+
+MATRIX = 20  # classes up to which the confusion matrix is shown whole
+
+
+def write_report(
+    path: str | Path,
+    output: str | Path,
+    *,
+    label: str,
+    columns: Sequence[str] = (),
+    kind: Kind | None = None,
+    classes: Sequence[str] = (),
+    temperature: float = 1.0,
+    worst: int = 20,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """
+    Read a score file and write a report on it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV, Parquet, Arrow IPC (Feather) or .npy file.
+    output : str or Path
+        The page to write, ending in .html.
+    label : str
+        The column of the true classes, by name or by number from 0.
+    columns, kind, classes, temperature, progress
+        As in :func:`sigmax.tables.score_file`.
+    worst : int, default 20
+        How many of the rows with the largest loss to show.
+
+    Returns
+    -------
+    Summary
+        What was read.
+
+    Raises
+    ------
+    TableError
+        If a file, a column or an option cannot be used, or no row has a label.
+    """
+    output = Path(output)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise TableError(f"{output}: unknown ending '{output.suffix}'; a report ends in .html")
+    found: list[Diagnosis] = []
+
+    def observer(plan: Any) -> Diagnosis:
+        found[:] = [Diagnosis(plan, worst)]
+        return found[0]
+
+    summary = score_file(
+        path,
+        columns=columns,
+        label=label,
+        kind=kind,
+        classes=classes,
+        temperature=temperature,
+        head=0,
+        progress=progress,
+        observer=observer,
+    )
+    if not summary.labelled:
+        raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
+    output.write_text(render(Path(path).name, summary, found[0]))
+    return summary
+
+
+def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
+    """Return the page for what was counted."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text())
+    figures = {
+        "reliability": plots.reliability_chart(summary.reliability),
+        "confidence": plots.confidence_chart(summary.by_confidence),
+    }
+    drawn = {
+        key: {
+            "light": vl_convert.vegalite_to_svg(chart.to_dict()),
+            "dark": vl_convert.vegalite_to_svg(plots.on_dark(chart).to_dict()),
+        }
+        for key, chart in figures.items()
+    }
+    largest = max(1, int(diagnosis.confusion.max()))
+    return template.render(
+        name=name,
+        version=sigmax.__version__,
+        summary=summary,
+        plan=summary.plan,
+        diagnosis=diagnosis,
+        error=summary.reliability.error,
+        error_interval=error_interval(summary.reliability),
+        accuracy_interval=tuple(map(float, wilson_interval(int(diagnosis.confusion.trace()), diagnosis.rows))),
+        guess=math.log(len(summary.plan.classes)),
+        figures=drawn,
+        whole=len(summary.plan.classes) <= MATRIX,
+        share=lambda count: round(100 * count / largest),
+    )

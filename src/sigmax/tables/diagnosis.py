@@ -1,0 +1,174 @@
+"""What a labelled score file tells of its model: counted batch by batch, beside the summary."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax.tables.files import TableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from sigmax.tables.columns import Plan
+
+__all__ = ["ClassFigures", "Diagnosis", "WorstRow"]
+
+
+@dataclass(frozen=True, order=True)
+class WorstRow:
+    """A row whose label the model thought improbable."""
+
+    loss: float
+    row: int  # from 1
+    label: str
+    prediction: str
+    label_probability: float
+    confidence: float
+    others: tuple[tuple[str, str], ...]  # the file's other columns
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: its rows, how many were predicted, how many of its rows were right, and how sure the model was of them."""
+
+    name: str
+    rows: int
+    predicted: int
+    right: int
+    mean_confidence: float
+
+    @property
+    def recall(self) -> float:
+        """The share of its rows that were predicted right."""
+        return self.right / self.rows if self.rows else math.nan
+
+    @property
+    def precision(self) -> float:
+        """The share of its predictions that were right."""
+        return self.right / self.predicted if self.predicted else math.nan
+
+
+class Diagnosis:
+    """
+    Confusion, Brier score, figures by class, and the rows with the largest loss.
+
+    Parameters
+    ----------
+    plan : Plan
+        The classes and the label's column.
+    keep : int
+        How many of the worst rows to keep.
+    """
+
+    def __init__(self, plan: Plan, keep: int = 20) -> None:
+        if plan.kind == "multilabel":
+            raise TableError("a report shows one class a row: use --kind softmax or sigmoid")
+        if plan.label is None:
+            raise TableError("a report needs the true classes: name their column with --label")
+        k = len(plan.classes)
+        self.plan = plan
+        self.confusion: NDArray[np.int64] = np.zeros((k, k), np.int64)  # a row for each true class
+        self._keep = keep
+        self._confidence = np.zeros(k)
+        self._squares: list[float] = []
+        self._worst: list[WorstRow] = []
+
+    def see(
+        self,
+        batch: pa.RecordBatch,
+        first_row: int,
+        probability: NDArray[Any],
+        predicted: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        loss: NDArray[Any],
+    ) -> None:
+        """
+        Count a batch.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+            The rows as they were read.
+        first_row : int
+            The number of the first of them, from 1.
+        probability : ndarray of shape (classes, rows)
+            Their probabilities.
+        predicted, labels : ndarray of int of shape (rows,)
+            Their classes; a label of -1 leaves the row out.
+        loss : ndarray of shape (labelled rows,)
+            Minus the log-probability of the label.
+        """
+        k = len(self.plan.classes)
+        known = np.flatnonzero(labels >= 0)
+        y, guess, p = labels[known], predicted[known], probability[:, known].astype(np.float64)
+        self.confusion += np.bincount(y * k + guess, minlength=k * k).reshape(k, k)
+        self._confidence += np.bincount(y, p.max(axis=0), minlength=k)
+        of_label = p[y, np.arange(y.size)]
+        self._squares.append(float((p * p).sum() - 2 * of_label.sum() + y.size))
+        for i in np.argsort(-loss, kind="stable")[: self._keep]:
+            if len(self._worst) == self._keep and not loss[i] > self._worst[0].loss:
+                break
+            others = [
+                (f.name, _text(batch.column(f.name)[int(known[i])].as_py()))
+                for f in batch.schema
+                if f.name not in self.plan.columns and f.name != self.plan.label
+            ]
+            row = WorstRow(
+                float(loss[i]),
+                first_row + int(known[i]),
+                self.plan.classes[y[i]],
+                self.plan.classes[guess[i]],
+                float(of_label[i]),
+                float(p[:, i].max()),
+                tuple(others),
+            )
+            if len(self._worst) < self._keep:
+                heapq.heappush(self._worst, row)
+            else:
+                heapq.heapreplace(self._worst, row)
+
+    @property
+    def rows(self) -> int:
+        """Rows with a label."""
+        return int(self.confusion.sum())
+
+    @property
+    def brier(self) -> float:
+        """Mean squared distance of the probabilities from the label's 0 and 1, summed over classes; halved for two classes."""
+        if not self.rows:
+            return math.nan
+        return math.fsum(self._squares) / self.rows / (2 if len(self.plan.classes) == 2 else 1)
+
+    @property
+    def classes(self) -> list[ClassFigures]:
+        """Figures of every class."""
+        rows, predicted, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), self.confusion.diagonal()
+        return [
+            ClassFigures(name, int(n), int(m), int(r), float(c / n) if n else math.nan)
+            for name, n, m, r, c in zip(self.plan.classes, rows, predicted, right, self._confidence, strict=True)
+        ]
+
+    @property
+    def worst(self) -> list[WorstRow]:
+        """The rows with the largest loss, the worst first."""
+        return sorted(self._worst, key=lambda r: (-r.loss, r.row))
+
+    @property
+    def confusions(self) -> list[tuple[int, str, str]]:
+        """How often which class was taken for which other, the most frequent first."""
+        found = [
+            (int(self.confusion[i, j]), self.plan.classes[i], self.plan.classes[j])
+            for i, j in zip(*np.nonzero(self.confusion), strict=True)
+            if i != j
+        ]
+        return sorted(found, key=lambda c: -c[0])
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
