@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | large | readme``: see each module."""
 
 import argparse
 import importlib
@@ -16,6 +16,7 @@ def main() -> None:
     volume = what.add_parser("volume", help="score a file of gigabytes: time, peak memory, kill -9")
     volume.add_argument("--gigabytes", type=float, default=5.0)
     volume.add_argument("--keep-in", help="the folder for the temporary files")
+    what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())
     importlib.import_module(f"benchmarks.{options.pop('what')}").main(**options)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import charts
+from benchmarks import charts, large
 from benchmarks.marks import put
 from benchmarks.verify import peer_table, verify
 from sigmax import bench
@@ -81,9 +81,10 @@ def main() -> None:
     charts.write("peers", charts.peers([r for r in results if is_shown(r.cell)]))
     charts.write("classes", charts.over_classes(charts.time_over_classes()))
     text = put(text, "speed", f"{short_table(results)}\n\n{where}.")
+    os.sched_setaffinity(0, cores)
+    page = put(page, "large", "\n".join(large.table()))
     SPEED.write_text(page)
     README.write_text(text)
-    os.sched_setaffinity(0, cores)
     text = put(
         text, "accuracy", peer_table([r for r in verify(thin=1000, peers=True) if r.dtype in ("float32", "float64")])
     )

@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE))
 
 project = "sigmax"
 author = "The sigmax developers"
-copyright = "2026, The sigmax developers"
+copyright = "2026, The sigmax developers"  # noqa: A001
 version = release = sigmax.__version__
 extensions = [
     "myst_parser",
@@ -63,5 +63,5 @@ def draw(_app: object) -> None:
         plots.save(plots.on_dark(make()), folder / f"{name}-dark.svg")
 
 
-def setup(app):  # noqa: ANN001, ANN201, D103
+def setup(app):  # noqa: D103
     app.connect("builder-inited", draw)

@@ -96,7 +96,9 @@ def write_report(
 
 def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     """Return the page for what was counted."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text())
     figures = {
         "reliability": plots.reliability_chart(summary.reliability),
@@ -110,7 +112,7 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         for key, chart in figures.items()
     }
     largest = max(1, int(diagnosis.confusion.max()))
-    return template.render(
+    page: str = template.render(
         name=name,
         version=sigmax.__version__,
         summary=summary,
@@ -124,3 +126,4 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         whole=len(summary.plan.classes) <= MATRIX,
         share=lambda count: round(100 * count / largest),
     )
+    return page

@@ -232,12 +232,13 @@ def _no_such_class(value: Any, row: int, classes: Sequence[str]) -> TableError:
 
 
 def label_indices(column: pa.Array, classes: Sequence[str], first_row: int) -> NDArray[np.int64]:
-    """Return the class of each label, -1 where it is missing."""
+    """Return the class of each label, -1 where it is missing or empty."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     indices = np.asarray(encoded.indices.fill_null(-1))
     found = []
     for i, value in enumerate(encoded.dictionary.to_pylist()):
-        known = -1 if value is None else _class_of(value, classes)
+        missing = value is None or (value == "" and "" not in classes)
+        known = -1 if missing else _class_of(value, classes)
         if known is None:
             raise _no_such_class(value, first_row + int(np.flatnonzero(indices == i)[0]), classes)
         found.append(known)

@@ -1,0 +1,199 @@
+"""The report: its figures against counting by hand, what it says of bad files, and that it needs no network."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax.calibration import error_interval, reliability
+from sigmax.report import write_report
+from sigmax.tables import TableError
+
+rng = np.random.default_rng(0)
+NAMES = ["ant", "bee", "cat", "dog"]
+SCORES = rng.normal(size=(500, 4)) * 2
+TRUE = np.array([rng.choice(4, p=p) for p in sigmax.softmax(SCORES * 0.6)])
+
+
+class Page(HTMLParser):
+    """Tables by id, as lists of rows of words; the words of each card."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.cards, self._table, self._cell, self._card, self.links = {}, [], None, False, 0, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+        if tag == "table":
+            self._table = self.tables.setdefault(attributes["id"], [])
+        elif tag == "tr":
+            self._table.append([])
+        elif tag in ("td", "th"):
+            self._table[-1].append("")
+            self._cell = True
+        elif tag == "div" and attributes.get("class") == "card":
+            self.cards.append("")
+            self._card = 1
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._cell = False
+        elif tag == "div":
+            self._card = 0
+
+    def handle_data(self, data):
+        if self._cell:
+            self._table[-1][-1] += data.strip()
+        elif self._card:
+            self.cards[-1] += data + " "
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "model <1>.csv"
+    lines = [
+        f"id-{i},{','.join(map(repr, row.tolist()))},{NAMES[y]}"
+        for i, (row, y) in enumerate(zip(SCORES, TRUE, strict=True))
+    ]
+    lines[7] = lines[7].rsplit(",", 1)[0] + ","  # no label
+    lines[9] = "id-9,,1,1,1,ant"  # no score
+    path.write_text("\n".join(["id,s_ant,s_bee,s_cat,s_dog,truth", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(file):
+    output = file.with_name("report.html")
+    write_report(file, output, label="truth", temperature=1.5)
+    return output.read_text()
+
+
+KEPT = np.delete(np.arange(500), [7, 9])
+P = sigmax.softmax(SCORES, temperature=1.5)[KEPT]
+Y = TRUE[KEPT]
+GUESS = P.argmax(axis=1)
+LOSS = sigmax.cross_entropy(SCORES[KEPT] / 1.5, Y)
+
+
+def test_the_figures_are_those_of_counting(page):
+    cards = Page(page).cards
+    whole = np.eye(4)[Y]
+    found = reliability(P.max(axis=1), GUESS == Y)
+    low, high = error_interval(found)
+    for card, number, name in (
+        (cards[0], (GUESS == Y).mean(), "accuracy"),
+        (cards[1], LOSS.mean(), "log-loss"),
+        (cards[2], ((P - whole) ** 2).sum(axis=1).mean(), "Brier score"),
+        (cards[3], found.error, "calibration error"),
+    ):
+        assert card.split()[0] == f"{number:.4f}"
+        assert name in card
+    assert f"95 % interval {low:.4f} to {high:.4f}" in cards[3]
+    assert f"guessing evenly gives {np.log(4):.4f}" in cards[1]
+    assert low < found.error < high
+
+
+def test_the_confusion_matrix_and_the_classes_count_every_row(page):
+    tables = Page(page).tables
+    matrix = np.array([[int(w) for w in row[1:]] for row in tables["confusion"][1:]])
+    wanted = np.zeros((4, 4), int)
+    np.add.at(wanted, (Y, GUESS), 1)
+    np.testing.assert_array_equal(matrix, wanted)
+    assert [row[0] for row in tables["confusion"][1:]] == NAMES
+    for k, row in enumerate(tables["classes"][1:]):
+        mine, guessed = np.equal(Y, k), np.equal(GUESS, k)
+        assert row[0] == NAMES[k]
+        assert int(row[1]) == mine.sum()
+        assert int(row[3]) == guessed.sum()
+        assert row[5:] == [
+            f"{guessed[mine].mean():.4f}",
+            f"{mine[guessed].mean():.4f}",
+            f"{P[mine].max(axis=1).mean():.4f}",
+        ]
+
+
+def test_the_worst_rows_come_first(page):
+    rows = Page(page).tables["worst"][1:]
+    order = np.argsort(-LOSS)[:20]
+    assert [row[1] for row in rows] == [f"id-{KEPT[i]}" for i in order]
+    assert [int(row[0]) for row in rows] == (KEPT[order] + 1).tolist()
+    assert [row[6] for row in rows] == [f"{LOSS[i]:.4g}" for i in order]
+    assert [row[2] for row in rows] == [NAMES[Y[i]] for i in order]
+
+
+def test_what_was_not_counted_is_said(page):
+    text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "500 rows read" in text
+    assert "Not scored: 1 (1: a score is missing)" in text
+    assert "Without a label: 1." in text
+    assert "at temperature 1.5" in text
+
+
+def test_the_page_needs_nothing_else(page):
+    parsed = Page(page)
+    assert "<script" not in page
+    assert [link for link in parsed.links if not link.startswith("#")] == []
+    assert "url(http" not in page
+    assert "model &lt;1&gt;.csv" in page  # escaped
+    assert page.count("<svg") == 4  # two figures, light and dark
+
+
+def test_batches_and_a_late_change_of_type_change_nothing(tmp_path):
+    n = 70_000  # more than a batch; the first fraction comes after the types were guessed
+    x = rng.integers(-3, 4, (n, 2)).astype(float)
+    x[-1] = [0.5, -0.25]
+    y = rng.integers(0, 2, n)
+    path = tmp_path / "s.csv"
+    path.write_text("a,b,y\n" + "\n".join(f"{p:g},{q:g},{t}" for (p, q), t in zip(x, y, strict=True)) + "\n")
+    write_report(path, tmp_path / "r.html", label="y", classes=["0", "1"], worst=3)
+    tables = Page((tmp_path / "r.html").read_text()).tables
+    guess = sigmax.softmax(x).argmax(axis=1)
+    matrix = [[int(w.replace(",", "")) for w in row[1:]] for row in tables["confusion"][1:]]
+    assert matrix == [[int(((y == i) & (guess == j)).sum()) for j in (0, 1)] for i in (0, 1)]
+    loss = sigmax.cross_entropy(x, y)
+    assert [float(row[-1]) for row in tables["worst"][1:]] == [float(f"{v:.4g}") for v in np.sort(loss)[::-1][:3]]
+
+
+def test_two_classes_halve_the_brier_score(tmp_path):
+    x, y = rng.normal(size=200) * 2, rng.integers(0, 2, 200)
+    (tmp_path / "s.csv").write_text("x,y\n" + "\n".join(f"{a!r},{b}" for a, b in zip(x.tolist(), y, strict=True)))
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    card = Page((tmp_path / "r.html").read_text()).cards[2]
+    assert card.split()[0] == f"{((sigmax.sigmoid(x) - y) ** 2).mean():.4f}"
+
+
+def test_many_classes_show_the_most_frequent_confusions(tmp_path):
+    x, y = rng.normal(size=(300, 30)), rng.integers(0, 30, 300)
+    lines = [f"{','.join(map(repr, row.tolist()))},{t}" for row, t in zip(x, y, strict=True)]
+    (tmp_path / "s.csv").write_text("\n".join([",".join([f"s_{k}" for k in range(30)] + ["y"]), *lines]))
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    rows = Page((tmp_path / "r.html").read_text()).tables["confusion"][1:]
+    counts = np.zeros((30, 30), int)
+    np.add.at(counts, (y, x.argmax(axis=1)), 1)
+    np.fill_diagonal(counts, 0)
+    assert [int(r[2]) for r in rows] == sorted(counts[counts > 0].tolist(), reverse=True)[:30]
+    assert all(counts[int(r[0]), int(r[1])] == int(r[2]) for r in rows)
+
+
+def test_what_cannot_be_reported_is_said(file, tmp_path):
+    with pytest.raises(TableError, match=r"a report ends in \.html"):
+        write_report(file, tmp_path / "r.pdf", label="truth")
+    with pytest.raises(TableError, match="one class a row"):
+        write_report(file, tmp_path / "r.html", label="truth", kind="multilabel")
+    (tmp_path / "s.csv").write_text("a,b,y\n1,2,\n")
+    with pytest.raises(TableError, match="nothing to report on"):
+        write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_the_command_writes_the_page(file, page):
+    words = ["report", file.name, "--label", "truth", "--temperature", "1.5", "-o", "again.html"]
+    done = subprocess.run([sys.executable, "-m", "sigmax", *words], cwd=file.parent, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "Wrote a report on 500 rows to again.html\n"), done.stderr
+    assert (file.parent / "again.html").read_text() == page
