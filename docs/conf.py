@@ -1,14 +1,19 @@
 """How the documentation is built: ``python -m sphinx -W -b html docs docs/_build/html``, and ``-b doctest`` for its examples."""
 
+import inspect
+import os
 import sys
 from pathlib import Path
+
+import numpy as np
 
 import sigmax
 from sigmax import plots
 
 HERE = Path(__file__).parent
-# Commands in the pages are run where the examples lie.
-sys.path.insert(0, str(HERE))
+# The commands in the pages are those of the environment that builds them.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"}
 
 project = "sigmax"
 author = "The sigmax developers"
@@ -52,6 +57,23 @@ FIGURES = {
     "temperature": lambda: plots.temperature_curves([2.0, 1.0, 0.1], ANIMALS),
     "accuracy": plots.formula_errors,
 }
+
+
+def function_of(ufunc: np.ufunc) -> object:
+    """Return a function that shows itself as a ufunc does: Sphinx 9 takes a ufunc for data, and then stumbles over its signature."""
+
+    def function(*args: object, **options: object) -> object:
+        return ufunc(*args, **options)
+
+    function.__name__, function.__qualname__, function.__module__ = ufunc.__name__, ufunc.__name__, "sigmax"
+    function.__doc__ = ufunc.__doc__.partition("\n")[2].lstrip()
+    function.__signature__ = inspect.signature(ufunc)
+    return function
+
+
+for name, thing in list(vars(sigmax).items()):
+    if isinstance(thing, np.ufunc):
+        setattr(sigmax, name, function_of(thing))
 
 
 def draw(_app: object) -> None:

@@ -167,7 +167,7 @@ logitexp : the log-odds of a log-probability.
 
 Notes
 -----
-Neither ``log(-expm1(x))`` nor ``log1p(-exp(x))`` serves everywhere (Mächler 2012, "Accurately computing log(1 - exp(-|a|))");
+Neither ``log(-expm1(x))`` nor ``log1p(-exp(x))`` serves everywhere (Mächler 2012, "Accurately computing log(1 - exp(-abs(a)))");
 here one logarithm takes ``1 - exp(x)`` in two terms.
 
 Examples
