@@ -2,10 +2,13 @@
 
 import inspect
 import os
+import shutil
 import sys
 from pathlib import Path
 
+import latex2mathml.converter
 import numpy as np
+from docutils import nodes
 
 import sigmax
 from sigmax import plots
@@ -13,7 +16,7 @@ from sigmax import plots
 HERE = Path(__file__).parent
 # The commands in the pages are those of the environment that builds them.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"}
+os.environ |= {"COLUMNS": "92", "NO_COLOR": "1"}
 
 project = "sigmax"
 author = "The sigmax developers"
@@ -40,6 +43,10 @@ nitpicky = False
 html_theme = "pydata_sphinx_theme"
 html_title = "sigmax"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_math_renderer = "mathml"
+html_sidebars = {page: [] for page in ("index", "introduction", "contract", "accuracy", "speed")}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": True,
@@ -85,5 +92,23 @@ def draw(_app: object) -> None:
         plots.save(plots.on_dark(make()), folder / f"{name}-dark.svg")
 
 
+def copy_figures(app, _failure) -> None:
+    """Copy the measured figures, which the pages name in HTML for the sake of GitHub."""
+    if app.builder.name == "html":
+        shutil.copytree(HERE / "figures", Path(app.outdir) / "figures", dirs_exist_ok=True)
+
+
+def mathml(display: str):
+    """Return a visitor that writes a formula as MathML, which browsers show without a script."""
+
+    def visit(writer, node) -> None:
+        writer.body.append(latex2mathml.converter.convert(node.astext(), display=display))
+        raise nodes.SkipNode
+
+    return visit, None
+
+
 def setup(app):  # noqa: D103
+    app.add_html_math_renderer("mathml", mathml("inline"), mathml("block"))
     app.connect("builder-inited", draw)
+    app.connect("build-finished", copy_figures)
