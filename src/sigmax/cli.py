@@ -413,6 +413,74 @@ def report(
     Console().print(f"Wrote a report on {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
 
 
+@app.command
+def explore(
+    file: Path | None = None,
+    /,
+    *,
+    label: str | None = None,
+    classes: Annotated[list[str] | None, Several] = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+) -> None:
+    """
+    Open a page to play with: odds, logits, sigmoid, softmax, number formats, and your own scores.
+
+    Serves until it is interrupted. Nothing is fetched from other hosts, and no file leaves this machine.
+
+    Parameters
+    ----------
+    file : Path
+        A score file to look at: .csv, .parquet, .arrow, .feather or .npy.
+    label : str
+        The column of the file that holds the true class.
+    classes : list of str
+        Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
+    host : str
+        The address to serve at. Beyond this machine a token is asked for, which the address printed carries.
+    port : int
+        The port to serve at. Default: a free one.
+    browser : bool
+        Open a browser.
+    """
+    import importlib.util
+    import ipaddress
+    import os
+    import socket
+
+    if importlib.util.find_spec("marimo") is None or importlib.util.find_spec("altair") is None:
+        _fail("the page needs 'marimo'; install it with: pip install 'sigmax[explore]'")
+    if file is not None:
+        from sigmax.tables.files import format_of
+
+        format_of(file)
+        with file.open("rb"):  # a wrong name is told here, not in the page
+            pass
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port or 0))
+        except OSError as error:
+            raise ValueError(f"cannot serve at {host}:{port or 'any port'}: {error.strerror or error}") from None
+        port = probe.getsockname()[1]
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    page = Path(__file__).parent / "explore.py"
+    command = [sys.executable, "-m", "marimo", "run", str(page), "--host", host, "--port", str(port), "--no-check"]
+    command += ["--no-token" if local else "--token", *([] if browser else ["--headless"])]
+    options = [
+        ("--file", str(file.resolve()) if file else None),
+        ("--label", label),
+        ("--classes", ",".join(classes or ()) or None),
+    ]
+    command += ["--", *(word for name, value in options if value is not None for word in (name, value))]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # noqa: S606 - so that who ends this process ends the page
+
+
 def _numbers(values: Sequence[str]) -> list[float]:
     found = []
     for word in values:

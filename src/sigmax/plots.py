@@ -147,8 +147,8 @@ def _page(spec: dict[str, Any], html: str) -> str:
     return html.replace("<head>", f'<head><meta name="viewport" content="width=device-width">{style}', 1)
 
 
-def _data(**columns: Any) -> Any:
-    """Return rows for a chart from columns of equal length, numbers that JSON lacks left out as null."""
+def rows_of(**columns: Any) -> Any:
+    """Return data for a chart from columns of equal length; numbers that JSON lacks become null."""
     lists = {name: np.asarray(values).tolist() for name, values in columns.items()}
     rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     return alt.Data(values=json.loads(json.dumps(rows), parse_constant=lambda _: None))
@@ -194,7 +194,7 @@ def sigmoid_curve(logit: float | None = None, *, low: float = -6.0, high: float 
         raise ValueError(f"logits from {low} to {high}: low must be below high")
     x = np.linspace(low, high, 241)
     names = ["P(class 1) = sigmoid(x)", "P(class 2) = 1 − P(class 1)"]
-    data = _data(
+    data = rows_of(
         x=np.tile(x, 2), p=np.concatenate([sigmax.sigmoid(x), sigmax.sigmoid(-x)]), curve=np.repeat(names, x.size)
     )
     colour = alt.Color("curve:N", scale=alt.Scale(domain=names, range=[BLUE, ORANGE]))
@@ -205,7 +205,7 @@ def sigmoid_curve(logit: float | None = None, *, low: float = -6.0, high: float 
     layers = [curves]
     if logit is not None:
         p = sigmax.sigmoid(np.array([logit, -logit]))
-        marked = alt.Chart(_data(x=[logit, logit], p=p, curve=names, text=[f"{v:.4g}" for v in p]))
+        marked = alt.Chart(rows_of(x=[logit, logit], p=p, curve=names, text=[f"{v:.4g}" for v in p]))
         layers.append(marked.mark_rule(strokeDash=[2, 2]).encode(x="x:Q"))
         layers.append(marked.mark_point(filled=True, size=70, opacity=1).encode(x="x:Q", y="p:Q", color=colour))
         for name, below in zip(names, (14, -8), strict=True):  # beside the curve, not on it
@@ -243,9 +243,9 @@ def odds_and_log_odds(probability: float = HORSE) -> Any:
     def panel(title: str, name: str, function: Any, scale: Any, ticks: list[float]) -> Any:
         horizontal = alt.X("p:Q", title="probability p", scale=alt.Scale(domain=[0, 1]))
         vertical = alt.Y("y:Q", title=name, scale=scale, axis=alt.Axis(format="~g", values=ticks))
-        curve = alt.Chart(_data(p=p, y=function(p))).mark_line(clip=True, strokeWidth=2.5, color=BLUE)
+        curve = alt.Chart(rows_of(p=p, y=function(p))).mark_line(clip=True, strokeWidth=2.5, color=BLUE)
         value = function(marked)
-        point = alt.Chart(_data(p=marked, y=value, text=[f"{value[0]:.4g}"]))
+        point = alt.Chart(rows_of(p=marked, y=value, text=[f"{value[0]:.4g}"]))
         dots = point.mark_point(filled=True, size=70, color=ORANGE, opacity=1).encode(x=horizontal, y=vertical)
         below = 10 if value[0] < 0 or scale.type == "log" else -10  # beside the curve, not on it
         text = point.mark_text(align="left", dx=8, dy=below).encode(x=horizontal, y=vertical, text="text:N")
@@ -306,7 +306,7 @@ def softmax_bars(scores: ArrayLike, names: Sequence[str] | None = None, *, tempe
     order = alt.Y("name:N", sort=classes, title=None)
 
     def panel(title: str, values: NDArray[Any], colour: str, domain: list[float] | None) -> Any:
-        data = _data(name=classes, value=values, text=[f"{v:.4g}" for v in values])
+        data = rows_of(name=classes, value=values, text=[f"{v:.4g}" for v in values])
         finite = values[np.isfinite(values)]
         low, high = min(0.0, *finite), max(0.0, *finite)
         room = 0.3 * (high - low or 1)  # for the numbers behind the bars
@@ -351,7 +351,7 @@ def sigmoid_each(scores: ArrayLike, names: Sequence[str] | None = None) -> Any:
     ends = np.concatenate([alone.cumsum(), shares.cumsum()])
     sizes = np.concatenate([alone, shares])
     total = float(alone.sum())
-    data = _data(
+    data = rows_of(
         how=np.repeat(rows, x.size),
         name=classes * 2,
         begin=ends - sizes,
@@ -374,9 +374,9 @@ def sigmoid_each(scores: ArrayLike, names: Sequence[str] | None = None) -> Any:
         )
     )
     inside = alt.Chart(data).mark_text(color="white", fontWeight="bold").encode(x="middle:Q", y=vertical, text="text:N")
-    sums = alt.Chart(_data(how=rows, end=[total, 1.0], text=[f"{total:.4g}", "1"]))
+    sums = alt.Chart(rows_of(how=rows, end=[total, 1.0], text=[f"{total:.4g}", "1"]))
     outside = sums.mark_text(align="left", dx=5, fontWeight="bold").encode(x="end:Q", y=vertical, text="text:N")
-    one = alt.Chart(_data(one=[1.0])).mark_rule(strokeDash=[4, 3], strokeWidth=2).encode(x="one:Q")
+    one = alt.Chart(rows_of(one=[1.0])).mark_rule(strokeDash=[4, 3], strokeWidth=2).encode(x="one:Q")
     more = "more" if total >= 1 else "less"
     title = f"A sigmoid of each score adds up to {total:.4g}: {abs(total - 1):.4g} {more} than one whole"
     chart = alt.layer(bars, inside, one, outside).properties(
@@ -414,7 +414,7 @@ def temperature_curves(
         raise ValueError(f"temperatures from {low} to {high}: 0 < low < high")
     t = np.geomspace(low, high, 161)
     p = sigmax.softmax(np.broadcast_to(x, (t.size, x.size)), temperature=t)
-    data = _data(t=np.repeat(t, x.size), name=classes * t.size, p=p.ravel())
+    data = rows_of(t=np.repeat(t, x.size), name=classes * t.size, p=p.ravel())
     base = alt.Chart(data)
     lines = base.mark_line(strokeWidth=2.5).encode(
         x=alt.X(
@@ -426,9 +426,9 @@ def temperature_curves(
         y=alt.Y("p:Q", title="probability", scale=alt.Scale(domain=[0, 1])),
         color=alt.Color("name:N", sort=classes, scale=_colours(classes)),
     )
-    marks = alt.Chart(_data(t=[1.0], y=[0.97], text=["the scores as they are"]))
+    marks = alt.Chart(rows_of(t=[1.0], y=[0.97], text=["the scores as they are"]))
     one = marks.mark_rule(strokeDash=[4, 3]).encode(x="t:Q")
-    flat = alt.Chart(_data(t=[high], p=[1 / x.size], text=[f"1/{x.size}"]))
+    flat = alt.Chart(rows_of(t=[high], p=[1 / x.size], text=[f"1/{x.size}"]))
     level = flat.mark_rule(strokeDash=[1, 3]).encode(y="p:Q")
     caption = marks.mark_text(align="left", dx=5).encode(x="t:Q", y="y:Q", text="text:N")
     chart = alt.layer(level, one, lines, caption).properties(
@@ -464,7 +464,7 @@ def formula_errors() -> Any:
                 wrong, right, true = textbook(x), ours(x), ours(x.astype(np.float64))
             makers = ["textbook formula", "sigmax"]
             errors = np.concatenate([_ulps(wrong, true, dtype), _ulps(right, true, dtype)])
-            data = _data(
+            data = rows_of(
                 x=np.tile(x.astype(np.float64), 2),
                 error=np.clip(errors, 0.01, 1e8),
                 who=np.repeat(makers, x.size),
@@ -568,7 +568,7 @@ def confidence_chart(counts: dict[str, NDArray[Any]]) -> Any:
     bins = len(counts[names[0]])
     edges = np.linspace(0, 1, bins + 1)
     rows = sum(int(c.sum()) for c in counts.values())
-    data = _data(
+    data = rows_of(
         low=np.tile(edges[:-1], len(names)),
         high=np.tile(edges[1:], len(names)),
         rows=np.concatenate([counts[n] for n in names]),
@@ -626,7 +626,7 @@ def reliability_diagram(probabilities: ArrayLike, labels: ArrayLike, *, bins: in
 def reliability_chart(found: Reliability) -> Any:
     """Draw bins that were counted before."""
     filled = found.rows > 0
-    data = _data(
+    data = rows_of(
         confidence=found.confidence[filled],
         accuracy=found.accuracy[filled],
         low=found.low[filled],
@@ -637,7 +637,7 @@ def reliability_chart(found: Reliability) -> Any:
         text=[f"{n:,}" for n in found.rows[filled]],
     )
     horizontal = alt.X("confidence:Q", title=None, scale=alt.Scale(domain=[0, 1]))
-    diagonal = alt.Chart(_data(confidence=[0.0, 1.0], accuracy=[0.0, 1.0])).mark_line(
+    diagonal = alt.Chart(rows_of(confidence=[0.0, 1.0], accuracy=[0.0, 1.0])).mark_line(
         strokeDash=[4, 3], color=GREY, strokeWidth=1.5
     )
     base = alt.Chart(data)

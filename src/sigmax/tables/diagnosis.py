@@ -12,10 +12,10 @@ import numpy as np
 from sigmax.tables.files import TableError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from sigmax.tables.columns import Plan
+    from sigmax.tables.score import Seen
 
 __all__ = ["ClassFigures", "Diagnosis", "WorstRow"]
 
@@ -79,34 +79,12 @@ class Diagnosis:
         self._squares: list[float] = []
         self._worst: list[WorstRow] = []
 
-    def see(
-        self,
-        batch: pa.RecordBatch,
-        first_row: int,
-        probability: NDArray[Any],
-        predicted: NDArray[np.int64],
-        labels: NDArray[np.int64],
-        loss: NDArray[Any],
-    ) -> None:
-        """
-        Count a batch.
-
-        Parameters
-        ----------
-        batch : pyarrow.RecordBatch
-            The rows as they were read.
-        first_row : int
-            The number of the first of them, from 1.
-        probability : ndarray of shape (classes, rows)
-            Their probabilities.
-        predicted, labels : ndarray of int of shape (rows,)
-            Their classes; a label of -1 leaves the row out.
-        loss : ndarray of shape (labelled rows,)
-            Minus the log-probability of the label.
-        """
+    def see(self, seen: Seen) -> None:
+        """Count the labelled rows of a batch."""
         k = len(self.plan.classes)
-        known = np.flatnonzero(labels >= 0)
-        y, guess, p = labels[known], predicted[known], probability[:, known].astype(np.float64)
+        known = np.flatnonzero(seen.labels >= 0)
+        y, guess, p = seen.labels[known], seen.predicted[known], seen.probability[:, known].astype(np.float64)
+        batch, loss = seen.batch, seen.loss
         self.confusion += np.bincount(y * k + guess, minlength=k * k).reshape(k, k)
         self._confidence += np.bincount(y, p.max(axis=0), minlength=k)
         of_label = p[y, np.arange(y.size)]
@@ -121,7 +99,7 @@ class Diagnosis:
             ]
             row = WorstRow(
                 float(loss[i]),
-                first_row + int(known[i]),
+                seen.first_row + int(known[i]),
                 self.plan.classes[y[i]],
                 self.plan.classes[guess[i]],
                 float(of_label[i]),

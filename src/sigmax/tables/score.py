@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.tables.columns import Kind
-    from sigmax.tables.diagnosis import Diagnosis
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["Summary", "score_file"]
+__all__ = ["Observer", "Seen", "Summary", "score_file"]
 
 BINS = 20  # of confidence, from 0 to 1
 
@@ -106,6 +105,44 @@ class Summary:
         self._wrong += np.bincount(where[~correct], minlength=BINS)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """
+    A batch and what was found of it.
+
+    Attributes
+    ----------
+    batch : pyarrow.RecordBatch
+        The rows as they were read.
+    first_row : int
+        The number of the first of them, from 1.
+    scores, probability : ndarray of shape (classes, rows)
+        Their scores (for a sigmoid one line) and probabilities.
+    predicted, labels : ndarray of int of shape (rows,)
+        Their classes; -1 where there is no label, or nothing to compare it with. Not for multilabel.
+    loss : ndarray of shape (labelled rows,)
+        Minus the log-probability of the label.
+    bad : ndarray of bool of shape (rows,)
+        The rows that could not be scored.
+    """
+
+    batch: pa.RecordBatch
+    first_row: int
+    scores: NDArray[Any]
+    probability: NDArray[Any]
+    predicted: NDArray[Any]
+    labels: NDArray[np.int64]
+    loss: NDArray[Any]
+    bad: NDArray[np.bool_]
+
+
+class Observer(Protocol):
+    """What wants to see every batch."""
+
+    def see(self, seen: Seen) -> None:
+        """Take notice of a batch."""
+
+
 def score_file(
     path: str | Path,
     *,
@@ -117,7 +154,7 @@ def score_file(
     output: str | Path | None = None,
     head: int = 10,
     progress: Progress | None = None,
-    observer: Callable[[Plan], Diagnosis] | None = None,
+    observer: Callable[[Plan], Observer] | None = None,
 ) -> Summary:
     """
     Turn the scores in a file into class probabilities.
@@ -144,7 +181,7 @@ def score_file(
     progress : callable, optional
         Called with (done, all) after each batch.
     observer : callable, optional
-        Called when the columns are settled, again if reading has to begin anew; what it returns sees each labelled batch.
+        Called when the columns are settled, again if reading has to begin anew; what it returns sees each batch.
 
     Returns
     -------
@@ -192,9 +229,9 @@ def score_file(
                     else stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
                 )
                 summary = Summary(plan)
-                diagnosis = None if observer is None else observer(plan)
+                watching = None if observer is None else observer(plan)
                 for batch in itertools.chain([] if first is None else [first], source.batches):
-                    scored = _score_batch(batch, plan, summary, diagnosis)
+                    scored = _score_batch(batch, plan, summary, watching)
                     if len(summary.head) < head:
                         part = _output_batch(batch.slice(0, head), scored.slice(head), plan, schema)
                         summary.head += part.to_pylist()[: head - len(summary.head)]
@@ -228,7 +265,7 @@ class _Scored:
         return _Scored(self.probability[:, :n], self.predicted[..., :n], self.confidence[:n], self.bad[:n])
 
 
-def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, diagnosis: Diagnosis | None) -> _Scored:
+def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, watching: Observer | None) -> _Scored:
     x, unscored = score_matrix(batch, plan)
     bad = np.zeros(batch.num_rows, bool)
     for reason, rows in unscored.items():
@@ -257,8 +294,10 @@ def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, diagnosis:
 
     summary.rows += batch.num_rows
     summary.add(confidence, entropy, good)
+    first_row = summary.rows - batch.num_rows + 1
+    labels = np.full(batch.num_rows, -1)
+    loss: NDArray[Any] = np.empty(0)
     if plan.label is not None:
-        first_row = summary.rows - batch.num_rows + 1
         column = batch.column(plan.label)
         if plan.kind == "multilabel":
             truth, known = label_sets(column, plan.classes, first_row)
@@ -270,8 +309,9 @@ def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, diagnosis:
             known = good & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
             summary.add_labels(predicted[known] == labels[known], loss, confidence[known])
-            if diagnosis is not None:
-                diagnosis.see(batch, first_row, p, predicted, np.where(known, labels, -1), loss)
+            labels = np.where(known, labels, -1)
+    if watching is not None:
+        watching.see(Seen(batch, first_row, x, p, predicted, labels, loss, bad))
     return _Scored(p, predicted, confidence, bad)
 
 

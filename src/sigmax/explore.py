@@ -1,0 +1,572 @@
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+"""The page of ``sigmax explore``: a marimo notebook, read from top to bottom; ``marimo edit`` shows how each number is made."""
+
+import marimo
+
+app = marimo.App(app_title="sigmax: from scores to probabilities", width="medium")
+
+
+@app.cell(hide_code=True)
+def _():
+    import marimo as mo
+    import numpy as np
+
+    import sigmax
+    from sigmax import plots
+    from sigmax.dtypes import BFLOAT16
+    from sigmax.pages import (
+        best_temperature,
+        chart,
+        confusion,
+        decision_costs,
+        figures,
+        formula_table,
+        read_scores,
+        tempered_chart,
+        unsure,
+    )
+
+    # what the command was given: the file, if any
+    given = mo.cli_args().get("file")
+    return (
+        BFLOAT16,
+        best_temperature,
+        chart,
+        confusion,
+        decision_costs,
+        figures,
+        formula_table,
+        given,
+        mo,
+        np,
+        plots,
+        read_scores,
+        sigmax,
+        tempered_chart,
+        unsure,
+    )
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        # From scores to probabilities
+
+        A classifier ends in numbers on the whole real line. This page leads from a bet on a horse to the **sigmoid** and the
+        **softmax**, which turn them into probabilities. Move things; every number is worked out anew by sigmax. At the end you can
+        open a file of your own scores.
+
+        ## 1 A bet: one number, five scales
+
+        At odds of 3 : 8 a horse is thought to win 3 races for every 8 that it loses, 3 of 11. Odds are $p / (1 - p)$; their
+        logarithm, the **logit**, spans the whole line. Each slider is the same fact on another scale: move one, and all move.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo, sigmax):
+    # one fact is kept: the logit
+    get_logit, set_logit = mo.state(float(sigmax.logit(3 / 11)))
+    return get_logit, set_logit
+
+
+@app.cell(hide_code=True)
+def _():
+    def within(low, value, high):
+        return min(high, max(low, float(value)))
+
+    return (within,)
+
+
+# One cell a scale: the one that is moved is left alone, and the others are made anew.
+@app.cell(hide_code=True)
+def _(get_logit, mo, set_logit, sigmax, within):
+    probability_scale = mo.ui.slider(
+        0.001,
+        0.999,
+        step=0.001,
+        value=within(0.001, sigmax.sigmoid(get_logit()), 0.999),
+        label="probability",
+        full_width=True,
+        on_change=lambda v: set_logit(float(sigmax.logit(v))),
+    )
+    return (probability_scale,)
+
+
+@app.cell(hide_code=True)
+def _(get_logit, mo, set_logit, sigmax, within):
+    odds_scale = mo.ui.slider(
+        0.01,
+        20.0,
+        step=0.01,
+        value=within(0.01, sigmax.odds(sigmax.sigmoid(get_logit())), 20.0),
+        label="odds",
+        full_width=True,
+        on_change=lambda v: set_logit(float(sigmax.logit(sigmax.from_odds(v)))),
+    )
+    return (odds_scale,)
+
+
+@app.cell(hide_code=True)
+def _(get_logit, mo, set_logit, within):
+    logit_scale = mo.ui.slider(
+        -8.0,
+        8.0,
+        step=0.01,
+        value=within(-8.0, get_logit(), 8.0),
+        label="logit",
+        full_width=True,
+        on_change=set_logit,
+    )
+    return (logit_scale,)
+
+
+@app.cell(hide_code=True)
+def _(get_logit, mo, set_logit, sigmax, within):
+    log_scale = mo.ui.slider(
+        -8.0,
+        -0.001,
+        step=0.001,
+        value=within(-8.0, sigmax.log_sigmoid(get_logit()), -0.001),
+        label="log-probability",
+        full_width=True,
+        on_change=lambda v: set_logit(float(sigmax.logitexp(v))),
+    )
+    return (log_scale,)
+
+
+@app.cell(hide_code=True)
+def _(get_logit, mo, set_logit, sigmax, within):
+    complement_scale = mo.ui.slider(
+        0.001,
+        0.999,
+        step=0.001,
+        value=within(0.001, sigmax.sigmoid(-get_logit()), 0.999),
+        label="complement",
+        full_width=True,
+        on_change=lambda v: set_logit(-float(sigmax.logit(v))),
+    )
+    return (complement_scale,)
+
+
+@app.cell(hide_code=True)
+def _(complement_scale, log_scale, logit_scale, mo, odds_scale, probability_scale):
+    mo.vstack([probability_scale, odds_scale, logit_scale, log_scale, complement_scale])
+    return
+
+
+@app.cell(hide_code=True)
+def _(chart, figures, get_logit, mo, plots, sigmax):
+    _x = get_logit()
+    _p = float(sigmax.sigmoid(_x))
+    mo.vstack(
+        [
+            figures(
+                "scale",
+                {
+                    "probability": _p,
+                    "odds": float(sigmax.odds(_p)),
+                    "logit": _x,
+                    "log-probability": float(sigmax.log_sigmoid(_x)),
+                    "complement": float(sigmax.sigmoid(-_x)),
+                },
+            ),
+            chart(plots.odds_and_log_odds(min(max(_p, 1e-6), 1 - 1e-6))),
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    guess_scale = mo.ui.radio(
+        ["it doubles", "it grows by log 2", "it depends on the odds"],
+        label="**Predict:** the odds double. What happens to the logit?",
+    )
+    guess_scale
+    return (guess_scale,)
+
+
+@app.cell(hide_code=True)
+def _(guess_scale, mo, sigmax):
+    mo.stop(guess_scale.value is None)
+    _before, _after = (float(sigmax.logit(sigmax.from_odds(o))) for o in (0.375, 0.75))
+    mo.callout(
+        mo.md(
+            f"{'Yes.' if guess_scale.value == 'it grows by log 2' else 'Not quite.'} From odds of 0.375 to 0.75 the logit goes from {_before:.4f} to "
+            f"{_after:.4f}: by {_after - _before:.4f}, which is log 2. Multiplying odds is adding to the logit, wherever one starts."
+        ),
+        kind="success" if guess_scale.value == "it grows by log 2" else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        ## 2 A neuron: from a weighted sum to a probability
+
+        A neuron adds up its inputs, each times a weight, and a bias: $z = w_1 x_1 + w_2 x_2 + b$. That is any real number, a logit; the
+        sigmoid $\sigma(z) = 1 / (1 + e^{-z})$ turns it into $P(Y = 1 \mid X = x)$, and $1 - \sigma(z) = \sigma(-z)$ is the other class.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    # each on its own: values of one dictionary that change at once can be lost
+    w1, x1, w2, x2, bias = (
+        mo.ui.slider(-3.0, 3.0, step=0.1, value=value, label=name, show_value=True)
+        for name, value in (("w₁", 0.8), ("x₁", 2.0), ("w₂", -1.2), ("x₂", 1.5), ("b", 0.3))
+    )
+    mo.hstack([w1, x1, w2, x2, bias], wrap=True, justify="start")
+    return bias, w1, w2, x1, x2
+
+
+@app.cell(hide_code=True)
+def _(bias, chart, figures, mo, plots, sigmax, w1, w2, x1, x2):
+    from sigmax.explain import weighted_sum
+
+    _z = weighted_sum([w1.value, w2.value], [x1.value, x2.value], bias.value)
+    mo.vstack(
+        [
+            figures("neuron", {"z": _z, "P(Y = 1)": float(sigmax.sigmoid(_z)), "P(Y = 0)": float(sigmax.sigmoid(-_z))}),
+            chart(
+                plots.sigmoid_curve(_z, low=-8, high=8) if abs(_z) <= 8 else plots.sigmoid_curve(_z, low=-25, high=25)
+            ),
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    guess_neuron = mo.ui.radio(
+        ["0", "0.5", "1"], label="**Predict:** all weights and the bias are 0. What is P(Y = 1)?", inline=True
+    )
+    guess_neuron
+    return (guess_neuron,)
+
+
+@app.cell(hide_code=True)
+def _(guess_neuron, mo, sigmax):
+    mo.stop(guess_neuron.value is None)
+    mo.callout(
+        mo.md(
+            f"{'Yes' if guess_neuron.value == '0.5' else 'No'}: σ(0) = {float(sigmax.sigmoid(0.0))}. A logit of 0 is even odds, 1 : 1."
+        ),
+        kind="success" if guess_neuron.value == "0.5" else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        ## 3 Many classes: the softmax
+
+        One score a class. Turn each into odds, $e^{x}$, and share out one whole: $p_k = e^{x_k} / \sum_j e^{x_j}$. A sigmoid of each score
+        answers each class by itself, and the answers do not add up to 1. The temperature divides the scores first; a class that is
+        masked out is not possible.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    animals = ["cat", "dog", "fox", "owl"]
+    cat, dog, fox, owl = (
+        mo.ui.slider(-6.0, 6.0, step=0.1, value=value, label=name, show_value=True)
+        for name, value in zip(animals, [2.0, 1.0, 0.1, -1.0], strict=True)
+    )
+    temperature = mo.ui.slider(0.1, 10.0, step=0.1, value=1.0, label="temperature", show_value=True)
+    possible = mo.ui.multiselect(animals, value=animals, label="possible classes")
+    mo.vstack(
+        [
+            mo.hstack([cat, dog, fox, owl], wrap=True, justify="start"),
+            mo.hstack([temperature, possible], wrap=True, justify="start"),
+        ]
+    )
+    return animals, cat, dog, fox, owl, possible, temperature
+
+
+@app.cell(hide_code=True)
+def _(cat, dog, fox, np, owl):
+    scores = np.array([cat.value, dog.value, fox.value, owl.value])
+    return (scores,)
+
+
+@app.cell(hide_code=True)
+def _(animals, chart, figures, mo, np, plots, possible, scores, sigmax, temperature):
+    _x = scores
+    _where = np.array([name in possible.value for name in animals])
+    _p = sigmax.softmax(_x, where=_where, temperature=temperature.value)
+    _alone = sigmax.sigmoid(_x)
+    _shown = [name for name in animals if name in possible.value]
+    _charts = (
+        [
+            chart(plots.softmax_bars(_x[_where], _shown, temperature=temperature.value)),
+            chart(plots.sigmoid_each(_x[_where], _shown)),
+        ]
+        if len(_shown) > 1
+        else [mo.md("One possible class takes all; none, and every probability is 0.")]
+    )
+    mo.vstack(
+        [
+            figures(
+                "softmax",
+                {name: float(v) for name, v in zip(animals, _p, strict=True)}
+                | {"sum": float(_p.sum()), "sum of a sigmoid each": float(_alone.sum())},
+            ),
+            *_charts,
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    guess_softmax = mo.ui.radio(
+        ["all probabilities grow", "nothing changes", "the largest takes more"],
+        label="**Predict:** 5 is added to every score. What happens to the softmax?",
+    )
+    guess_softmax
+    return (guess_softmax,)
+
+
+@app.cell(hide_code=True)
+def _(guess_softmax, mo, scores, sigmax):
+    mo.stop(guess_softmax.value is None)
+    _x = scores
+    _before, _after = sigmax.softmax(_x).round(4).tolist(), sigmax.softmax(_x + 5).round(4).tolist()
+    mo.callout(
+        mo.md(
+            f"{'Yes' if guess_softmax.value == 'nothing changes' else 'No'}: before {_before}, after {_after}. All odds are multiplied by the same e⁵; only differences of scores count."
+        ),
+        kind="success" if guess_softmax.value == "nothing changes" else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        ## 4 Two classes: the same thing
+
+        The softmax of two scores is the sigmoid of their difference: $\dfrac{e^a}{e^a + e^b} = \dfrac{1}{1 + e^{-(a - b)}}$.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    score_a, score_b = (
+        mo.ui.slider(-6.0, 6.0, step=0.1, value=value, label=name, show_value=True)
+        for name, value in (("score a", 1.7), ("score b", 0.4))
+    )
+    mo.hstack([score_a, score_b], wrap=True, justify="start")
+    return score_a, score_b
+
+
+@app.cell(hide_code=True)
+def _(figures, score_a, score_b, sigmax):
+    _a, _b = score_a.value, score_b.value
+    figures("pair", {"softmax(a, b)": float(sigmax.softmax([_a, _b])[0]), "σ(a − b)": float(sigmax.sigmoid(_a - _b))})
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        ## 5 In a computer's numbers
+
+        The formulas are short, and in a computer's numbers they go wrong. Below, `1 / (1 + exp(-x))`, `log(p / (1 - p))` and
+        `log(exp(x) / (exp(x) + 1))` are worked out step by step in each type, beside sigmax. Try x = 20, 100 and -15.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    number = mo.ui.slider(-120.0, 120.0, step=0.5, value=20.0, label="x", show_value=True, full_width=True)
+    number
+    return (number,)
+
+
+@app.cell(hide_code=True)
+def _(BFLOAT16, formula_table, np, number):
+    formula_table(
+        number.value, {"float16": np.float16, "bfloat16": BFLOAT16.type, "float32": np.float32, "float64": np.float64}
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    guess_digits = mo.ui.radio(
+        ["exactly 0", "about −2·10⁻⁹", "about −0.5"],
+        label="**Predict:** a class has the score 20, the other 0. What is the logarithm of its probability?",
+    )
+    guess_digits
+    return (guess_digits,)
+
+
+@app.cell(hide_code=True)
+def _(guess_digits, mo, sigmax):
+    mo.stop(guess_digits.value is None)
+    _right = guess_digits.value == "about −2·10⁻⁹"
+    mo.callout(
+        mo.md(
+            f"{'Yes' if _right else 'No'}: {float(sigmax.log_softmax([20.0, 0.0])[0]):.6g}. Small, and not 0: a loss of 0 would teach a model nothing any more. The usual formula gives 0 in every type but float64."
+        ),
+        kind="success" if _right else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(
+        r"""
+        ## 6 Your own scores
+
+        Open a file of scores (CSV, Parquet, Arrow or .npy): one row an example, one column a class or one column in all, and if you have
+        it a column with the true class.
+        """
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(given, mo):
+    upload = mo.ui.file(
+        filetypes=[".csv", ".parquet", ".pq", ".arrow", ".feather", ".npy"], label="Open a score file", kind="area"
+    )
+    label_field = mo.ui.text(
+        value=str(mo.cli_args().get("label") or ""), label="column of the true class", placeholder="label"
+    )
+    classes_field = mo.ui.text(
+        value=str(mo.cli_args().get("classes") or ""), label="names of the classes", placeholder="no, yes"
+    )
+    mo.vstack(
+        [
+            mo.md(f"From the command: `{given}`") if given else mo.md(""),
+            upload,
+            mo.hstack([label_field, classes_field], wrap=True, justify="start"),
+        ]
+    )
+    return classes_field, label_field, upload
+
+
+@app.cell(hide_code=True)
+def _(classes_field, given, label_field, mo, read_scores, upload):
+    mo.stop(not upload.value and not given, mo.md("*Nothing is open yet.*"))
+    own, _problem = read_scores(
+        upload.value[0] if upload.value else None, given, label_field.value, classes_field.value
+    )
+    mo.stop(own is None, mo.callout(mo.md(f"This file cannot be read: {_problem}"), kind="danger"))
+    mo.md(
+        f"**{own.name}**: {own.scores.shape[0]:,} rows, {len(own.classes)} classes: {', '.join(own.classes[:12])}"
+        + ("" if own.labels is not None else ". Name the column of the true class to see how right they are.")
+    )
+    return (own,)
+
+
+@app.cell(hide_code=True)
+def _(chart, mo, own, plots):
+    mo.stop(own.labels is not None)
+    chart(plots.confidence_histogram(own.probabilities()))
+    return
+
+
+@app.cell(hide_code=True)
+def _(best_temperature, mo, own):
+    mo.stop(own.labels is None)
+    best = best_temperature(own)
+    own_temperature = mo.ui.slider(
+        0.2, 5.0, step=0.05, value=1.0, label="temperature", show_value=True, full_width=True
+    )
+    mo.vstack(
+        [
+            mo.md(
+                f"Least log-loss at temperature **{best:.3g}**: {'below 1, the model is not sure enough' if best < 0.97 else 'above 1, the model is too sure' if best > 1.03 else 'the scores are calibrated as they are'}."
+            ),
+            own_temperature,
+        ]
+    )
+    return best, own_temperature
+
+
+@app.cell(hide_code=True)
+def _(best, chart, figures, mo, own, own_temperature, plots, tempered_chart):
+    _t = own_temperature.value
+    mo.vstack(
+        [
+            figures("own", {"log-loss": own.log_loss(_t), "accuracy": own.accuracy()}),
+            mo.hstack(
+                [
+                    chart(plots.reliability_diagram(own.probabilities(_t), own.labels)),
+                    chart(tempered_chart(own, _t, best)),
+                ],
+                wrap=True,
+                justify="start",
+            ),
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo, own):
+    mo.stop(own.labels is None or len(own.classes) != 2)
+    threshold = mo.ui.slider(
+        0.01,
+        0.99,
+        step=0.01,
+        value=0.5,
+        label=f"say “{own.classes[1]}” from a probability of",
+        show_value=True,
+        full_width=True,
+    )
+    alarm_cost = mo.ui.number(0, 1000, value=1, label="cost of a false alarm")
+    miss_cost = mo.ui.number(0, 1000, value=1, label="cost of a miss")
+    mo.vstack([mo.md("### Where to decide"), threshold, mo.hstack([alarm_cost, miss_cost], justify="start", wrap=True)])
+    return alarm_cost, miss_cost, threshold
+
+
+@app.cell(hide_code=True)
+def _(alarm_cost, confusion, decision_costs, figures, miss_cost, mo, own, own_temperature, threshold):
+    _decided = decision_costs(own, own_temperature.value, threshold.value, alarm_cost.value, miss_cost.value)
+    mo.vstack([figures("decision", _decided), confusion(own, own_temperature.value, threshold.value)])
+    return
+
+
+@app.cell(hide_code=True)
+def _(confusion, mo, own, own_temperature):
+    mo.stop(own.labels is None or len(own.classes) == 2)
+    mo.vstack([mo.md("### What is taken for what"), confusion(own, own_temperature.value)])
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo, own, unsure):
+    mo.vstack([mo.md("### The rows the model is least sure of"), unsure(own)])
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,291 @@
+"""What the page of ``sigmax explore`` is made of: figures, tables and the reader's own scores, every number by this library."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import marimo as mo
+import numpy as np
+import vl_convert
+
+import sigmax
+from sigmax import plots
+from sigmax.tables import score_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from sigmax.tables.columns import Plan
+    from sigmax.tables.score import Seen
+
+__all__ = [
+    "OwnScores",
+    "best_temperature",
+    "chart",
+    "confusion",
+    "decision_costs",
+    "figures",
+    "formula_table",
+    "read_scores",
+    "tempered_chart",
+    "unsure",
+]
+
+MOST_ROWS = 200_000  # that the page keeps
+DIGITS = {"float16": 4, "bfloat16": 3, "float32": 8, "float64": 16}
+
+STYLE = """<style>
+.sx-figures{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;margin:.5rem 0}
+.sx-figures dt{font-size:.8rem;opacity:.75}.sx-figures dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
+.sx-table{overflow-x:auto}.sx-table table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.sx-table th,.sx-table td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}
+.sx-table th:first-child,.sx-table td:first-child{text-align:left}
+.sx-wrong{color:#D55E00;font-weight:600}
+.sx-chart svg{max-width:100%;height:auto}.sx-dark{display:none}
+.dark .sx-light{display:none}.dark .sx-dark{display:block}
+</style>"""
+
+
+def figures(name: str, values: Mapping[str, float]) -> Any:
+    """Show numbers with their names; the page's tests read them by `name`."""
+    items = "".join(
+        f'<div><dt>{escape(key)}</dt><dd data-figure="{escape(name)}: {escape(key)}" data-value="{value!r}">{value:.6g}</dd></div>'
+        for key, value in values.items()
+    )
+    return mo.Html(f'{STYLE}<dl class="sx-figures">{items}</dl>')
+
+
+def chart(drawn: Any) -> Any:
+    """Show a chart, in the colours of the page."""
+    light = vl_convert.vegalite_to_svg(drawn.to_dict())
+    dark = vl_convert.vegalite_to_svg(plots.on_dark(drawn).to_dict())
+    return mo.Html(
+        f'{STYLE}<div class="sx-chart"><div class="sx-light">{light}</div><div class="sx-dark">{dark}</div></div>'
+    )
+
+
+def table(head: list[str], rows: list[list[str]], name: str) -> Any:
+    """Show a table; cells may hold HTML."""
+    top = "".join(f"<th>{h}</th>" for h in head)
+    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in rows)
+    return mo.Html(
+        f'{STYLE}<div class="sx-table"><table data-table="{name}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def formula_table(number: float, types: Mapping[str, Any]) -> Any:
+    """Show the textbook formulas of a number in each type, beside this library's results; what is wrong stands out."""
+    rows = []
+    for name, kind in types.items():
+        with np.errstate(all="ignore"):
+            x = kind(number)
+            one, e = kind(1), np.exp(x)
+            p = sigmax.sigmoid(np.array([x]))[0]
+            cases = [
+                (one / (one + np.exp(-x)), p),
+                (np.log(p / (one - p)), sigmax.logit(np.array([p]))[0]),
+                (np.log(e / (e + one)), sigmax.log_softmax(np.array([x, kind(0)]))[0]),
+            ]
+        row = [name]
+        for textbook, ours in cases:
+            with np.errstate(invalid="ignore"):
+                right = textbook == ours or abs(float(textbook) - float(ours)) <= 4 * float(_spacing(ours))
+            shown, better = (f"{float(v):.{DIGITS[name]}g}" for v in (textbook, ours))
+            row += [shown if right else f'<span class="sx-wrong">{shown}</span>', better]
+        rows.append(row)
+    head = ["type", "1 / (1 + exp(−x))", "sigmoid", "log(p / (1 − p))", "logit", "log(eˣ / (eˣ + 1))", "log_softmax"]
+    return table(head, rows, "formulas")
+
+
+def _spacing(value: Any) -> Any:
+    """Return a unit in the last place."""
+    if not np.isfinite(value):
+        return np.float64(0)
+    return abs(np.nextafter(value, value.dtype.type(np.inf)) - value)
+
+
+@dataclass
+class OwnScores:
+    """The reader's scores: one column a class, two for a single logit."""
+
+    name: str
+    classes: list[str]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64] | None
+    rows: list[dict[str, str]] = field(repr=False)
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """The labels."""
+        if self.labels is None:
+            raise ValueError(f"{self.name} has no labels")
+        return self.labels
+
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Return the softmax of every row."""
+        p: NDArray[np.float64] = sigmax.softmax(self.scores, temperature=temperature)
+        return p
+
+    def log_loss(self, temperature: float = 1.0) -> float:
+        """Return the mean of minus the log-probability of the labels."""
+        return float(sigmax.cross_entropy(self.scores, self.truth, temperature=temperature).mean())
+
+    def accuracy(self) -> float:
+        """Return the share of rows whose largest score is the label's."""
+        return float((self.scores.argmax(axis=1) == self.truth).mean())
+
+
+class _Collector:
+    """Keeps the rows of a file that have scores, and a label if there is a column of labels."""
+
+    def __init__(self, plan: Plan) -> None:
+        if plan.kind == "multilabel":
+            raise ValueError("the page shows one class a row")
+        self.plan = plan
+        self.scores: list[NDArray[np.float64]] = []
+        self.labels: list[NDArray[np.int64]] = []
+        self.rows: list[dict[str, str]] = []
+        self.kept = 0
+
+    def see(self, seen: Seen) -> None:
+        good = ~seen.bad if self.plan.label is None else ~seen.bad & (seen.labels >= 0)
+        places = np.flatnonzero(good)[: MOST_ROWS - self.kept]
+        x = seen.scores[:, places].astype(np.float64)
+        if self.plan.kind == "sigmoid":
+            x = np.vstack([np.zeros_like(x), x])
+        self.scores.append(x.T)
+        self.labels.append(seen.labels[places])
+        self.kept += places.size
+        others = [f.name for f in seen.batch.schema if f.name not in self.plan.columns and f.name != self.plan.label]
+        self.rows += [{"no.": str(seen.first_row + int(i))} for i in places]
+        for name in others[:4]:
+            for row, value in zip(
+                self.rows[-places.size :], seen.batch.column(name).take(places).to_pylist(), strict=True
+            ):
+                row[name] = "" if value is None else str(value)
+
+
+def read_scores(upload: Any, path: str | None, label: str, classes: str = "") -> tuple[OwnScores | None, str]:
+    """
+    Return the scores of an uploaded file, or of the one that the command named; or None and what is wrong.
+
+    Parameters
+    ----------
+    upload : object with name and contents, or None
+        What the browser sent.
+    path : str or None
+        The file that the command named.
+    label : str
+        The column of the true class; empty if there is none.
+    classes : str
+        The names of the classes, with commas between them; empty for those of the columns.
+    """
+    names = [word.strip() for word in classes.split(",") if word.strip()]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if upload is not None:
+                path = str(Path(folder) / Path(upload.name).name)
+                Path(path).write_bytes(upload.contents)
+            if path is None:
+                return None, "there is no file"
+            found: list[_Collector] = []
+
+            def observer(plan: Plan) -> _Collector:
+                found[:] = [_Collector(plan)]
+                return found[0]
+
+            score_file(path, label=label or None, classes=names, head=0, observer=observer)
+            kept = found[0]
+            if not kept.kept:
+                return None, "no row has scores" + (" and a label" if label else "")
+        except (ValueError, OSError) as error:
+            return None, str(error).replace(folder + "/", "")
+    labels = np.concatenate(kept.labels) if label else None
+    return OwnScores(Path(path).name, kept.plan.classes, np.concatenate(kept.scores), labels, kept.rows), ""
+
+
+def best_temperature(own: OwnScores) -> float:
+    """
+    Return the temperature of the least log-loss, between 0.01 and 100.
+
+    The loss is convex in 1/T; its derivative, the mean of sum(p x) - x[label], is bisected.
+    """
+    x = own.scores - own.scores.max(axis=1, keepdims=True)
+    x = np.where(np.isfinite(x), x, 0)  # what is impossible counts for nothing
+    of_label = x[np.arange(x.shape[0]), own.truth].mean()
+    low, high = math.log(0.01), math.log(100)
+    for _ in range(40):
+        middle = (low + high) / 2
+        slope = float((own.probabilities(math.exp(middle)) * x).sum(axis=1).mean() - of_label)
+        low, high = (low, middle) if slope < 0 else (middle, high)
+    return math.exp((low + high) / 2)
+
+
+def tempered_chart(own: OwnScores, temperature: float, best: float) -> Any:
+    """Draw the log-loss over the temperature, with its minimum and the chosen one."""
+    t = np.geomspace(0.2, 5, 41)
+    curve = plots.rows_of(t=t, loss=[own.log_loss(float(v)) for v in t])
+    names = ["least", "chosen"]
+    marks = plots.rows_of(t=[best, temperature], loss=[own.log_loss(best), own.log_loss(temperature)], what=names)
+    horizontal = alt.X("t:Q", title="temperature (logarithmic)", scale=alt.Scale(type="log", domain=[0.2, 5]))
+    vertical = alt.Y("loss:Q", title="log-loss, nats", scale=alt.Scale(zero=False))
+    line = alt.Chart(curve).mark_line(strokeWidth=2.5, color=plots.GREY).encode(x=horizontal, y=vertical)
+    points = (
+        alt.Chart(marks)
+        .mark_point(filled=True, size=90, opacity=1, clip=True)
+        .encode(
+            x=horizontal,
+            y=vertical,
+            color=alt.Color("what:N", scale=alt.Scale(domain=names, range=[plots.GREEN, plots.ORANGE])),
+            shape=alt.Shape("what:N", scale=alt.Scale(domain=names, range=["diamond", "circle"])),
+        )
+    )
+    return plots.on_light((line + points).properties(width=320, height=260, title="Log-loss over the temperature"))
+
+
+def _counts(own: OwnScores, temperature: float, threshold: float | None) -> NDArray[np.int64]:
+    p = own.probabilities(temperature)
+    said = p.argmax(axis=1) if threshold is None else (p[:, 1] >= threshold).astype(np.int64)
+    k = len(own.classes)
+    return np.bincount(own.truth * k + said, minlength=k * k).reshape(k, k)
+
+
+def confusion(own: OwnScores, temperature: float, threshold: float | None = None) -> Any:
+    """Show what is taken for what: a line for each true class, a column for each prediction."""
+    counts = _counts(own, temperature, threshold)
+    rows = [[escape(c), *(f"{n:,}" for n in row)] for c, row in zip(own.classes, counts.tolist(), strict=True)]
+    return table(["true class", *map(escape, own.classes)], rows[:40], "confusion")
+
+
+def decision_costs(
+    own: OwnScores, temperature: float, threshold: float, false_alarm: float, miss: float
+) -> dict[str, float]:
+    """Return what a threshold costs, and the one that costs least if the probabilities are right."""
+    (_, alarms), (misses, _) = _counts(own, temperature, threshold).tolist()
+    least = false_alarm / (false_alarm + miss) if false_alarm + miss else math.nan
+    cost = alarms * false_alarm + misses * miss
+    return {"false alarms": alarms, "misses": misses, "cost": cost, "best threshold if calibrated": least}
+
+
+def unsure(own: OwnScores, rows: int = 10) -> Any:
+    """Show the rows whose two most probable classes lie closest."""
+    p = own.probabilities()
+    order = np.argsort(p, axis=1)
+    first, second = (np.take_along_axis(p, order[:, [k]], axis=1)[:, 0] for k in (-1, -2))
+    chosen = np.argsort(first - second, kind="stable")[:rows]
+    head = [*own.rows[0], "first", "P", "second", "P"] + (["true class"] if own.labels is not None else [])
+    lines = []
+    for i in chosen:
+        line = [escape(v) for v in own.rows[i].values()]
+        for k, probability in ((order[i, -1], first[i]), (order[i, -2], second[i])):
+            line += [escape(own.classes[k]), f"{probability:.4f}"]
+        lines.append(line + ([escape(own.classes[own.labels[i]])] if own.labels is not None else []))
+    return table(list(map(escape, head)), lines, "unsure")

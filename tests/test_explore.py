@@ -1,0 +1,346 @@
+"""The page of ``sigmax explore`` in a browser: every control, the numbers it leads to, files good and bad, and who is asked for what."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax.explain import weighted_sum
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# the gate sets SIGMAX_BROWSER, so that a missing browser cannot hide there
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None and "SIGMAX_BROWSER" not in os.environ, reason="there is no Chromium on this machine"
+)
+
+rng = np.random.default_rng(0)
+LOGITS = rng.normal(size=120) * 3
+TRUE = (rng.random(120) < sigmax.sigmoid(LOGITS / 2)).astype(int)
+SCORES = rng.normal(size=(60, 3)) * 2
+CLASSES = rng.integers(0, 3, 60)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("explore")
+    lines = [f"p{i},{x!r},{['no', 'yes'][y]}" for i, (x, y) in enumerate(zip(LOGITS.tolist(), TRUE, strict=True))]
+    (path / "two.csv").write_text("\n".join(["who,score,answer", *lines]) + "\n")
+    lines = [f"{','.join(map(repr, row.tolist()))},{y}" for row, y in zip(SCORES, CLASSES, strict=True)]
+    (path / "three.csv").write_text("\n".join(["s_0,s_1,s_2,truth", *lines]) + "\n")
+    (path / "bad.csv").write_text("a,b\n1,x\n2,\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    words = ["explore", "two.csv", "--label", "answer", "--classes", "no", "yes", "--no-browser"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "sigmax", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    url = None
+    for line in server.stdout:
+        if found := re.search(r"http://\S+", line):
+            url = found[0].replace("localhost", "127.0.0.1")
+            break
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    server.terminate()
+    server.wait(20)
+    server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Page:
+    """The page as its reader sees it."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def figure(self, name):
+        return float(self.page.locator(f'[data-figure="{name}"]').first.get_attribute("data-value"))
+
+    def wait(self, name, value):
+        """Wait until a figure has a value, and compare it."""
+        for _ in range(100):
+            if self.page.locator(f'[data-figure="{name}"]').count() and self.figure(name) == pytest.approx(
+                value, rel=1e-12
+            ):
+                return
+            self.page.wait_for_timeout(100)
+        assert self.figure(name) == pytest.approx(value, rel=1e-12)
+
+    def slider(self, number):
+        return self.page.get_by_role("slider").nth(number)
+
+    def move(self, number, key="ArrowRight", times=1):
+        """Move a slider by the keyboard; where it is then."""
+        handle = self.slider(number)
+        handle.focus()
+        for _ in range(times):
+            before = handle.get_attribute("aria-valuenow")
+            handle.press(key)
+            for _ in range(50):
+                if handle.get_attribute("aria-valuenow") != before:
+                    break
+                self.page.wait_for_timeout(20)
+        return float(handle.get_attribute("aria-valuenow"))
+
+    def table(self, name):
+        rows = self.page.locator(f'[data-table="{name}"] tbody tr')
+        return [[c.strip() for c in rows.nth(i).locator("td").all_inner_texts()] for i in range(rows.count())]
+
+
+@pytest.fixture
+def page(browser, address):
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    tab = context.new_page()
+    errors, elsewhere = [], []
+    tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda e: errors.append(str(e)))
+    local = (address, address.replace("http", "ws"), "data:", "blob:")
+    tab.on("request", lambda r: elsewhere.append(r.url) if not r.url.startswith(local) else None)
+    tab.goto(address)
+    tab.wait_for_selector('[data-figure="own: log-loss"]', timeout=60_000)
+    yield Page(tab)
+    context.close()
+    assert errors == []
+    assert elsewhere == []
+
+
+LOGIT, W1, CAT, TEMPERATURE, PAIR, NUMBER, OWN, THRESHOLD = 2, 5, 10, 14, 15, 17, 18, 19
+
+
+def check_scale(page, x):
+    p = sigmax.sigmoid(x)
+    for name, value in (
+        ("probability", p),
+        ("odds", sigmax.odds(p)),
+        ("logit", x),
+        ("log-probability", sigmax.log_sigmoid(x)),
+        ("complement", sigmax.sigmoid(-x)),
+    ):
+        page.wait(f"scale: {name}", float(value))
+
+
+@needs_browser
+def test_the_five_scales_move_together(page):
+    check_scale(page, float(sigmax.logit(3 / 11)))
+    of_logit = [
+        sigmax.sigmoid,
+        lambda x: sigmax.odds(sigmax.sigmoid(x)),
+        lambda x: x,
+        sigmax.log_sigmoid,
+        lambda x: sigmax.sigmoid(-x),
+    ]
+    to_logit = [
+        sigmax.logit,
+        lambda o: sigmax.logit(sigmax.from_odds(o)),
+        lambda x: x,
+        sigmax.logitexp,
+        lambda q: -sigmax.logit(q),
+    ]
+    for moved, key, times in (
+        (0, "ArrowRight", 3),
+        (1, "PageUp", 2),
+        (2, "PageDown", 1),
+        (3, "PageUp", 2),
+        (4, "PageUp", 1),
+    ):
+        x = float(to_logit[moved](page.move(moved, key, times)))
+        check_scale(page, x)
+        for other in {0, 1, 2, 3, 4} - {moved}:
+            shown = float(page.slider(other).get_attribute("aria-valuenow"))
+            assert shown == pytest.approx(float(of_logit[other](x)), rel=1e-9)
+
+
+@needs_browser
+def test_the_neuron_adds_up(page):
+    values = [float(page.slider(W1 + i).get_attribute("aria-valuenow")) for i in range(5)]
+    for i in range(5):
+        values[i] = page.move(W1 + i, "ArrowLeft" if i % 2 else "ArrowRight", i + 1)
+        w1, x1, w2, x2, b = values
+        z = weighted_sum([w1, w2], [x1, x2], b)
+        page.wait("neuron: z", z)
+        page.wait("neuron: P(Y = 1)", float(sigmax.sigmoid(z)))
+        page.wait("neuron: P(Y = 0)", float(sigmax.sigmoid(-z)))
+
+
+@needs_browser
+def test_the_softmax_follows_scores_temperature_and_mask(page):
+    animals = ["cat", "dog", "fox", "owl"]
+    x = np.array([page.move(CAT + i, "ArrowRight", i + 1) for i in range(4)])
+    t = page.move(TEMPERATURE, "ArrowRight", 7)
+    where = np.ones(4, bool)
+    for masked in (None, "dog"):
+        if masked:
+            page.page.locator("marimo-multiselect").locator("button").first.click()
+            page.page.get_by_role("option", name=masked).click()
+            page.page.keyboard.press("Escape")
+            where[animals.index(masked)] = False
+        p = sigmax.softmax(x, where=where, temperature=t)
+        for name, value in zip(animals, p, strict=True):
+            page.wait(f"softmax: {name}", float(value))
+        page.wait("softmax: sum", 1.0)
+        page.wait("softmax: sum of a sigmoid each", float(sigmax.sigmoid(x).sum()))
+
+
+@needs_browser
+def test_two_classes_are_a_sigmoid_of_the_difference(page):
+    a, b = page.move(PAIR, "ArrowLeft", 4), page.move(PAIR + 1, "ArrowRight", 2)
+    page.wait("pair: softmax(a, b)", float(sigmax.softmax([a, b])[0]))
+    page.wait("pair: σ(a − b)", float(sigmax.sigmoid(a - b)))
+
+
+@needs_browser
+def test_the_formulas_are_shown_in_every_type(page):
+    x = page.move(NUMBER, "ArrowRight", 2)
+    page.page.wait_for_timeout(1500)
+    rows = {row[0]: row[1:] for row in page.table("formulas")}
+    assert list(rows) == ["float16", "bfloat16", "float32", "float64"]
+    for name, digits in (("float16", 4), ("float32", 8), ("float64", 16)):
+        kind = np.dtype(name).type
+        with np.errstate(divide="ignore"):
+            p = sigmax.sigmoid(kind(x))
+            wanted = [p, sigmax.logit(p), sigmax.log_softmax(np.array([x, 0], kind))[0]]
+        assert rows[name][1::2] == [f"{float(v):.{digits}g}" for v in wanted]
+    assert rows["float32"][4] == "0"  # what the textbook formula gives
+    assert "sx-wrong" in page.page.locator('[data-table="formulas"] tbody tr').nth(2).locator("td").nth(5).inner_html()
+
+
+@needs_browser
+def test_a_prediction_is_answered(page):
+    for answer, says in (
+        ("it grows by log 2", "by 0.6931, which is log 2"),
+        ("0.5", "σ(0) = 0.5"),
+        ("nothing changes", "only differences of scores count"),
+        ("exactly 0", "No: -2.06115e-09"),
+    ):
+        page.page.get_by_role("radio", name=answer, exact=True).click()
+        page.page.get_by_text(says).wait_for(timeout=10_000)
+
+
+def losses(scores, labels, t):
+    return float(sigmax.cross_entropy(scores / t, labels).mean())
+
+
+@needs_browser
+def test_the_file_of_the_command_is_shown(page):
+    x = np.stack([np.zeros(120), LOGITS], axis=1)
+    page.wait("own: log-loss", losses(x, TRUE, 1.0))
+    page.wait("own: accuracy", float(((LOGITS > 0) == TRUE).mean()))
+    t = page.move(OWN, "ArrowRight", 5)
+    page.wait("own: log-loss", losses(x, TRUE, t))
+    cut = page.move(THRESHOLD, "ArrowLeft", 20)
+    said = sigmax.sigmoid(LOGITS / t) >= cut
+    page.wait("decision: false alarms", float((said & (TRUE == 0)).sum()))
+    page.wait("decision: misses", float((~said & (TRUE == 1)).sum()))
+    costs = page.page.locator("marimo-number").locator("input")
+    costs.nth(1).fill("5")
+    costs.nth(1).press("Enter")
+    page.wait("decision: cost", float((said & (TRUE == 0)).sum() + 5 * (~said & (TRUE == 1)).sum()))
+    page.wait("decision: best threshold if calibrated", 1 / 6)
+    assert page.table("confusion")[0][1:] == [
+        str(int((~said & (TRUE == 0)).sum())),
+        str(int((said & (TRUE == 0)).sum())),
+    ]
+    closest = np.argsort(np.abs(sigmax.sigmoid(LOGITS) - sigmax.sigmoid(-LOGITS)), kind="stable")[:10]
+    assert [row[1] for row in page.table("unsure")] == [f"p{i}" for i in closest]
+    least = min((losses(x, TRUE, v), v) for v in np.geomspace(0.2, 10, 4000))[1]
+    shown = float(re.search(r"Least log-loss at temperature (\S+):", page.page.inner_text("body"))[1])
+    assert shown == pytest.approx(least, rel=5e-3)
+
+
+@needs_browser
+def test_files_are_uploaded_and_a_bad_one_is_told(page, folder):
+    field = page.page.locator("input[type=file]").first
+    field.set_input_files(folder / "bad.csv")
+    page.page.get_by_text("This file cannot be read").wait_for(timeout=20_000)
+    check_scale(page, page.move(LOGIT, "ArrowLeft", 2))  # the page lives on
+    for number, text in ((0, "truth"), (1, "")):
+        box = page.page.locator("marimo-text").locator("input").nth(number)
+        box.fill(text)
+        box.press("Enter")
+        box.blur()
+    field.set_input_files(folder / "three.csv")
+    page.wait("own: log-loss", losses(SCORES, CLASSES, 1.0))
+    page.wait("own: accuracy", float((SCORES.argmax(axis=1) == CLASSES).mean()))
+    counts = np.zeros((3, 3), int)
+    np.add.at(counts, (CLASSES, SCORES.argmax(axis=1)), 1)
+    assert [[int(v) for v in row[1:]] for row in page.table("confusion")] == counts.tolist()
+
+
+@needs_browser
+def test_it_fits_a_phone(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    tab = context.new_page()
+    tab.goto(address)
+    tab.wait_for_selector('[data-figure="own: log-loss"]', timeout=60_000)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.locator(".sx-dark").first.is_visible()
+    assert not tab.locator(".sx-light").first.is_visible()
+    context.close()
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "sigmax", "explore", *words], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_what_cannot_be_opened_is_said_before_the_page(tmp_path):
+    for words, said in (
+        (["missing.csv"], "missing.csv: No such file"),
+        (["scores.txt"], "unknown ending '.txt'"),
+        (["--host", "203.0.113.7"], "cannot serve at 203.0.113.7"),
+    ):
+        done = run(*words, cwd=tmp_path)
+        assert (done.returncode, said in done.stderr, done.stderr.count("\n")) == (2, True, 1), done.stderr
+
+
+def test_a_port_that_is_taken_is_said(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("--port", str(taken.getsockname()[1]), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot serve at 127.0.0.1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "token"), [("127.0.0.1", "--no-token"), ("localhost", "--no-token"), ("0.0.0.0", "--token")]
+)
+def test_beyond_this_machine_a_token_is_asked_for(monkeypatch, host, token):
+    import sigmax.cli
+
+    seen = []
+    monkeypatch.setattr(os, "execv", lambda _, command: seen.append(command))
+    sigmax.cli.explore(host=host, browser=False)
+    assert token in seen[0]
+    assert {"--token", "--no-token"} & set(seen[0]) == {token}
+    assert seen[0][seen[0].index("--host") + 1] == host
