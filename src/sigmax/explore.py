@@ -498,7 +498,7 @@ def _(best_temperature, mo, own):
     mo.stop(own.labels is None)
     best = best_temperature(own)
     own_temperature = mo.ui.slider(
-        0.2, 5.0, step=0.05, value=1.0, label="temperature", show_value=True, full_width=True
+        0.05, 10.0, step=0.05, value=1.0, label="temperature", show_value=True, full_width=True
     )
     mo.vstack(
         [

@@ -231,11 +231,16 @@ def best_temperature(own: OwnScores) -> float:
 
 def tempered_chart(own: OwnScores, temperature: float, best: float) -> Any:
     """Draw the log-loss over the temperature, with its minimum and the chosen one."""
-    t = np.geomspace(0.2, 5, 41)
+    t = np.geomspace(0.05, 20, 61)
     curve = plots.rows_of(t=t, loss=[own.log_loss(float(v)) for v in t])
     names = ["least", "chosen"]
     marks = plots.rows_of(t=[best, temperature], loss=[own.log_loss(best), own.log_loss(temperature)], what=names)
-    horizontal = alt.X("t:Q", title="temperature (logarithmic)", scale=alt.Scale(type="log", domain=[0.2, 5]))
+    horizontal = alt.X(
+        "t:Q",
+        title="temperature (logarithmic)",
+        scale=alt.Scale(type="log", domain=[0.05, 20]),
+        axis=alt.Axis(values=[0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20], format="~g"),
+    )
     vertical = alt.Y("loss:Q", title="log-loss, nats", scale=alt.Scale(zero=False))
     line = alt.Chart(curve).mark_line(strokeWidth=2.5, color=plots.GREY).encode(x=horizontal, y=vertical)
     points = (
