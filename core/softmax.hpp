@@ -10,8 +10,8 @@
 //
 // Tried and lost: a rounded e^x in place of its parts (wide rows a fifth faster, but 1.5 ulp and more, and equal scores no longer
 // get equal shares); a float sum (6 ulp off for one dominant class in ten); sums in double (conversions cost more than they save);
-// for rows beyond the L2 cache finding g again in place of writing and reading it (a tenth to a third slower up to the size of the
-// L3 cache, a seventh faster beyond it); asking for the next wide row's scores during the last sweep (a tenth slower).
+// for rows beyond the L2 cache finding g again in place of writing and reading it (a tenth to a third slower up to a million
+// classes, a seventh faster at eight million); asking for the next wide row's scores during the last sweep (a tenth slower).
 // Included once per level, hence no include guard.
 
 template <class T>

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -344,3 +345,16 @@ def test_beyond_this_machine_a_token_is_asked_for(monkeypatch, host, token):
     assert token in seen[0]
     assert {"--token", "--no-token"} & set(seen[0]) == {token}
     assert seen[0][seen[0].index("--host") + 1] == host
+
+
+def test_the_code_can_be_looked_at_in_a_copy(monkeypatch):
+    import sigmax.cli
+
+    seen = []
+    monkeypatch.setattr(os, "execv", lambda _, command: seen.append(command))
+    sigmax.cli.explore(edit=True, browser=False)
+    page = Path(seen[0][seen[0].index("edit") + 1])
+    ours = Path(sigmax.cli.__file__).parent / "explore.py"
+    assert page.read_text() == ours.read_text()
+    assert page != ours
+    shutil.rmtree(page.parent)

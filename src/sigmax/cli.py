@@ -423,6 +423,7 @@ def explore(
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
+    edit: bool = False,
 ) -> None:
     """
     Open a page to play with: odds, logits, sigmoid, softmax, number formats, and your own scores.
@@ -443,11 +444,15 @@ def explore(
         The port to serve at. Default: a free one.
     browser : bool
         Open a browser.
+    edit : bool
+        Show how each number is made: a copy of the page with its code, which you may change.
     """
     import importlib.util
     import ipaddress
     import os
+    import shutil
     import socket
+    import tempfile
 
     if importlib.util.find_spec("marimo") is None or importlib.util.find_spec("altair") is None:
         _fail("the page needs 'marimo'; install it with: pip install 'sigmax[explore]'")
@@ -469,8 +474,24 @@ def explore(
     except ValueError:
         local = host == "localhost"
     page = Path(__file__).parent / "explore.py"
-    command = [sys.executable, "-m", "marimo", "run", str(page), "--host", host, "--port", str(port), "--no-check"]
-    command += ["--no-token" if local else "--token", *([] if browser else ["--headless"])]
+    if edit:
+        page = Path(shutil.copy(page, tempfile.mkdtemp(prefix="sigmax-explore-")))
+    command = [
+        sys.executable,
+        "-m",
+        "marimo",
+        "edit" if edit else "run",
+        str(page),
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    command += [
+        *([] if edit else ["--no-check"]),
+        "--no-token" if local else "--token",
+        *([] if browser else ["--headless"]),
+    ]
     options = [
         ("--file", str(file.resolve()) if file else None),
         ("--label", label),
