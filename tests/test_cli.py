@@ -183,6 +183,7 @@ def test_a_run_that_is_killed_leaves_no_output(tmp_path, sign):
         [sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background of a shell ignores it
     )
     while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".p.csv.*")):
         time.sleep(0.01)
