@@ -180,10 +180,10 @@ def big_file(folder, rows):
 def test_a_run_that_is_killed_leaves_no_output(tmp_path, sign):
     source, target = big_file(tmp_path, 2_000_000), tmp_path / "p.csv"
     process = subprocess.Popen(
-        [sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)],
+        # a job in the background of a shell, as the tests may be one, ignores an interrupt
+        ["env", "--default-signal=INT", sys.executable, "-m", "sigmax", "score", str(source), "-o", str(target)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background of a shell ignores it
     )
     while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".p.csv.*")):
         time.sleep(0.01)
