@@ -241,6 +241,8 @@ def test_a_prediction_is_answered(page):
         ("0.5", "σ(0) = 0.5"),
         ("nothing changes", "only differences of scores count"),
         ("exactly 0", "No: -2.06115e-09"),
+        ("it is even", "0.5, the sigmoid of 0"),
+        ("too sure", "Its scores fit best divided by"),
     ):
         page.page.get_by_role("radio", name=answer, exact=True).click()
         page.page.get_by_text(says).wait_for(timeout=10_000)

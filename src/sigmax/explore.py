@@ -389,6 +389,30 @@ def _(figures, score_a, score_b, sigmax):
 
 @app.cell(hide_code=True)
 def _(mo):
+    guess_pair = mo.ui.radio(
+        ["it is certain", "it is even", "it cannot be said"],
+        label="**Predict:** both scores are 1000. What is the probability of the first class?",
+    )
+    guess_pair
+    return (guess_pair,)
+
+
+@app.cell(hide_code=True)
+def _(guess_pair, mo, sigmax):
+    mo.stop(guess_pair.value is None)
+    _right = guess_pair.value == "it is even"
+    mo.callout(
+        mo.md(
+            f"{'Yes' if _right else 'No'}: {float(sigmax.softmax([1000.0, 1000.0])[0])}, the sigmoid of 0. How large scores are "
+            "says nothing, only how far apart."
+        ),
+        kind="success" if _right else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
     mo.md(
         r"""
         ## 5 In a computer's numbers
@@ -494,6 +518,29 @@ def _(chart, mo, own, plots):
 
 
 @app.cell(hide_code=True)
+def _(mo, own):
+    mo.stop(own.labels is None)
+    guess_own = mo.ui.radio(
+        ["too sure", "not sure enough", "about right"],
+        label="**Predict:** at 90 % confidence, is your model right more or less often than 9 times in 10? It is",
+    )
+    guess_own
+    return (guess_own,)
+
+
+@app.cell(hide_code=True)
+def _(best_temperature, guess_own, mo, own):
+    mo.stop(guess_own.value is None)
+    _t = best_temperature(own)
+    _truth = "too sure" if _t > 1.03 else "not sure enough" if _t < 0.97 else "about right"
+    mo.callout(
+        mo.md(f"{'Yes' if guess_own.value == _truth else 'No'}: {_truth}. Its scores fit best divided by {_t:.3g}."),
+        kind="success" if guess_own.value == _truth else "warn",
+    )
+    return
+
+
+@app.cell(hide_code=True)
 def _(best_temperature, mo, own):
     mo.stop(own.labels is None)
     best = best_temperature(own)
@@ -502,9 +549,7 @@ def _(best_temperature, mo, own):
     )
     mo.vstack(
         [
-            mo.md(
-                f"Least log-loss at temperature **{best:.3g}**: {'below 1, the model is not sure enough' if best < 0.97 else 'above 1, the model is too sure' if best > 1.03 else 'the scores are calibrated as they are'}."
-            ),
+            mo.md(f"Least log-loss at temperature **{best:.3g}**: the diamond in the picture."),
             own_temperature,
         ]
     )
