@@ -529,12 +529,11 @@ def _(mo, own):
 
 
 @app.cell(hide_code=True)
-def _(best_temperature, guess_own, mo, own):
+def _(best, guess_own, mo):
     mo.stop(guess_own.value is None)
-    _t = best_temperature(own)
-    _truth = "too sure" if _t > 1.03 else "not sure enough" if _t < 0.97 else "about right"
+    _truth = "too sure" if best > 1.03 else "not sure enough" if best < 0.97 else "about right"
     mo.callout(
-        mo.md(f"{'Yes' if guess_own.value == _truth else 'No'}: {_truth}. Its scores fit best divided by {_t:.3g}."),
+        mo.md(f"{'Yes' if guess_own.value == _truth else 'No'}: {_truth}. Its scores fit best divided by {best:.3g}."),
         kind="success" if guess_own.value == _truth else "warn",
     )
     return

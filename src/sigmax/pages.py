@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import marimo as mo
 import numpy as np
-import vl_convert
 
 import sigmax
 from sigmax import plots
@@ -65,8 +64,7 @@ def figures(name: str, values: Mapping[str, float]) -> Any:
 
 def chart(drawn: Any) -> Any:
     """Show a chart, in the colours of the page."""
-    light = vl_convert.vegalite_to_svg(drawn.to_dict())
-    dark = vl_convert.vegalite_to_svg(plots.on_dark(drawn).to_dict())
+    light, dark = plots.light_and_dark(drawn)
     return mo.Html(
         f'{STYLE}<div class="sx-chart"><div class="sx-light">{light}</div><div class="sx-dark">{dark}</div></div>'
     )

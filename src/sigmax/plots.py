@@ -96,6 +96,14 @@ def on_dark(chart: Any) -> Any:
     return chart.configure(**_config(_DARK_INK, _DARK_GRID, _DARK_PAPER))
 
 
+def light_and_dark(chart: Any) -> tuple[str, str]:
+    """Return a chart as SVG, for a light page and for a dark one."""
+    import vl_convert
+
+    light, dark = (vl_convert.vegalite_to_svg(c.to_dict()) for c in (chart, on_dark(chart)))
+    return light, dark
+
+
 def save(chart: Any, path: str | Path, *, scale: float = 2.0) -> None:
     """
     Write a chart to a file; the ending names the format.

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import vl_convert
 
 import sigmax
 from sigmax import plots
@@ -105,11 +104,7 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         "confidence": plots.confidence_chart(summary.by_confidence),
     }
     drawn = {
-        key: {
-            "light": vl_convert.vegalite_to_svg(chart.to_dict()),
-            "dark": vl_convert.vegalite_to_svg(plots.on_dark(chart).to_dict()),
-        }
-        for key, chart in figures.items()
+        key: dict(zip(("light", "dark"), plots.light_and_dark(chart), strict=True)) for key, chart in figures.items()
     }
     largest = max(1, int(diagnosis.confusion.max()))
     page: str = template.render(
