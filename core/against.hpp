@@ -1,4 +1,4 @@
-// Each class against all the others: complements, the logit of a softmax, cross-entropy and its gradient. Always in double.
+// Each class against all the others: complements, the logit of a softmax, cross-entropy, gradients. Always in double.
 //
 // 1 - p_k is the others' share, which must not come from p_k. With m >= m2 the two largest scores, E = e^((m2 - m) / T) and
 // S2 = the sum of e^((x_j - m2) / T) over all but these two classes, all parts relative to the largest class:
@@ -251,4 +251,97 @@ SIGMAX_INLINE f64 cross_entropy_kernel(Rows<double>& r) {
         }
     }
     return c.m;
+}
+
+// A gradient by the scores, from the gradient g by the results (what automatic differentiation asks for):
+//
+//     softmax        p_k (g_k - sum p_j g_j) / T, which is the same for g - c whatever c is: with c the g of the largest class, its
+//                    term is 0, and what is left does not drown in it
+//     log_softmax    (g_k - p_k G) / T = (g_k (1 - p_k) - p_k (G - g_k)) / T, with G the sum of g
+//
+// Both cancel only where the terms themselves do; where that costs more than `spare` digits, the row is done again with 100 bits.
+// The g of an impossible class is not read.
+template <bool of_log>
+struct Pullback {
+    Contest c;
+    f64 leading;         // softmax: g of the largest class
+    Pair<double> whole;  // what all entries share: G, or the sum of p_j g_j times 2^512
+    f64 size;            // the sum of the terms' sizes
+};
+template <bool of_log>
+SIGMAX_INLINE Pair<double> cotangent(const Pullback<of_log>& b, const Rows<double>& r, std::ptrdiff_t j) {
+    auto possible = f64::load(r.x.at(j)) != -std::numeric_limits<double>::infinity();
+    f64 g = select(possible, f64::load(r.w.at(j)), of_log ? f64(0) : b.leading);
+    if constexpr (of_log) return {g, f64(0)};
+    return two_sum(g, -b.leading);
+}
+template <bool across, bool of_log, Tier tier>
+SIGMAX_SHARED Pullback<of_log> pullback(const Rows<double>& r) {
+    Pullback<of_log> b;
+    b.c = contest<across, tier>(r.x, r.temperature);
+    Sum<double> leading = Sum<double>::zero(), sum = Sum<double>::zero(), sizes = Sum<double>::zero();
+    if constexpr (!of_log) {
+        for (std::ptrdiff_t j = 0; j < r.x.steps; ++j)
+            leading.total.hi = leading.total.hi + select(b.c.first == Pack<std::int64_t>(j), f64::load(r.w.at(j)), f64(0));
+        if constexpr (across) leading.gather();
+    }
+    b.leading = leading.total.hi;
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Pair<double> term = cotangent(b, r, j);
+        if constexpr (!of_log) term = term * parts_of<tier>(b.c, f64::load(r.x.at(j)), j, r.temperature).own;
+        sum.add(term.hi, term.lo);
+        sizes.total.hi = sizes.total.hi + abs(term.hi);
+    }
+    if constexpr (across) {
+        sum.gather();
+        sizes.gather();
+    }
+    b.whole = sum.value();
+    if constexpr (!of_log) b.whole = divide(b.whole, b.c.all);
+    b.size = sizes.total.hi;
+    return b;
+}
+// The gradient by x_k times 2^512, and whether it has lost its digits.
+template <bool of_log, Tier tier>
+SIGMAX_SHARED Pair<double> pulled(const Pullback<of_log>& b, const Rows<double>& r, std::ptrdiff_t j, Pack<std::int64_t>& lost) {
+    const f64 spare = r.narrow ? cancelling<Tier::quick> : 0x1p-6;
+    Parts p = parts_of<tier>(b.c, f64::load(r.x.at(j)), j, r.temperature);
+    Pair<double> g = cotangent(b, r, j), d;
+    if constexpr (of_log) {
+        Pair<double> kept = g * p.others, given = p.own * (b.whole - g);
+        d = kept - given;
+        lost = abs(d.hi) < (abs(kept.hi) + p.own.hi * b.size) * spare;
+        d = divide(d, b.c.all);
+    } else {
+        Pair<double> above = g * f64(0x1p512) - b.whole;
+        lost = abs(above.hi) < (abs(g.hi) * 0x1p512 + b.size) * spare;
+        d = divide(p.own, b.c.all) * (above * f64(0x1p-512));
+    }
+    return d * Pair<double>{r.temperature.inverse, r.temperature.inverse_lo};
+}
+template <bool across, bool of_log>
+[[gnu::noinline]] void precise_pulled(const Rows<double>& r, std::ptrdiff_t j, Pullback<of_log>* b, bool* ready, Pair<double>* value) {
+    if (!*ready) *b = pullback<across, of_log, Tier::precise>(r);
+    *ready = true;
+    Pack<std::int64_t> lost;
+    *value = pulled<of_log, Tier::precise>(*b, r, j, lost);
+}
+
+template <bool across, bool of_log>
+SIGMAX_INLINE f64 pullback_kernel(Rows<double>& r) {
+    const Pullback<of_log> b = pullback<across, of_log, Tier::exact>(r);
+    Pullback<of_log> again;
+    bool ready = false;
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Pack<std::int64_t> lost;
+        Pair<double> d = pulled<of_log, Tier::exact>(b, r, j, lost);
+        if (any(lost)) {
+            Pair<double> better;
+            precise_pulled<across, of_log>(r, j, &again, &ready, &better);
+            d = select(lost, better, d);
+        }
+        auto possible = f64::load(r.x.at(j)) != -std::numeric_limits<double>::infinity();
+        select(possible, d.hi * 0x1p-512, 0.0).store(r.y.at(j));
+    }
+    return b.c.m;
 }

@@ -8,6 +8,7 @@ struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
     static constexpr bool same_for_all = true;    // floats are worked on like doubles
     static constexpr bool both_scalings = false;  // compiled with and without the division by a temperature
+    static constexpr bool pulls = false;          // gives a gradient
     static constexpr int results = 0;
     template <class T>
     using Work = double;
@@ -127,8 +128,24 @@ struct CrossEntropy : RowTraits {
     }
 };
 
+// Gradients by the scores; the weights are the gradient by the results.
+template <bool of_log>
+struct PullbackOf : RowTraits {
+    static constexpr const char* name = of_log ? "log_softmax_pullback" : "softmax_pullback";
+    static constexpr bool weighted = true, pulls = true;
+    template <class T, bool across, bool scaled, class W, int copies>
+    static f64 run(Rows<double>& r) {
+        return pullback_kernel<across, of_log>(r);
+    }
+    // p, 1 - p, g, the sum of all g and of all p g
+    static double limit(double p, double others, double g, double sum, double mean) {
+        return of_log ? g * others - p * (sum - g) : p * (g - mean);
+    }
+};
+
 using RowFunctions = std::tuple<Softmax, LogSoftmax, LogSumExp, WeightedLogSumExp, SoftmaxComplement, LogSoftmaxComplement, LogitSoftmax,
-                                CrossEntropy<true, false>, CrossEntropy<true, true>, CrossEntropy<false, false>, CrossEntropy<false, true>>;
+                                CrossEntropy<true, false>, CrossEntropy<true, true>, CrossEntropy<false, false>, CrossEntropy<false, true>,
+                                PullbackOf<false>, PullbackOf<true>>;
 
 inline double temperature_of(const RowBatch& b, std::ptrdiff_t row) {
     double t = 1;
@@ -164,7 +181,7 @@ template <class F, class X, class W>
     for (std::ptrdiff_t k = 0; k < classes; ++k) {
         const double score = x[k];
         if (!counts(k)) continue;
-        nan = nan || score != score || (F::weighted && w[k] != w[k]);
+        nan = nan || score != score || (F::weighted && w[k] != w[k] && (!F::pulls || score != -infinity));
         possible += score != -infinity;
         if (score > m) first = k;
         m = score > m ? score : m;
@@ -192,6 +209,21 @@ template <class F, class X, class W>
         results[1] = nan || (m == infinity && total == 0) ? none : m == -infinity ? 0 : total > 0 ? 1 : -1;
     } else if constexpr (!F::tempered) {
         results[0] = nan ? none : m;
+    } else if constexpr (F::pulls) {
+        double whole = 0, mean = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            if (x[k] == -infinity) continue;
+            whole += w[k];
+            mean += std::exp(exponent(k)) / sum * w[k];
+        }
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            if (x[k] == -infinity) {
+                y[k] = 0;
+                continue;
+            }
+            const double d = F::limit(std::exp(exponent(k)) / sum, others(k) / sum, w[k], whole, mean);
+            y[k] = nan ? none : d == 0 ? 0 : d / t;
+        }
     } else if constexpr (F::results == 1) {  // cross-entropy
         auto target = [&](std::ptrdiff_t k) {
             const double own = F::labelled ? label == static_cast<double>(k) : w[k];

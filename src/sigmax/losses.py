@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax import _native
+from sigmax.arrays.registry import on_any_array
 from sigmax.dtypes import BFLOAT16, as_float
 from sigmax.over_axis import ScoreTable, check_temperature
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_and_grad", "cross_entropy", "cross_entropy_and_grad"]
 
-_binary = _native.link("binary_cross_entropy", "", BFLOAT16)
-_binary_and_grad = _native.link("binary_cross_entropy_and_grad", "", BFLOAT16)
+binary_links = (
+    _native.link("binary_cross_entropy", "", BFLOAT16),
+    _native.link("binary_cross_entropy_and_grad", "", BFLOAT16),
+)
 
 
+@on_any_array
 def cross_entropy(
     x: ArrayLike,
     y: ArrayLike,
@@ -85,6 +89,7 @@ def cross_entropy(
     return loss
 
 
+@on_any_array
 def cross_entropy_and_grad(
     x: ArrayLike,
     y: ArrayLike,
@@ -131,6 +136,7 @@ def cross_entropy_and_grad(
     return _cross_entropy(x, y, axis, temperature, where, label_smoothing, with_gradient=True)
 
 
+@on_any_array
 def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
     """
     Cross-entropy of logits and labels of two classes: ``-y log(sigmoid(x)) - (1 - y) log(sigmoid(-x))``.
@@ -168,9 +174,10 @@ def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
     >>> sigmax.binary_cross_entropy([40.0, 40.0, 0.0], [1, 0, 0.5]).tolist()
     [4.248354255291589e-18, 40.0, 0.6931471805599453]
     """
-    return _binary(*_binary_arguments(x, y))
+    return binary_links[0](*_binary_arguments(x, y))
 
 
+@on_any_array
 def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> tuple[Any, Any]:
     """
     Cross-entropy of logits and labels of two classes, and its derivative by the logits, in one pass.
@@ -203,7 +210,7 @@ def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> tuple[Any, A
     >>> float(loss), float(gradient)
     (4.248354255291589e-18, -4.248354255291589e-18)
     """
-    loss, gradient = _binary_and_grad(*_binary_arguments(x, y))
+    loss, gradient = binary_links[1](*_binary_arguments(x, y))
     return loss, gradient
 
 

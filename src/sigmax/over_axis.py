@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from sigmax import _native
 from sigmax.dtypes import BFLOAT16, as_bits, as_float, result_dtype
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Axis = int | Sequence[int]
 
-__all__ = ["ScoreTable", "check_out", "check_temperature", "direct", "is_usual"]
+__all__ = ["ScoreTable", "axes_of", "check_out", "check_temperature", "direct", "is_usual"]
 
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
@@ -29,6 +30,15 @@ direct = functools.cache(_native.direct)
 def is_usual(axis: Axis, temperature: ArrayLike = 1.0) -> bool:
     """Return whether the axis is the last one and the temperature 1, both as they are by default."""
     return type(axis) is int and axis == -1 and type(temperature) is float and temperature == 1.0
+
+
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Return the axes that are meant, counted from the front."""
+    asked = (axis,) if isinstance(axis, int) else tuple(axis)
+    found = tuple(operator.index(i) + ndim * (i < 0) for i in asked)
+    if not all(0 <= i < ndim for i in found) or len(set(found)) < len(found):
+        return normalize_axis_tuple(asked, ndim)  # raises, in NumPy's words
+    return found
 
 
 class ScoreTable:
@@ -62,7 +72,7 @@ class ScoreTable:
         self.shape = scores.shape
         self._table = np.atleast_1d(scores)
         ndim = self._table.ndim
-        self._axes = (normalize_axis_index(axis, ndim),) if isinstance(axis, int) else normalize_axis_tuple(axis, ndim)
+        self._axes = axes_of(axis, ndim)
         row_axes = tuple(i for i in range(ndim) if i not in self._axes)
         self._order = row_axes + self._axes
         self.rows = tuple(self._table.shape[i] for i in row_axes)

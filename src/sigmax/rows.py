@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sigmax.arrays.registry import on_any_array
 from sigmax.dtypes import as_float
 from sigmax.over_axis import ScoreTable, check_out, check_temperature, direct, is_usual
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["log_softmax", "logit_softmax", "logsumexp", "softmax"]
 
 
+@on_any_array
 def softmax(
     x: ArrayLike,
     /,
@@ -86,6 +88,7 @@ def softmax(
     return _per_class("softmax_complement" if complement else "softmax", x, axis, temperature, where, dtype, out)
 
 
+@on_any_array
 def log_softmax(
     x: ArrayLike,
     /,
@@ -138,6 +141,7 @@ def log_softmax(
     )
 
 
+@on_any_array
 def logit_softmax(
     x: ArrayLike,
     /,
@@ -192,6 +196,7 @@ def logit_softmax(
     return _per_class("logit_softmax", x, axis, temperature, where, dtype, out)
 
 
+@on_any_array
 def logsumexp(
     x: ArrayLike,
     /,

@@ -188,6 +188,34 @@ int resolve_types(PyUFuncObject* ufunc, NPY_CASTING casting, PyArrayObject** ope
     return default_resolver(ufunc, casting, operands, type_tuple, result);
 }
 
+// A ufunc is a ufunc also for arrays that are not NumPy's: they go to whoever has asked for them, by set_elsewhere, and only what is
+// turned down there (by NotImplemented) goes the usual way.
+vectorcallfunc usual_call = nullptr;
+PyObject* elsewhere = nullptr;
+
+bool is_plain(PyObject* x) {
+    return PyArray_CheckExact(x) || PyFloat_CheckExact(x) || PyArray_IsScalar(x, Generic) || PyList_CheckExact(x) || PyLong_CheckExact(x) ||
+           PyTuple_CheckExact(x) || PyBool_Check(x);
+}
+
+PyObject* link_call(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
+    const Py_ssize_t count = PyVectorcall_NARGS(flags), inputs = reinterpret_cast<PyUFuncObject*>(self)->nin;
+    bool plain = true;
+    for (Py_ssize_t i = 0; i < count && i < inputs; ++i) plain = plain && is_plain(args[i]);
+    if (plain || !elsewhere) return usual_call(self, args, flags, names);
+    PyObject *positional = PyTuple_New(count), *options = PyDict_New(), *result = nullptr;
+    bool ready = positional && options;
+    for (Py_ssize_t i = 0; ready && i < count; ++i) PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    for (Py_ssize_t i = 0; ready && names && i < PyTuple_GET_SIZE(names); ++i)
+        ready = PyDict_SetItem(options, PyTuple_GET_ITEM(names, i), args[count + i]) == 0;
+    if (ready) result = PyObject_CallFunctionObjArgs(elsewhere, self, positional, options, nullptr);
+    Py_XDECREF(positional);
+    Py_XDECREF(options);
+    if (result != Py_NotImplemented) return result;
+    Py_DECREF(result);
+    return usual_call(self, args, flags, names);
+}
+
 template <class... T>
 PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bfloat16, std::tuple<T...>) {
     Loops& loops = *new Loops(link);
@@ -199,6 +227,8 @@ PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bf
     if (!ufunc) return nullptr;
     default_resolver = reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver;
     reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver = resolve_types;
+    usual_call = reinterpret_cast<PyUFuncObject*>(ufunc)->vectorcall;
+    reinterpret_cast<PyUFuncObject*>(ufunc)->vectorcall = link_call;
     bfloat16_number = bfloat16->type_num;
     // One more for bfloat16, registered before any call: NumPy remembers how it resolved a type.
     PyArray_Descr* types[4];
@@ -418,6 +448,11 @@ PyObject* set_num_threads(PyObject*, PyObject* value) {
     Py_RETURN_NONE;
 }
 
+PyObject* set_elsewhere(PyObject*, PyObject* function) {
+    Py_XSETREF(elsewhere, Py_NewRef(function));
+    Py_RETURN_NONE;
+}
+
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
 
 PyMethodDef methods[] = {
@@ -428,6 +463,8 @@ PyMethodDef methods[] = {
      "direct(name): that function of (x, out or None) for contiguous floats along their last axis; it returns None for all else."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "The number of threads that work on a large array."},
     {"set_num_threads", set_num_threads, METH_O, "set_num_threads(n): change it."},
+    {"set_elsewhere", set_elsewhere, METH_O,
+     "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},
 };

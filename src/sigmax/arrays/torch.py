@@ -1,0 +1,820 @@
+"""
+PyTorch: every function is an operator of its own, ``torch.ops.sigmax...``, so that autograd, torch.compile, vmap and meta tensors know it.
+
+On the CPU an operator hands the tensor's own memory to the core; on any other device it uses torch's operations in the formulas of
+:mod:`sigmax.arrays.formulas`. Derivatives are written with the operators again, which makes them differentiable in turn.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.util
+import math
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+import torch
+from torch import Tensor
+
+import sigmax.gradients
+import sigmax.links
+import sigmax.losses
+import sigmax.rows
+from sigmax.arrays.formulas import Formulas
+from sigmax.over_axis import ScoreTable
+from sigmax.over_axis import axes_of as _axes_of
+from sigmax.over_axis import check_temperature as _check_temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["call"]
+
+_library = torch.library.Library("sigmax", "DEF")
+_ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_HALVES = {torch.float16, torch.bfloat16}
+
+
+# ---- tensors and arrays ----
+
+
+def _array(x: Tensor) -> np.ndarray[Any, Any]:
+    """Return the memory of a CPU tensor as an array."""
+    x = x.detach()
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
+def _tensor(x: Any) -> Tensor:
+    """Return an array's memory as a CPU tensor."""
+    x = np.asarray(x)
+    if x.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(x)
+
+
+@functools.cache
+def _formulas() -> Formulas:
+    try:
+        from array_api_compat import torch as xp
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "tensors that are not on the CPU need 'array-api-compat'; install it with: pip install 'sigmax[arrays]'",
+            name="array_api_compat",
+        ) from None
+    return Formulas(xp)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in _HALVES else x
+
+
+# ---- elementwise: name, derivative ----
+
+
+def _slope_of_logit(p: Tensor) -> Tensor:
+    return torch.where((p >= 0) & (p <= 1), 1 / (p * (1 - p)), math.nan)
+
+
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda x: _ops.sigmoid(x) * _ops.sigmoid(-x),
+    "logit": _slope_of_logit,
+    "odds": lambda p: torch.where((p >= 0) & (p <= 1), 1 / ((1 - p) * (1 - p)), math.nan),
+    "from_odds": lambda o: torch.where(o >= 0, 1 / ((1 + o) * (1 + o)), math.nan),
+    "log_sigmoid": lambda x: _ops.sigmoid(-x),
+    "softplus": lambda x: _ops.sigmoid(x),
+    "log1mexp": lambda l: torch.where(l <= 0, -1 / torch.expm1(-l), math.nan),
+    "logitexp": lambda l: torch.where(l <= 0, -1 / torch.expm1(l), math.nan),
+}
+
+
+def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = None) -> None:
+    """Make an operator: what it does, what comes out, its derivative, and how it takes one more axis."""
+    name = schema.partition("(")[0]
+    vmap = vmap or functools.partial(_over_rows, name)
+    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _library.impl(name, run, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"sigmax::{name}", shape, lib=_library)
+    torch.library.register_vmap(f"sigmax::{name}", vmap, lib=_library)
+    operator = getattr(torch.ops.sigmax, name).default
+    if backward is None:
+        setattr(_ops, name, operator)
+        return
+    torch.library.register_autograd(f"sigmax::{name}", backward, setup_context=_remember, lib=_library)
+    # torch.func's transforms want a Function, torch.compile the operator.
+    parts = {"forward": operator, "setup_context": _remember, "backward": backward, "vmap": vmap}
+    function = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
+
+    def apply(*args: Any) -> Any:
+        return operator(*args) if torch.compiler.is_compiling() else function.apply(*args)
+
+    setattr(_ops, name, apply)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """Keep what a derivative may want: all inputs and results."""
+    outputs = output if isinstance(output, tuple) else (output,)
+    tensors = [v for v in (*inputs, *outputs) if isinstance(v, Tensor)]
+    ctx.save_for_backward(*tensors)
+    ctx.rest = [None if isinstance(v, Tensor) else (v,) for v in (*inputs, *outputs)]
+
+
+def _remembered(ctx: Any) -> list[Any]:
+    tensors = iter(ctx.saved_tensors)
+    return [next(tensors) if v is None else v[0] for v in ctx.rest]
+
+
+def _define_link(name: str) -> None:
+    function = getattr(sigmax.links, name)
+    slope = _SLOPES[name]
+
+    def run(x: Tensor) -> Tensor:
+        if x.device.type == "cpu":
+            with np.errstate(all="ignore"):
+                return _tensor(function(_array(x)))
+        return getattr(_formulas(), name)(_wide(x)).to(x.dtype)  # type: ignore[no-any-return]
+
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        x = _remembered(ctx)[0]
+        return (_wide(g) * slope(_wide(x))).to(x.dtype)
+
+    def vmap(_info: Any, in_dims: Any, x: Tensor) -> tuple[Tensor, int]:
+        return getattr(_ops, name)(x), in_dims[0]
+
+    _define(f"{name}(Tensor x) -> Tensor", run, torch.empty_like, backward, vmap)
+
+
+# ---- over axes ----
+
+
+def _row_shape(x: Tensor, axes: Sequence[int]) -> list[int]:
+    return [n for i, n in enumerate(x.shape) if i not in axes]
+
+
+def _spread(value: Tensor, axes: Sequence[int]) -> Tensor:
+    """Give one number a row back the axes of the classes, of length 1."""
+    for i in sorted(axes):
+        value = value.unsqueeze(i)
+    return value
+
+
+def _over_rows(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
+    """Run an operator over rows with the mapped axis in front of all others."""
+    moved = []
+    for value, dim in zip(args, in_dims, strict=True):
+        if isinstance(value, Tensor):
+            value = (
+                value.movedim(dim, 0) if dim is not None else value.unsqueeze(0).expand(info.batch_size, *value.shape)
+            )
+        elif isinstance(value, list | tuple):  # the axes
+            value = [i + 1 for i in value]
+        moved.append(value)
+    result = getattr(_ops, name)(*moved)
+    return result, (0,) * len(result) if isinstance(result, tuple | list) else 0
+
+
+class _Flat:
+    """Rows for the formulas: the classes in one axis, the last."""
+
+    def __init__(self, x: Tensor, axes: Sequence[int]) -> None:
+        self.order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+        self.shape = [x.shape[i] for i in self.order]
+        self.rows = self.shape[: x.ndim - len(axes)]
+
+    def to(self, x: Tensor | None) -> Tensor | None:
+        return None if x is None else x.permute(self.order).reshape(*self.rows, -1)
+
+    def back(self, y: Tensor) -> Tensor:
+        inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return y.reshape(self.shape).permute(inverse)
+
+    def row(self, x: Tensor, temperature: Tensor | None, where: Tensor | None) -> Any:
+        if temperature is not None:
+            _check_temperature(temperature.detach().double().cpu().numpy(), tuple(temperature.shape))
+        t = None if temperature is None else temperature.to(_wide(x).dtype)[..., None]
+        return _formulas().row(self.to(_wide(x)), t, self.to(where))
+
+
+def _table(x: Tensor, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype | None = None) -> ScoreTable:
+    out = None if dtype is None else _array(torch.empty(0, dtype=dtype)).dtype
+    return ScoreTable(_array(x), tuple(axis), None if where is None else _array(where), out)
+
+
+def _scale(temperature: Tensor | None) -> Any:
+    """Return the temperature as the core takes it. Values are looked at in the operators, where they are known."""
+    return 1.0 if temperature is None else _check_temperature(_array(temperature.double()), tuple(temperature.shape))
+
+
+def _per_class(
+    name: str, x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype
+) -> Tensor:
+    if x.device.type != "cpu":
+        flat = _Flat(x, axis)
+        return flat.back(getattr(_formulas(), name)(flat.row(x, temperature, where))).to(dtype)
+    if temperature is None and where is None and dtype == x.dtype and list(axis) == [x.ndim - 1]:
+        y = sigmax.rows.direct(name)(_array(x), None)
+        if y is not None:
+            return _tensor(y)
+    table = _table(x, where, axis, dtype)
+    y = np.empty(table.shape, table.dtype)
+    table.call(name, _scale(temperature), y=y)
+    return _tensor(y)
+
+
+def _pullback(
+    name: str, x: Tensor, g: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int]
+) -> Tensor:
+    if x.device.type != "cpu":
+        flat, f = _Flat(x, axis), _formulas()
+        r = flat.row(x, temperature, where)
+        g = torch.where(r.possible, flat.to(_wide(g)), 0)
+        p, q = f.shares(r)
+        y = p * (q * g - f.others_sum(r, p * g)) if name == "softmax_pullback" else q * g - p * f.others_sum(r, g)
+        y = y if temperature is None else y / temperature.to(y.dtype)[..., None]
+        return flat.back(y).to(x.dtype)
+    table = _table(x, where, axis)
+    y = np.empty(table.shape, table.dtype)
+    table.call(name, _scale(temperature), weights=table.per_score(_array(g), "the gradient"), y=y)
+    return _tensor(y)
+
+
+def _by_temperature(
+    gx: Tensor, x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int]
+) -> Tensor | None:
+    """Return the gradient by the temperature, from the one by the scores."""
+    if temperature is None or not temperature.requires_grad:
+        return None
+    possible = torch.isfinite(x) if where is None else torch.isfinite(x) & where
+    terms = torch.where(possible, _wide(gx) * torch.where(possible, _wide(x), 0), 0)
+    return (-terms.sum(dim=list(axis)) / temperature).to(temperature.dtype)
+
+
+_ROW = "Tensor x, Tensor? temperature, Tensor? where, int[] axis"
+
+
+def _fake_rows(x: Tensor, temperature: Any, where: Any, axis: Any, dtype: torch.dtype) -> Tensor:
+    return x.new_empty(x.shape, dtype=dtype)
+
+
+def _define_row(name: str, backward: Any) -> None:
+    def run(
+        x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype
+    ) -> Tensor:
+        return _per_class(name, x, temperature, where, axis, dtype)
+
+    def whole_backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, temperature, where, axis, _, y = _remembered(ctx)
+        gx = backward(g.to(torch.promote_types(g.dtype, x.dtype)), x, temperature, where, axis, y)
+        return gx, _by_temperature(gx, x, temperature, where, axis), None, None, None
+
+    _define(f"{name}({_ROW}, ScalarType dtype) -> Tensor", run, _fake_rows, whole_backward)
+
+
+def _define_pullback(name: str, backward: Any) -> None:
+    def run(g: Tensor, x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int]) -> Tensor:
+        return _pullback(name, x, g, temperature, where, axis)
+
+    def whole_backward(ctx: Any, u: Tensor) -> tuple[Tensor | None, ...]:
+        g, x, temperature, where, axis, y = _remembered(ctx)
+        by_g, by_x = backward(u, g, x, temperature, where, axis)
+        by_t = None
+        if temperature is not None and temperature.requires_grad:  # y = f(x / T) / T
+            by_t = _by_temperature(by_x, x, temperature, where, axis) - (u * y).sum(dim=list(axis)) / temperature  # type: ignore[operator]
+        return by_g, by_x, by_t, None, None
+
+    _define(
+        f"{name}(Tensor g, {_ROW}) -> Tensor",
+        run,
+        lambda g, x, temperature, where, axis: x.new_empty(x.shape),
+        whole_backward,
+    )
+
+
+def _pull_softmax(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any = None) -> Tensor:
+    return _ops.softmax_pullback(g, x, temperature, where, axis)  # type: ignore[no-any-return]
+
+
+def _pull_log_softmax(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any = None) -> Tensor:
+    return _ops.log_softmax_pullback(g, x, temperature, where, axis)  # type: ignore[no-any-return]
+
+
+def _pull_log_complement(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, y: Tensor) -> Tensor:
+    # log(1 - p) has the slope -p / (1 - p) by log p
+    odds = torch.exp(_wide(_ops.log_softmax(x, temperature, where, axis, x.dtype)) - _wide(y))
+    return _pull_log_softmax((-_wide(g) * odds).to(x.dtype), x, temperature, where, axis)
+
+
+def _pull_logit(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
+    # y_k = x_k - log sum of the others: g_j - p_j (sum of g_k / (1 - p_k) over the others)
+    g = _wide(g)
+    p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
+    q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
+    r = torch.where((q > 0) & (p > 0), g / torch.where(q > 0, q, 1), 0)
+    order = [i for i in range(x.ndim) if i not in axis] + list(axis)
+    flat = r.permute(order).flatten(x.ndim - len(axis))
+    first = flat.abs().argmax(-1, keepdim=True)
+    is_first = torch.zeros_like(flat, dtype=torch.bool).scatter(-1, first, True)
+    rest = torch.where(is_first, 0, flat).sum(-1, keepdim=True)
+    own = torch.where(is_first, flat, 0).sum(-1, keepdim=True)
+    others = torch.where(is_first, rest, (rest - flat) + own)
+    inverse = sorted(range(x.ndim), key=order.__getitem__)
+    others = others.reshape([x.shape[i] for i in order]).permute(inverse)
+    scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
+    return torch.where(p > 0, (g - p * others) / scale, 0).to(x.dtype)
+
+
+def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, Tensor]:
+    p = _ops.softmax(x, temperature, where, axis, x.dtype)
+    dims = list(axis)
+    g, u = torch.where(p > 0, g, 0), torch.where(p > 0, u, 0)
+    mean_g, mean_u = (p * g).sum(dim=dims, keepdim=True), (p * u).sum(dim=dims, keepdim=True)
+    inner = u * (g - mean_g) - g * mean_u
+    by_g = _pull_softmax(u, x, temperature, where, axis)
+    by_x = _pull_softmax(inner, x, temperature, where, axis)
+    return by_g, by_x if temperature is None else by_x / _spread(temperature.expand(_row_shape(x, axis)), axis)
+
+
+def _twice_log_softmax(
+    u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any
+) -> tuple[Tensor, Tensor]:
+    p = _ops.softmax(x, temperature, where, axis, x.dtype)
+    dims = list(axis)
+    possible = p > 0
+    scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
+    by_g = torch.where(possible, u - (p * torch.where(possible, u, 0)).sum(dim=dims, keepdim=True), 0) / scale
+    total = torch.where(possible, g, 0).sum(dim=dims, keepdim=True)
+    return by_g, -total * _pull_softmax(u, x, temperature, where, axis) / scale
+
+
+# ---- sums and losses ----
+
+
+def _run_logsumexp(
+    x: Tensor, weights: Tensor | None, where: Tensor | None, axis: Sequence[int], signed: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    if weights is not None:
+        _check_weights(weights, where, signed)
+    if x.device.type != "cpu":
+        flat, f = _Flat(x, axis), _formulas()
+        w = torch.ones_like(x) if weights is None else weights
+        value, sign = f.weighted_logsumexp(flat.to(_wide(x)), flat.to(_wide(w)), flat.to(where))
+        return value[..., 0].to(dtype), sign[..., 0].to(dtype)
+    table = _table(x, where, axis, dtype)
+    value = np.empty(table.rows, table.dtype)
+    sign = np.empty(table.rows, table.dtype)
+    if weights is None:
+        table.call("logsumexp", results=[value])
+        sign[...] = np.where(value == -np.inf, 0, np.where(np.isnan(value), value, 1))
+    else:
+        table.call("weighted_logsumexp", weights=table.per_score(_array(weights), "weights"), results=[value, sign])
+    return _tensor(value), _tensor(sign)
+
+
+def _fake_logsumexp(
+    x: Tensor, weights: Any, where: Any, axis: Any, signed: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    rows = _row_shape(x, axis)
+    return x.new_empty(rows, dtype=dtype), x.new_empty(rows, dtype=dtype)
+
+
+def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, ...]:
+    x, weights, where, axis, _, _, value, sign = _remembered(ctx)
+    if weights is None:
+        p = _ops.softmax(x, None, where, axis, x.dtype)
+        return _spread(g, axis).to(x.dtype) * p, None, None, None, None, None
+    # d/dx_k = w_k e^(x_k - value) sign; d/dw_k the same without w_k
+    counts = (weights != 0) if where is None else (weights != 0) & where
+    exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
+    share = torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent)) * _spread(sign * g, axis)
+    return (torch.where(counts, share * weights, 0)).to(x.dtype), share.to(weights.dtype), None, None, None, None
+
+
+_CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing"
+
+
+def _is_classes(y: Tensor) -> bool:
+    return not y.dtype.is_floating_point
+
+
+def _run_cross_entropy(
+    with_gradient: bool,
+    x: Tensor,
+    y: Tensor,
+    temperature: Tensor | None,
+    where: Tensor | None,
+    axis: Sequence[int],
+    smoothing: float,
+) -> Any:
+    if _is_classes(y):
+        _check_classes(y, math.prod(x.shape[i] for i in axis))
+    else:
+        _check_probabilities(y)
+    if x.device.type != "cpu":
+        flat, f = _Flat(x, axis), _formulas()
+        r = flat.row(x, temperature, where)
+        if _is_classes(y):
+            q = torch.zeros_like(r.t).scatter(-1, y[..., None], 1)
+        else:
+            q = flat.to(_wide(y))
+        q = f.target(r, q, smoothing)
+        loss = f.cross_entropy(r, q)[..., 0].to(x.dtype)
+        if not with_gradient:
+            return loss
+        p, others = f.shares(r)
+        slope = torch.where(r.possible, p * f.others_sum(r, q) - q * others, 0)
+        slope = slope if temperature is None else slope / temperature.to(slope.dtype)[..., None]
+        return loss, flat.back(torch.where(r.spoiled, math.nan, slope)).to(x.dtype)
+    table = _table(x, where, axis)
+    loss = np.empty(table.rows, table.dtype)
+    gradient = np.empty(table.shape, table.dtype) if with_gradient else None
+    name = "cross_entropy_and_grad" if with_gradient else "cross_entropy"
+    if _is_classes(y):
+        table.call(name, _array(y.long()), _scale(temperature), smoothing, results=[loss], y=gradient)
+    else:
+        weights = table.per_score(_array(y), "labels")
+        table.call(f"target_{name}", _scale(temperature), smoothing, weights=weights, results=[loss], y=gradient)
+    return (_tensor(loss), _tensor(gradient)) if with_gradient else _tensor(loss)
+
+
+def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
+    x, y, temperature, where, axis, smoothing, _, gradient = _remembered(ctx)
+    by_x = _spread(by_loss, axis) * gradient
+    by_y = None
+    soft = not _is_classes(y)
+    if soft and y.requires_grad:
+        log_p = _ops.log_softmax(x, temperature, where, axis, x.dtype)
+        by_y = (-_spread(by_loss, axis) * log_p * (1 - smoothing)).to(y.dtype)
+    by_t = _by_temperature(by_x, x, temperature, where, axis)
+    if by_gradient is not None:  # the gradient is (Q p - q) / T with p the softmax of x / T
+        inner = _pull_softmax(by_gradient, x, temperature, where, axis)
+        scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
+        if soft:
+            inner = inner * (y.sum(dim=list(axis), keepdim=True) * (1 - smoothing) + smoothing)
+        second = inner / scale
+        by_x = by_x + second
+        if by_t is not None and temperature is not None:
+            own = _by_temperature(second, x, temperature, where, axis)
+            by_t = by_t + own - (by_gradient * gradient).sum(dim=list(axis)) / temperature
+        if by_y is not None:
+            p = _ops.softmax(x, temperature, where, axis, x.dtype)
+            mean = (by_gradient * p).sum(dim=list(axis), keepdim=True)
+            by_y = by_y + ((mean - by_gradient) / scale * (1 - smoothing)).to(y.dtype)
+    return by_x.to(x.dtype), by_y, by_t, None, None, None
+
+
+def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
+    _check_probabilities(y)
+    if x.device.type != "cpu":
+        f, wide, label = _formulas(), _wide(x), y.to(_wide(x).dtype)
+        loss = f.binary_cross_entropy(wide, label).to(x.dtype)
+        return (loss, f.binary_cross_entropy_slope(wide, label).to(x.dtype)) if with_gradient else loss
+    labels = _array(y.double())
+    if with_gradient:
+        loss, gradient = sigmax.losses.binary_links[1](_array(x), labels)
+        return _tensor(loss), _tensor(gradient)
+    return _tensor(sigmax.losses.binary_links[0](_array(x), labels))
+
+
+def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    x, y, _, gradient = _remembered(ctx)
+    by_x = by_loss * gradient
+    by_y = (-by_loss * x).to(y.dtype) if y.requires_grad else None
+    if by_gradient is not None:
+        by_x = by_x + (_wide(by_gradient) * _SLOPES["sigmoid"](_wide(x))).to(x.dtype)
+        by_y = by_y if by_y is None else by_y - by_gradient.to(y.dtype)
+    return by_x, by_y
+
+
+def _elementwise_vmap(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
+    moved = [
+        v.movedim(d, 0) if d is not None else v.unsqueeze(0).expand(info.batch_size, *v.shape)
+        for v, d in zip(args, in_dims, strict=True)
+    ]
+    result = getattr(_ops, name)(*moved)
+    return result, (0,) * len(result) if isinstance(result, tuple | list) else 0
+
+
+for _name in _SLOPES:
+    _define_link(_name)
+_define_row("softmax", _pull_softmax)
+_define_row("softmax_complement", lambda g, *rest: -_pull_softmax(g, *rest))
+_define_row("log_softmax", _pull_log_softmax)
+_define_row("log_softmax_complement", _pull_log_complement)
+_define_row("logit_softmax", _pull_logit)
+_define_pullback("softmax_pullback", _twice_softmax)
+_define_pullback("log_softmax_pullback", _twice_log_softmax)
+_define(
+    "logsumexp(Tensor x, Tensor? weights, Tensor? where, int[] axis, bool signed, ScalarType dtype) -> (Tensor, Tensor)",
+    _run_logsumexp,
+    _fake_logsumexp,
+    _back_logsumexp,
+)
+_define(
+    f"cross_entropy({_CE}) -> Tensor",
+    functools.partial(_run_cross_entropy, False),
+    lambda x, y, temperature, where, axis, label_smoothing: x.new_empty(_row_shape(x, axis)),
+)
+_define(
+    f"cross_entropy_and_grad({_CE}) -> (Tensor, Tensor)",
+    functools.partial(_run_cross_entropy, True),
+    lambda x, y, temperature, where, axis, label_smoothing: (x.new_empty(_row_shape(x, axis)), x.new_empty(x.shape)),
+    _back_cross_entropy,
+)
+_define(
+    "binary_cross_entropy(Tensor x, Tensor y) -> Tensor",
+    functools.partial(_run_binary, False),
+    lambda x, y: x.new_empty(x.shape),
+    None,
+    functools.partial(_elementwise_vmap, "binary_cross_entropy"),
+)
+_define(
+    "binary_cross_entropy_and_grad(Tensor x, Tensor y) -> (Tensor, Tensor)",
+    functools.partial(_run_binary, True),
+    lambda x, y: (x.new_empty(x.shape), x.new_empty(x.shape)),
+    _back_binary,
+    functools.partial(_elementwise_vmap, "binary_cross_entropy_and_grad"),
+)
+
+
+# ---- the public functions on tensors ----
+
+
+def _floats(x: Any, what: str = "scores", like: Tensor | None = None) -> Tensor:
+    x = torch.as_tensor(x, device=None if like is None else like.device)
+    if x.dtype in _FLOATS:
+        return x
+    if x.dtype == torch.bool or not (x.dtype.is_floating_point or x.dtype.is_complex):
+        return x.double()
+    raise TypeError(
+        f"{what} of dtype {x.dtype} are not supported; pass bool, integers, float16, bfloat16, float32 or float64"
+    )
+
+
+def _result_dtype(x: Tensor, asked: Any) -> torch.dtype:
+    if asked is None:
+        return x.dtype
+    if not isinstance(asked, torch.dtype):
+        asked = getattr(torch, np.dtype(asked).name, None)
+    if asked not in _FLOATS:
+        raise TypeError(f"dtype={asked} cannot hold probabilities; pass float16, bfloat16, float32 or float64")
+    return asked
+
+
+def _into(out: Tensor | None, result: Tensor) -> Tensor:
+    if out is None:
+        return result
+    if not isinstance(out, Tensor):
+        raise TypeError(f"out is a {type(out).__name__}; pass a tensor")
+    if out.shape != result.shape:
+        raise ValueError(f"out has shape {tuple(out.shape)}; the result has {tuple(result.shape)}")
+    if out.dtype != result.dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has {result.dtype}")
+    return out.copy_(result)
+
+
+class _Arguments:
+    """Scores and what belongs to them, checked, as the operators take them."""
+
+    def __init__(self, x: Any, axis: Any, temperature: Any, where: Any, dtype: Any) -> None:
+        self.single = torch.as_tensor(x).ndim == 0
+        self.x = torch.atleast_1d(_floats(x))
+        self.axis = _axes_of(axis, self.x.ndim)
+        self.dtype = _result_dtype(self.x, dtype)
+        self.where = None if where is None else self.broadcast(self._mask(where), "where")
+        self.temperature = self._temperature(temperature)
+
+    def broadcast(self, value: Tensor, what: str) -> Tensor:
+        try:
+            return value.expand(self.x.shape)
+        except RuntimeError:
+            raise ValueError(
+                f"{what} of shape {tuple(value.shape)} does not broadcast to the scores' shape {tuple(self.x.shape)}"
+            ) from None
+
+    def _mask(self, where: Any) -> Tensor:
+        mask = torch.as_tensor(where, device=self.x.device)
+        if mask.dtype != torch.bool:
+            raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
+        return mask
+
+    def _temperature(self, temperature: Any) -> Tensor | None:
+        if isinstance(temperature, float | int) and temperature == 1:
+            return None
+        rows = tuple(_row_shape(self.x, self.axis))
+        if not isinstance(temperature, Tensor):
+            checked = _check_temperature(temperature, rows)
+            return torch.as_tensor(checked, dtype=torch.float64, device=self.x.device).expand(rows)
+        if temperature.dtype.is_complex:
+            raise TypeError(f"temperature has dtype {temperature.dtype}; pass a real number, or one for each row")
+        try:
+            return temperature.to(torch.promote_types(temperature.dtype, torch.float32)).expand(rows)
+        except RuntimeError:
+            raise ValueError(
+                f"temperature of shape {tuple(temperature.shape)} does not fit the rows' shape {rows}; "
+                "pass one number, or one for each row"
+            ) from None
+
+    def result(self, y: Tensor) -> Tensor:
+        return y[0] if self.single else y
+
+
+def _rows(
+    name: str,
+    x: Any,
+    *,
+    axis: Any = -1,
+    temperature: Any = 1.0,
+    where: Any = None,
+    complement: bool = False,
+    dtype: Any = None,
+    out: Any = None,
+) -> Tensor:
+    a = _Arguments(x, axis, temperature, where, dtype)
+    op = getattr(_ops, f"{name}_complement" if complement else name)
+    return _into(out, a.result(op(a.x, a.temperature, a.where, a.axis, a.dtype)))
+
+
+def _logsumexp(
+    x: Any,
+    *,
+    axis: Any = -1,
+    weights: Any = None,
+    where: Any = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    dtype: Any = None,
+    out: Any = None,
+) -> Any:
+    a = _Arguments(x, axis, 1.0, where, dtype)
+    w = None
+    if weights is not None:
+        w = a.broadcast(_floats(weights, "weights", a.x), "weights")
+    value, sign = _ops.logsumexp(a.x, w, a.where, a.axis, return_sign, a.dtype)
+    if keepdims and not a.single:
+        value, sign = _spread(value, a.axis), _spread(sign, a.axis)
+    value = _into(out, value)
+    return (value, sign) if return_sign else value
+
+
+def _check_weights(w: Tensor, where: Tensor | None, signed: bool) -> None:
+    bad = torch.isinf(w) if signed else torch.isinf(w) | (w < 0)
+    bad = bad if where is None else bad & where
+    if bad.any():
+        first = float(w[bad][0])
+        remedy = "a weight must be finite" if math.isinf(first) else "pass return_sign=True for negative weights"
+        raise ValueError(f"weights hold {first}; {remedy}")
+
+
+def _cross_entropy(
+    with_gradient: bool,
+    x: Any,
+    y: Any,
+    *,
+    axis: Any = -1,
+    temperature: Any = 1.0,
+    where: Any = None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    a = _Arguments(x, axis, temperature, where, None)
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}; it must be in [0, 1)")
+    y = torch.as_tensor(y, device=a.x.device)
+    if y.dtype == torch.bool:
+        raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+    _check_label_shape(a, y)
+    if with_gradient or (
+        torch.is_grad_enabled()
+        and (a.x.requires_grad or y.requires_grad or (a.temperature is not None and a.temperature.requires_grad))
+    ):
+        loss, gradient = _ops.cross_entropy_and_grad(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing))
+        return (loss, a.result(gradient)) if with_gradient else loss
+    return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing))
+
+
+def _check_label_shape(a: _Arguments, y: Tensor) -> None:
+    rows = tuple(_row_shape(a.x, a.axis))
+    if _is_classes(y):
+        if tuple(y.shape) != rows:
+            hint = "; pass probabilities as floats" if y.shape == a.x.shape else ""
+            raise ValueError(f"labels have shape {tuple(y.shape)}; the rows have {rows}{hint}")
+    elif y.shape != a.x.shape:
+        if tuple(y.shape) == rows and y.numel():
+            raise TypeError(
+                f"labels of dtype {y.dtype} are not integers; pass the number of each row's class, or a probability for each class"
+            )
+        raise ValueError(
+            f"labels of shape {tuple(y.shape)} are not probabilities of the scores' shape {tuple(a.x.shape)}"
+        )
+
+
+def _check_classes(y: Tensor, classes: int) -> None:
+    bad = (y < 0) | (y >= classes)
+    if bad.any():
+        row = [int(i) for i in bad.nonzero()[0]]
+        at = f" in row {', '.join(map(str, row))}" if row else ""
+        raise ValueError(f"label {int(y[tuple(row)])}{at} is not a class; it must be in 0 ... {classes - 1}")
+
+
+def _check_probabilities(y: Tensor) -> None:
+    bad = ~((y >= 0) & (y <= 1))
+    if bad.any():
+        at = tuple(int(i) for i in bad.nonzero()[0])
+        raise ValueError(f"label {float(y[at])} at {at} is not a probability; it must be in [0, 1]")
+
+
+def _binary(with_gradient: bool, x: Any, y: Any) -> Any:
+    like = x if isinstance(x, Tensor) else y
+    x, y = _floats(x, "logits", like), _floats(y, "labels", like)
+    try:
+        x, y = torch.broadcast_tensors(x, y)
+    except RuntimeError:
+        raise ValueError(f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}") from None
+    if with_gradient or (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
+        loss, gradient = _ops.binary_cross_entropy_and_grad(x, y)
+        return (loss, gradient) if with_gradient else loss
+    return _ops.binary_cross_entropy(x, y)
+
+
+def _link(name: str, x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
+    if where is not True:
+        raise TypeError("where= of an elementwise function is for NumPy arrays; use torch.where on the result")
+    x = _floats(x)
+    if dtype is not None:
+        x = x.to(_result_dtype(x, dtype))
+    return _into(out[0] if isinstance(out, tuple) else out, getattr(_ops, name)(x))
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: functools.partial(_link, name) for name in _SLOPES},
+    **{name: functools.partial(_rows, name) for name in ("softmax", "log_softmax", "logit_softmax")},
+    "logsumexp": _logsumexp,
+    "cross_entropy": functools.partial(_cross_entropy, False),
+    "cross_entropy_and_grad": functools.partial(_cross_entropy, True),
+    "binary_cross_entropy": functools.partial(_binary, False),
+    "binary_cross_entropy_and_grad": functools.partial(_binary, True),
+}
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on tensors."""
+    return _FUNCTIONS[function.__name__](*args, **options)
+
+
+# ---- torch.compile ----
+
+
+class _WhenDynamoLoads(importlib.abc.MetaPathFinder):
+    """
+    Tells torch.compile about our ufuncs when its machinery is loaded, which takes a second and is not always wanted.
+
+    It takes callables that are no functions for objects that it cannot trace, unless they are on its list.
+    """
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "torch._dynamo":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_and_tell(module: Any) -> None:
+                load(module)
+                _tell_dynamo()
+
+            spec.loader.exec_module = load_and_tell  # type: ignore[method-assign]
+        return spec
+
+
+def _tell_dynamo() -> None:
+    from torch._dynamo.guards import GuardBuilder
+    from torch._dynamo.variables import PolyfilledFunctionVariable
+    from torch._dynamo.variables.builder import VariableBuilder
+
+    def substitute(builder: Any, ufunc: Any) -> Any:
+        return PolyfilledFunctionVariable(ufunc, source=builder.source, **builder.install_guards(GuardBuilder.ID_MATCH))
+
+    for name in _SLOPES:
+        ufunc = getattr(sigmax.links, name)
+        PolyfilledFunctionVariable._get_polyfill_handlers()[ufunc] = _traceable(name)
+        VariableBuilder._id_dispatch()[id(ufunc)] = substitute
+
+
+def _traceable(name: str) -> Callable[..., Tensor]:
+    def function(x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
+        return _link(name, x, out, dtype=dtype, where=where)
+
+    function.__python_implementation__ = function  # type: ignore[attr-defined]
+    return function
+
+
+if "torch._dynamo" in sys.modules:
+    _tell_dynamo()
+else:
+    sys.meta_path.insert(0, _WhenDynamoLoads())

@@ -1,0 +1,239 @@
+"""
+PyTorch modules with torch's own names and signatures: change ``torch.nn`` to ``sigmax.torch`` where one is made.
+
+Each is a subclass of the module that it stands in for. What differs is the digits (a confident row has its true loss and gradient,
+not 0), and the rows that torch answers with NaN: see the contract. `sigmax.softmax` and the others take tensors as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+try:
+    import torch
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "sigmax.torch needs 'torch'; install it with: pip install torch", name="torch"
+    ) from None
+from torch import Tensor, nn
+
+import sigmax
+from sigmax.arrays import torch as adapter  # noqa: F401 - torch.compile is to know the operators
+
+__all__ = [
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+]
+
+
+class Sigmoid(nn.Sigmoid):
+    """
+    The probability of a logit, as a module: :data:`sigmax.sigmoid`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import Sigmoid
+    >>> Sigmoid()(torch.tensor([0.0, 100.0])).tolist()
+    [0.5, 1.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """Return the probabilities of `input`."""
+        return sigmax.sigmoid(input)
+
+
+class LogSigmoid(nn.LogSigmoid):
+    """
+    The log-probability of a logit, as a module: :data:`sigmax.log_sigmoid`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import LogSigmoid
+    >>> LogSigmoid()(torch.tensor([-100.0])).tolist()
+    [-100.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return the log-probabilities of `input`."""
+        return sigmax.log_sigmoid(input)
+
+
+class Softplus(nn.Softplus):
+    """
+    ``log(1 + exp(beta x)) / beta``, as a module.
+
+    Parameters
+    ----------
+    beta : float, default 1
+        What the input is multiplied with.
+    threshold : float, default 20
+        Beyond it torch returns its input; here the result is right everywhere, and the threshold is not looked at.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import Softplus
+    >>> Softplus()(torch.tensor([-30.0], dtype=torch.float64)).tolist()
+    [9.357622968839792e-14]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return the softplus of `input`."""
+        if self.beta == 1:
+            return sigmax.softplus(input)
+        return sigmax.softplus(input * self.beta) / self.beta
+
+
+class Softmax(nn.Softmax):
+    """
+    Class probabilities, as a module: :func:`sigmax.softmax`.
+
+    Parameters
+    ----------
+    dim : int, optional
+        The axis of the classes. Default: the last; torch guesses, with a warning.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import Softmax
+    >>> Softmax(dim=-1)(torch.tensor([0.0, 0.0])).tolist()
+    [0.5, 0.5]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return the probabilities of `input`."""
+        return sigmax.softmax(input, axis=_axis(self.dim))  # type: ignore[no-any-return]
+
+
+class LogSoftmax(nn.LogSoftmax):
+    """
+    Class log-probabilities, as a module: :func:`sigmax.log_softmax`.
+
+    Parameters
+    ----------
+    dim : int, optional
+        The axis of the classes. Default: the last; torch guesses, with a warning.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import LogSoftmax
+    >>> LogSoftmax(dim=-1)(torch.tensor([50.0, 0.0], dtype=torch.float64)).tolist()
+    [-1.9287498479639178e-22, -50.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return the log-probabilities of `input`."""
+        return sigmax.log_softmax(input, axis=_axis(self.dim))  # type: ignore[no-any-return]
+
+
+def _axis(dim: int | None) -> int:
+    return -1 if dim is None else dim
+
+
+class CrossEntropyLoss(nn.CrossEntropyLoss):
+    """
+    The loss of class scores against class numbers or probabilities, as a module: :func:`sigmax.cross_entropy`.
+
+    Parameters
+    ----------
+    weight : Tensor, optional
+        A factor for each class.
+    ignore_index : int, default -100
+        A label that is passed over.
+    reduction : {'mean', 'sum', 'none'}
+        With weights, 'mean' divides by the weights of the labels.
+    label_smoothing : float, default 0
+        The part of each label that is spread evenly over all classes.
+    size_average, reduce : bool, optional
+        torch's older names for `reduction`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import CrossEntropyLoss
+    >>> scores = torch.tensor([[50.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    >>> loss = CrossEntropyLoss()(scores, torch.tensor([0]))
+    >>> loss.backward()
+    >>> loss.item(), scores.grad.tolist()
+    (1.9287498479639178e-22, [[-1.9287498479639178e-22, 1.9287498479639178e-22]])
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+        """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
+        axis = 0 if input.ndim == 1 else 1
+        if target.is_floating_point():
+            if self.weight is None:
+                loss = sigmax.cross_entropy(input, target, axis=axis, label_smoothing=self.label_smoothing)
+            else:
+                smooth = target * (1 - self.label_smoothing) + self.label_smoothing / input.shape[axis]
+                loss = self._weighted(input, smooth, axis)
+            rows = max(loss.numel(), 1)
+            return loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.sum() / rows
+        kept = target != self.ignore_index
+        labels = torch.where(kept, target, 0)
+        if self.weight is None:
+            loss = sigmax.cross_entropy(input, labels, axis=axis, label_smoothing=self.label_smoothing)
+            weights: Any = kept
+        else:
+            weights = torch.where(kept, self.weight[labels], 0)
+            if self.label_smoothing:
+                smooth = torch.full_like(input, self.label_smoothing / input.shape[axis])
+                spread = self._weighted(input, smooth, axis)
+                loss = spread + (1 - self.label_smoothing) * weights * sigmax.cross_entropy(input, labels, axis=axis)
+            else:
+                loss = weights * sigmax.cross_entropy(input, labels, axis=axis)
+        loss = torch.where(kept, loss, 0)
+        if self.reduction == "none":
+            return loss
+        return loss.sum() if self.reduction == "sum" else loss.sum() / weights.sum()
+
+    def _weighted(self, scores: Tensor, target: Tensor, axis: int) -> Tensor:
+        shape = [1] * scores.ndim
+        shape[axis] = -1
+        terms = torch.where(target == 0, 0, -sigmax.log_softmax(scores, axis=axis) * target)
+        return (terms * self.weight.reshape(shape)).sum(dim=axis)  # type: ignore[union-attr]
+
+
+class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
+    """
+    The loss of logits against labels of two classes, as a module: :func:`sigmax.binary_cross_entropy`.
+
+    Parameters
+    ----------
+    weight : Tensor, optional
+        A factor for each element.
+    reduction : {'mean', 'sum', 'none'}
+        What is made of the losses.
+    pos_weight : Tensor, optional
+        A factor for the part of class 1.
+    size_average, reduce : bool, optional
+        torch's older names for `reduction`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sigmax.torch import BCEWithLogitsLoss
+    >>> BCEWithLogitsLoss()(torch.tensor([40.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)).item()
+    4.248354255291589e-18
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
+        """Return the loss of logits against labels of the same shape."""
+        if input.shape != target.shape:
+            raise ValueError(f"labels have shape {tuple(target.shape)}; the logits have {tuple(input.shape)}")
+        if self.pos_weight is None:
+            loss = sigmax.binary_cross_entropy(input, target)
+        else:
+            loss = self.pos_weight * target * sigmax.softplus(-input) + (1 - target) * sigmax.softplus(input)
+        if self.weight is not None:
+            loss = loss * self.weight
+        return loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.mean()  # type: ignore[no-any-return]
