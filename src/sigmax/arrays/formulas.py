@@ -21,7 +21,6 @@ __all__ = ["Formulas", "Row"]
 
 Array = Any
 LN2 = 0.6931471805599453
-LN2_LOW = 2.3190468138462996e-17  # log 2 - LN2
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,30 @@ class Formulas:
     ----------
     xp : namespace
         The library's functions under the names of the array API standard.
-    exp, log1p : callable, optional
-        Better ones than the library's.
+    exp, expm1, log1p : callable, optional
+        Better ones than the library's; `exp` may take a small second term of its argument.
+    barrier : callable, optional
+        Keeps a compiler from joining what stands inside with what stands outside.
     """
 
     def __init__(
-        self, xp: Any, exp: Callable[[Array], Array] | None = None, log1p: Callable[[Array], Array] | None = None
-    ):
+        self,
+        xp: Any,
+        exp: Callable[..., Array] | None = None,
+        expm1: Callable[[Array], Array] | None = None,
+        log1p: Callable[[Array], Array] | None = None,
+        barrier: Callable[[Array], Array] = lambda x: x,
+    ) -> None:
         self.xp = xp
         self.exp = exp or xp.exp
+        self.exp_of_two = exp or self._exp_of_two
+        self.expm1 = expm1 or xp.expm1
         self.log1p = log1p or xp.log1p
+        self.barrier = barrier
+
+    def _exp_of_two(self, hi: Array, lo: Array) -> Array:
+        e = self.xp.exp(hi)
+        return e + e * lo
 
     # ---- elementwise ----
 
@@ -83,32 +96,34 @@ class Formulas:
         return self._inside(xp.where(endless, finite, finite / (1 + finite)), o >= 0)
 
     def logit(self, p: Array) -> Array:
-        # near 1/2 the two logarithms cancel; 2 p - 1 is exact there
+        # around 1/2, where the two logarithms cancel, p / (1 - p) = 1 + (2 p - 1) / (1 - p), and 2 p - 1 is exact
         xp = self.xp
         near = xp.abs(p - 0.5) < 0.25
-        inside = xp.where(near, 2 * p - 1, xp.zeros_like(p))
+        middle = xp.where(near, p, xp.full_like(p, 0.5))
         far = xp.where(near, xp.full_like(p, 0.25), p)
-        value = xp.where(near, 2 * xp.atanh(inside), xp.log(far) - self.log1p(-far))
+        value = xp.where(near, self.log1p((2 * middle - 1) / (1 - middle)), xp.log(far) - self.log1p(-far))
         return self._inside(value, (p >= 0) & (p <= 1))
 
     def log1mexp(self, l: Array) -> Array:
         xp = self.xp
+        one = xp.ones_like(l)
         near = l > -LN2
-        value = xp.where(
-            near,
-            xp.log(-xp.expm1(xp.where(near, l, -xp.ones_like(l)))),
-            self.log1p(-self.exp(xp.where(near, -xp.ones_like(l), l))),
-        )
+        by_expm1 = xp.log(-self.expm1(xp.where(near & (l <= 0), l, -one)))
+        value = xp.where(near, by_expm1, self.log1p(-self.exp(xp.where(near, -one, l))))
         return self._inside(value, l <= 0)
 
     def logitexp(self, l: Array) -> Array:
-        # around log(1/2) it is 2 artanh(2 p - 1), with 2 p - 1 = expm1(l + log 2)
+        # the same as in logit, with 2 p - 1 = expm1(l + log 2)
         xp = self.xp
         near = xp.abs(l + LN2) < 0.25
-        inside = xp.expm1((xp.where(near, l, xp.full_like(l, -LN2)) + LN2) + LN2_LOW)
+        ln2, low = (LN2, 2.3190468138462996e-17) if self._bits(l) == 64 else (0.693147182464599609375, -1.904654299957768e-09)
+        middle = self.expm1(self.barrier(xp.where(near, l, xp.full_like(l, -ln2)) + ln2) + low)
         far = xp.where(near, -xp.ones_like(l), l)
-        value = xp.where(near, 2 * xp.atanh(inside), far - self.log1mexp(far))
+        value = xp.where(near, self.log1p(2 * middle / (1 - middle)), far - self.log1mexp(far))
         return self._inside(value, l <= 0)
+
+    def _bits(self, x: Array) -> int:
+        return int(self.xp.finfo(x.dtype).bits)
 
     def _inside(self, value: Array, domain: Array) -> Array:
         return self.xp.where(domain, value, self.xp.full_like(value, float("nan")))
@@ -149,26 +164,27 @@ class Formulas:
             hi = xp.where(cold, xp.where(possible & (x == largest), zero, zero - inf), hi)
             hi = xp.where(hot, xp.where(possible, zero, zero - inf), hi)
             lo = xp.where(cold | hot, zero, lo)
-        classes = x.shape[-1]
-        numbers = xp.arange(classes) if not hasattr(x, "device") else xp.arange(classes, device=x.device)
-        first = numbers == xp.argmax(x, axis=-1, keepdims=True)
+        first = self._numbers(x) == xp.argmax(x, axis=-1, keepdims=True)
         gone = hi < -800.0
-        t = self.exp(xp.where(gone, zero, hi))
-        t = xp.where(gone, zero, t + t * lo)
+        t = xp.where(gone, zero, self.exp_of_two(xp.where(gone, zero, hi), lo))
         rest = xp.sum(xp.where(first, zero, t), axis=-1, keepdims=True)
         return Row(hi, lo, t, first, rest, largest, possible, spoiled)
 
     def _divided(self, hi: Array, lo: Array, temperature: Array) -> tuple[Array, Array]:
+        """Return the quotient in two terms; a temperature with more digits than the scores keeps them."""
         xp = self.xp
-        t = xp.where((temperature > 0) & xp.isfinite(temperature), temperature, xp.ones_like(temperature))
+        usual = (temperature > 0) & xp.isfinite(temperature)
+        exact = xp.where(usual, temperature, xp.ones_like(temperature))
+        t = xp.astype(exact, hi.dtype)
+        t_low = xp.astype(exact - xp.astype(t, exact.dtype), hi.dtype)
         quotient = hi / t
         product, error = self._product(quotient, t)
-        rest = (((hi - product) - error) + lo) / t
+        rest = (((hi - product) - error) + (lo - quotient * t_low)) / t
         return quotient, xp.where(xp.isfinite(rest), rest, xp.zeros_like(rest))
 
     def _product(self, a: Array, b: Array) -> tuple[Array, Array]:
         """Return a product and its rounding error (Dekker)."""
-        split = 134217729.0 if self.xp.finfo(a.dtype).bits == 64 else 4097.0
+        split = 134217729.0 if self._bits(a) == 64 else 4097.0
         a1, b1 = (split * a) - ((split * a) - a), (split * b) - ((split * b) - b)
         a2, b2 = a - a1, b - b1
         product = a * b
@@ -199,35 +215,41 @@ class Formulas:
         xp = self.xp
         ahead = r.first & (r.rest < 1)
         others = self._others(r)
-        some = xp.where(ahead | (others == 0), xp.ones_like(others), others)
-        small = xp.where(ahead, r.rest + xp.zeros_like(r.t), xp.ones_like(r.t))
-        value = xp.where(
-            ahead, xp.log(small) - self.log1p(small), -self.log1p(xp.where(r.first, xp.ones_like(r.t), r.t) / some)
-        )
-        return self._finished(r, value, 0.0)
+        usual = -self.log1p(xp.where(r.first, xp.ones_like(r.t), r.t) / xp.where(others == 0, xp.ones_like(others), others))
+        return self._finished(r, xp.where(ahead, self._log_rest(r) - self.log1p(r.rest), usual), 0.0)
 
     def logit_softmax(self, r: Row) -> Array:
-        xp, inf = self.xp, float("inf")
+        # of any class but the largest: its exponent less the logarithm of the others, who have 1 and what is beyond
+        xp = self.xp
+        second, hi2, _, rest2 = self._second(r)
+        t2 = xp.sum(xp.where(second, r.t, xp.zeros_like(r.t)), axis=-1, keepdims=True)
+        beyond = xp.where(second, t2 * rest2, t2 + (r.rest - t2 - r.t))
+        beyond = xp.where(r.first | (hi2 == -float("inf")), xp.zeros_like(beyond), beyond)
+        value = xp.where(r.first, -self._log_rest(r), (r.hi - self.log1p(beyond)) + r.lo)
+        return self._finished(r, value, -float("inf"))
+
+    def _second(self, r: Row) -> tuple[Array, Array, Array, Array]:
+        """Return where the second largest class is, its exponent in two terms, and the sum of all but the two relative to it."""
+        xp = self.xp
         zero = xp.zeros_like(r.t)
-        # the others of any class but the largest, without those two: the second largest is left out by name, as it may be nearly all
-        below = xp.where(r.first, zero - inf, r.hi)
-        numbers = (
-            xp.arange(r.t.shape[-1]) if not hasattr(r.t, "device") else xp.arange(r.t.shape[-1], device=r.t.device)
-        )
-        second = (numbers == xp.argmax(below, axis=-1, keepdims=True)) & ~r.first
-        rest2 = xp.sum(xp.where(r.first | second, zero, r.t), axis=-1, keepdims=True)
-        t2 = xp.sum(xp.where(second, r.t, zero), axis=-1, keepdims=True)
+        below = xp.where(r.first, zero - float("inf"), r.hi)
+        second = (self._numbers(r.t) == xp.argmax(below, axis=-1, keepdims=True)) & ~r.first
         hi2 = xp.max(below, axis=-1, keepdims=True)
-        beyond = xp.where(second, rest2 + zero, xp.where(r.first, zero, t2 + (rest2 - r.t)))
-        # of the largest: -log(rest), which is -(d2 + log1p(rest2 / t2))
-        alone = hi2 == -inf
-        leading = -(
-            xp.where(alone, zero, hi2 + zero)
-            + self.log1p(xp.where(t2 > 0, rest2 / xp.where(t2 > 0, t2, t2 + 1), rest2 * 0))
-        )
-        leading = xp.where(alone, zero + inf, leading)
-        value = xp.where(r.first, leading, (r.hi - self.log1p(beyond)) + r.lo)
-        return self._finished(r, value, -inf)
+        lo2 = xp.sum(xp.where(second, r.lo, zero), axis=-1, keepdims=True)
+        some = xp.where(xp.isfinite(hi2), hi2, xp.zeros_like(hi2))
+        left_out = r.first | second | ~r.possible | (below < some - 800.0)
+        relative = xp.where(left_out, zero, below - some)
+        terms = self.exp_of_two(relative, xp.where(left_out, zero, r.lo - lo2))
+        rest2 = xp.sum(xp.where(left_out, zero, terms), axis=-1, keepdims=True)
+        return second, hi2, lo2, rest2
+
+    def _log_rest(self, r: Row) -> Array:
+        """Return the logarithm of what all but the largest class have, which may be too small a number itself."""
+        _, hi2, lo2, rest2 = self._second(r)
+        return (hi2 + self.log1p(rest2)) + lo2
+
+    def _numbers(self, x: Array) -> Array:
+        return self.xp.arange(x.shape[-1], device=x.device) if hasattr(x, "device") else self.xp.arange(x.shape[-1])
 
     def logsumexp(self, r: Row) -> Array:
         """Return one number a row, with a last axis of length 1."""
@@ -292,3 +314,11 @@ class Formulas:
         xp = self.xp
         p, q = self.softmax(r), self.softmax_complement(r)
         return p, xp.where(r.possible, q, xp.zeros_like(q))
+
+    def cross_entropy_slope(self, r: Row, q: Array, temperature: Array | None) -> Array:
+        """Return the derivative of the loss: p (Q - q) - q (1 - p) over T, with Q - q the others' labels."""
+        xp = self.xp
+        p, others = self.shares(r)
+        slope = xp.where(r.possible, p * self.others_sum(r, q) - q * others, xp.zeros_like(q))
+        slope = slope if temperature is None else slope / xp.astype(temperature, slope.dtype)
+        return xp.where(r.spoiled, xp.full_like(slope, float("nan")), slope)

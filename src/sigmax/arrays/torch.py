@@ -197,7 +197,7 @@ class _Flat:
     def row(self, x: Tensor, temperature: Tensor | None, where: Tensor | None) -> Any:
         if temperature is not None:
             _check_temperature(temperature.detach().double().cpu().numpy(), tuple(temperature.shape))
-        t = None if temperature is None else temperature.to(_wide(x).dtype)[..., None]
+        t = None if temperature is None else temperature[..., None]
         return _formulas().row(self.to(_wide(x)), t, self.to(where))
 
 
@@ -426,10 +426,8 @@ def _run_cross_entropy(
         loss = f.cross_entropy(r, q)[..., 0].to(x.dtype)
         if not with_gradient:
             return loss
-        p, others = f.shares(r)
-        slope = torch.where(r.possible, p * f.others_sum(r, q) - q * others, 0)
-        slope = slope if temperature is None else slope / temperature.to(slope.dtype)[..., None]
-        return loss, flat.back(torch.where(r.spoiled, math.nan, slope)).to(x.dtype)
+        t = None if temperature is None else temperature[..., None]
+        return loss, flat.back(f.cross_entropy_slope(r, q, t)).to(x.dtype)
     table = _table(x, where, axis)
     loss = np.empty(table.rows, table.dtype)
     gradient = np.empty(table.shape, table.dtype) if with_gradient else None

@@ -1,0 +1,378 @@
+"""
+What the adapters share that leave the work to another library's operations: arguments checked, axes put in order, results put back.
+
+The work itself is a library's `Kernels`, on scores with the classes in the last axis.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sigmax.arrays.formulas import Formulas
+from sigmax.over_axis import axes_of, check_temperature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Delegated", "Kernels", "PlainKernels"]
+
+Array = Any
+_ACCEPTED = "bool, integers, float16, bfloat16, float32 or float64"
+
+
+class Kernels(Protocol):
+    """The functions on arrays (rows, classes); a temperature (rows, 1) and a mask may be None; results a row have length 1 there."""
+
+    def link(self, name: str, x: Array) -> Array:
+        """Return an elementwise function."""
+
+    def row(self, name: str, x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> Array:
+        """Return one number for each score."""
+
+    def logsumexp(self, x: Array, where: Array | None, dtype: Any) -> Array:
+        """Return one number a row."""
+
+    def weighted(self, x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
+        """Return the logarithm of a weighted sum, and its sign."""
+
+    def cross_entropy(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+        """Return the loss of each row against label probabilities."""
+
+    def slope(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+        """Return its derivative by the scores."""
+
+    def binary(self, x: Array, y: Array) -> Array:
+        """Return the loss of logits against labels."""
+
+    def binary_slope(self, x: Array, y: Array) -> Array:
+        """Return its derivative by the logits."""
+
+
+class PlainKernels:
+    """The formulas as they are, for a library that only computes."""
+
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+        self._f = Formulas(xp)
+
+    def wide(self, x: Array) -> Array:
+        """Return halves as float32, which they are worked on in."""
+        return self._xp.astype(x, self._xp.float32) if self._xp.finfo(x.dtype).bits < 32 else x
+
+    def link(self, name: str, x: Array) -> Array:
+        return self._xp.astype(getattr(self._f, name)(self.wide(x)), x.dtype)
+
+    def row(self, name: str, x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> Array:
+        return self._xp.astype(getattr(self._f, name)(self._f.row(self.wide(x), temperature, where)), dtype)
+
+    def logsumexp(self, x: Array, where: Array | None, dtype: Any) -> Array:
+        return self._xp.astype(self._f.logsumexp(self._f.row(self.wide(x), None, where)), dtype)
+
+    def weighted(self, x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
+        x = self.wide(x)
+        value, sign = self._f.weighted_logsumexp(x, self._xp.astype(weights, x.dtype), where)
+        return self._xp.astype(value, dtype), self._xp.astype(sign, dtype)
+
+    def cross_entropy(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+        r = self._f.row(self.wide(x), temperature, where)
+        q = self._f.target(r, self._xp.astype(q, r.t.dtype), smoothing)
+        return self._xp.astype(self._f.cross_entropy(r, q), x.dtype)
+
+    def slope(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+        r = self._f.row(self.wide(x), temperature, where)
+        q = self._f.target(r, self._xp.astype(q, r.t.dtype), smoothing)
+        return self._xp.astype(self._f.cross_entropy_slope(r, q, temperature), x.dtype)
+
+    def binary(self, x: Array, y: Array) -> Array:
+        wide = self.wide(x)
+        return self._xp.astype(self._f.binary_cross_entropy(wide, self._xp.astype(y, wide.dtype)), x.dtype)
+
+    def binary_slope(self, x: Array, y: Array) -> Array:
+        wide = self.wide(x)
+        return self._xp.astype(self._f.binary_cross_entropy_slope(wide, self._xp.astype(y, wide.dtype)), x.dtype)
+
+
+class Delegated:
+    """
+    The public functions on the arrays of one library.
+
+    Parameters
+    ----------
+    xp : namespace
+        The library's functions under the names of the array API standard.
+    kernels : Kernels
+        What does the work.
+    is_known : callable
+        Whether the values of an array can be looked at.
+    widest : callable
+        Returns the dtype that integers become.
+    """
+
+    def __init__(
+        self,
+        xp: Any,
+        kernels: Kernels,
+        is_known: Callable[[Any], bool] = lambda _x: True,
+        widest: Callable[[], Any] | None = None,
+    ) -> None:
+        self.xp = xp
+        self.kernels = kernels
+        self.is_known = is_known
+        self.widest = widest or (lambda: xp.float64)
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        """Call `function` on arrays of this library."""
+        name = function.__name__
+        if hasattr(self, name):
+            return getattr(self, name)(*args, **options)
+        if isinstance(function, np.ufunc):
+            return self.link(name, *args, **options)
+        return self.per_class(name, *args, **options)
+
+    def link(self, name: str, x: Any, *, out: Any = None, dtype: Any = None) -> Array:
+        _no_out(out)
+        x = self.floats(x)
+        return self.kernels.link(name, x if dtype is None else self.xp.astype(x, self.dtype(dtype)))
+
+    def per_class(
+        self,
+        name: str,
+        x: Any,
+        *,
+        axis: Any = -1,
+        temperature: Any = 1.0,
+        where: Any = None,
+        complement: bool = False,
+        dtype: Any = None,
+        out: Any = None,
+    ) -> Array:
+        _no_out(out)
+        a = _Arguments(self, x, axis, temperature, where, dtype)
+        if math.prod(a.shape) == 0:
+            return self.xp.zeros(a.shape, dtype=a.dtype)
+        return a.back(self.kernels.row(f"{name}_complement" if complement else name, a.x, a.temperature, a.where, a.dtype))
+
+    def logsumexp(
+        self,
+        x: Any,
+        *,
+        axis: Any = -1,
+        weights: Any = None,
+        where: Any = None,
+        keepdims: bool = False,
+        return_sign: bool = False,
+        dtype: Any = None,
+        out: Any = None,
+    ) -> Any:
+        _no_out(out)
+        xp = self.xp
+        a = _Arguments(self, x, axis, 1.0, where, dtype)
+        if a.classes == 0 or math.prod(a.rows) == 0:
+            value = xp.full((*a.rows, 1), -math.inf, dtype=a.dtype)
+            sign = xp.zeros((*a.rows, 1), dtype=a.dtype)
+        elif weights is None:
+            value = self.kernels.logsumexp(a.x, a.where, a.dtype)
+            one = xp.ones_like(value)
+            sign = xp.where(value == -math.inf, xp.zeros_like(value), xp.where(xp.isnan(value), value, one))
+        else:
+            w = a.flat(a.broadcast(self.floats(weights, "weights"), "weights"))
+            self._check_weights(w, a.where, return_sign)
+            value, sign = self.kernels.weighted(a.x, w, a.where, a.dtype)
+        value, sign = (a.kept(v) if keepdims else v[..., 0] for v in (value, sign))
+        return (value, sign) if return_sign else value
+
+    def cross_entropy(self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any) -> Array:
+        a, q = self._labelled(x, y, label_smoothing, **options)
+        return self.kernels.cross_entropy(a.x, q, a.temperature, a.where, float(label_smoothing))[..., 0]
+
+    def cross_entropy_and_grad(self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any) -> tuple[Array, Array]:
+        a, q = self._labelled(x, y, label_smoothing, **options)
+        rest = (a.temperature, a.where, float(label_smoothing))
+        return self.kernels.cross_entropy(a.x, q, *rest)[..., 0], a.back(self.kernels.slope(a.x, q, *rest))
+
+    def binary_cross_entropy(self, x: Any, y: Any) -> Array:
+        return self.kernels.binary(*self._binary(x, y))
+
+    def binary_cross_entropy_and_grad(self, x: Any, y: Any) -> tuple[Array, Array]:
+        x, y = self._binary(x, y)
+        return self.kernels.binary(x, y), self.kernels.binary_slope(x, y)
+
+    # ---- arguments ----
+
+    def array(self, x: Any, like: Array | None = None) -> Array:
+        """Return `x` as an array of this library, on the device of `like`."""
+        if hasattr(x, "__array_namespace__") and not isinstance(x, np.ndarray | np.generic):
+            return x
+        x = np.asarray(x)
+        device = getattr(like, "device", None)
+        return self.xp.asarray(x) if device is None else self.xp.asarray(x, device=device)
+
+    def floats(self, x: Any, what: str = "scores", like: Array | None = None) -> Array:
+        """Return floats as they are, integers and bool as the widest float; refuse anything else."""
+        xp = self.xp
+        x = self.array(x, like)
+        if xp.isdtype(x.dtype, "real floating") and xp.finfo(x.dtype).bits <= 64:
+            return x
+        if xp.isdtype(x.dtype, ("bool", "integral")):
+            return xp.astype(x, self.widest())
+        raise TypeError(f"{what} of dtype {x.dtype} are not supported; pass {_ACCEPTED}")
+
+    def dtype(self, asked: Any) -> Any:
+        """Return the dtype that the user asked for, as this library knows it."""
+        try:
+            asked = getattr(self.xp, np.dtype(asked).name, asked)
+        except TypeError:  # it is a dtype of this library, not of NumPy
+            return self._checked(asked)
+        return self._checked(asked)
+
+    def _checked(self, asked: Any) -> Any:
+        if not self.xp.isdtype(asked, "real floating") or self.xp.finfo(asked).bits > 64:
+            raise TypeError(f"dtype={asked} cannot hold probabilities; pass float16, bfloat16, float32 or float64")
+        return asked
+
+    def _first_bad(self, bad: Array) -> int | None:
+        """Return the number of the first True, if it can be known."""
+        if not self.is_known(bad) or not bool(self.xp.any(bad)):
+            return None
+        return int(self.xp.argmax(self.xp.astype(self.xp.reshape(bad, (-1,)), self.xp.int8)))
+
+    def _check_weights(self, w: Array, where: Array | None, signed: bool) -> None:
+        xp = self.xp
+        bad = xp.isinf(w) if signed else xp.isinf(w) | (w < 0)
+        i = self._first_bad(bad if where is None else bad & where)
+        if i is not None:
+            first = float(xp.reshape(w, (-1,))[i])
+            remedy = "a weight must be finite" if math.isinf(first) else "pass return_sign=True for negative weights"
+            raise ValueError(f"weights hold {first}; {remedy}")
+
+    def _labelled(
+        self, x: Any, y: Any, smoothing: float, axis: Any = -1, temperature: Any = 1.0, where: Any = None
+    ) -> tuple[_Arguments, Array]:
+        """Return the scores and a probability for each class."""
+        xp = self.xp
+        a = _Arguments(self, x, axis, temperature, where, None)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"label_smoothing is {smoothing}; it must be in [0, 1)")
+        y = self.array(y, a.x)
+        if xp.isdtype(y.dtype, "bool"):
+            raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+        if xp.isdtype(y.dtype, "integral"):
+            return a, self._one_hot(y, a)
+        if tuple(y.shape) != a.shape:
+            if tuple(y.shape) == a.rows and math.prod(a.rows):
+                raise TypeError(
+                    f"labels of dtype {y.dtype} are not integers; pass the number of each row's class, "
+                    "or a probability for each class"
+                )
+            raise ValueError(f"labels of shape {tuple(y.shape)} are not probabilities of the scores' shape {a.shape}")
+        self._check_probabilities(y)
+        return a, a.flat(xp.reshape(y, a.full))
+
+    def _one_hot(self, y: Array, a: _Arguments) -> Array:
+        xp = self.xp
+        if tuple(y.shape) != a.rows:
+            hint = "; pass probabilities as floats" if tuple(y.shape) == a.shape else ""
+            raise ValueError(f"labels have shape {tuple(y.shape)}; the rows have {a.rows}{hint}")
+        bad = (y < 0) | (y >= a.classes)
+        i = self._first_bad(bad)
+        if i is not None:
+            row = np.unravel_index(i, y.shape)
+            at = f" in row {', '.join(str(int(i)) for i in row)}" if y.ndim else ""
+            raise ValueError(f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}")
+        dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
+        one = xp.astype(self.array(np.arange(a.classes), y) == y[..., None], dtype)
+        # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN
+        return xp.where(bad[..., None], xp.full_like(one, math.nan), one)
+
+    def _check_probabilities(self, y: Array) -> None:
+        i = self._first_bad(~((y >= 0) & (y <= 1)))
+        if i is not None:
+            at = f" at {tuple(int(k) for k in np.unravel_index(i, y.shape))}" if y.ndim else ""
+            value = float(self.xp.reshape(y, (-1,))[i])
+            raise ValueError(f"label {value}{at} is not a probability; it must be in [0, 1]")
+
+    def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
+        like = x if hasattr(x, "__array_namespace__") else y
+        x, y = self.floats(x, "logits", like), self.floats(y, "labels", like)
+        self._check_probabilities(y)
+        try:
+            shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
+        except ValueError:
+            raise ValueError(
+                f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}"
+            ) from None
+        return self.xp.broadcast_to(x, shape), self.xp.broadcast_to(y, shape)
+
+
+def _no_out(out: Any) -> None:
+    if out is not None:
+        raise TypeError("these arrays are not written to; leave out= away and take the result")
+
+
+class _Arguments:
+    """Scores and what belongs to them, checked, the classes in one axis, the last."""
+
+    def __init__(self, to: Delegated, x: Any, axis: Any, temperature: Any, where: Any, dtype: Any) -> None:
+        self._to, self._xp = to, to.xp
+        scores = to.floats(x)
+        self.shape = tuple(scores.shape)
+        self.full = self.shape or (1,)  # a single number is a row of one class
+        self._axes = axes_of(axis, len(self.full))
+        self._order = tuple(i for i in range(len(self.full)) if i not in self._axes) + self._axes
+        self.rows = tuple(self.full[i] for i in self._order[: len(self.full) - len(self._axes)])
+        self.classes = math.prod(self.full[i] for i in self._axes)
+        self.dtype = scores.dtype if dtype is None else to.dtype(dtype)
+        self.x = self.flat(self._xp.reshape(scores, self.full))
+        self.where = None if where is None else self.flat(self.broadcast(self._mask(where), "where"))
+        self.temperature = self._temperature(temperature)
+
+    def _mask(self, where: Any) -> Array:
+        mask = self._to.array(where, self.x)
+        if not self._xp.isdtype(mask.dtype, "bool"):
+            raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
+        return mask
+
+    def _temperature(self, temperature: Any) -> Array | None:
+        if isinstance(temperature, float | int) and temperature == 1:
+            return None
+        xp, to = self._xp, self._to
+        if not hasattr(temperature, "__array_namespace__") or isinstance(temperature, np.ndarray | np.generic):
+            temperature = check_temperature(temperature, self.rows)
+        t = to.floats(temperature, "temperature", self.x)
+        i = to._first_bad(~(t >= 0))
+        if i is not None:
+            bad = float(xp.reshape(t, (-1,))[i])
+            raise ValueError(f"temperature is {bad}; it must be at least 0 (1 leaves the scores as they are)")
+        try:
+            return xp.broadcast_to(t, self.rows)[..., None]
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"temperature of shape {tuple(t.shape)} does not fit the rows' shape {self.rows}; "
+                "pass one number, or one for each row"
+            ) from None
+
+    def broadcast(self, value: Array, what: str) -> Array:
+        """Return `value` in the shape of the scores."""
+        try:
+            fits = np.broadcast_shapes(tuple(value.shape), self.shape) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{what} of shape {tuple(value.shape)} does not broadcast to the scores' shape {self.shape}")
+        return self._xp.reshape(self._xp.broadcast_to(value, self.shape), self.full)
+
+    def flat(self, x: Array) -> Array:
+        """Put the classes into the last axis."""
+        return self._xp.reshape(self._xp.permute_dims(x, self._order), (*self.rows, self.classes))
+
+    def back(self, y: Array) -> Array:
+        """Put the classes back where they were."""
+        moved = self._xp.reshape(y, tuple(self.full[i] for i in self._order))
+        return self._xp.reshape(self._xp.permute_dims(moved, tuple(int(i) for i in np.argsort(self._order))), self.shape)
+
+    def kept(self, y: Array) -> Array:
+        """Give one number a row back the axes of the classes, of length 1."""
+        return self._xp.reshape(y, tuple(1 if i in self._axes else n for i, n in enumerate(self.full)))
