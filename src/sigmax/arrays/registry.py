@@ -73,7 +73,7 @@ def on_any_array(function: Callable[_P, _R]) -> Callable[_P, _R]:
             if type(x) is not np.ndarray:
                 adapter = adapter_of(type(x))
                 if adapter is not None:
-                    result = adapter.call(function, args, options)
+                    result = adapter.call(dispatched, args, options)
                     if result is not NotImplemented:
                         return result  # type: ignore[no-any-return]
         return function(*args, **options)

@@ -1,0 +1,141 @@
+"""
+Dask: lazy, chunk by chunk.
+
+Where the axis of the classes is cut into chunks, these are joined and the rows cut more finely instead, so that chunks stay as
+large as they were: whole rows are what gives the same bits as in memory, however the array was cut, and all functions alike. (Partial
+maxima and sums, merged, would not: their rounding depends on the cuts.)
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+
+from sigmax.over_axis import axes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["call"]
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on a Dask array, or on each partition of a Dask frame."""
+    x, *rest = args
+    if not isinstance(x, da.Array) and hasattr(x, "map_partitions"):
+        if not isinstance(function, np.ufunc) and x.ndim == 1:
+            raise TypeError(f"{function.__name__} of a Dask Series would need all of it at once; pass a frame, or an array")
+        return x.map_partitions(function, *rest, **options)
+    if not any(isinstance(v, da.Array) for v in args):
+        return NotImplemented
+    options = {k: v for k, v in options.items() if v is not None}
+    if "out" in options:
+        raise TypeError("Dask arrays are not written to; leave out= away and take the result")
+    if isinstance(function, np.ufunc):
+        return da.map_blocks(function, x, **options, meta=_meta(function, x, **options))
+    x = x if isinstance(x, da.Array) else da.asarray(x)
+    if "binary" in function.__name__:
+        labels = da.asarray(rest[0])
+        x, labels = da.broadcast_arrays(x, labels)
+        return _run(function, [(x, range(x.ndim)), (labels, range(x.ndim))], range(x.ndim), {}, _count(function))
+    return _over_rows(function, x, rest, dict(options))
+
+
+def _meta(function: Callable[..., Any], x: da.Array, **options: Any) -> Any:
+    return function(x._meta, **options)
+
+
+def _count(function: Callable[..., Any], options: Mapping[str, Any] | None = None) -> int:
+    return 2 if function.__name__.endswith("_and_grad") or (options or {}).get("return_sign") else 1
+
+
+def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], options: dict[str, Any]) -> Any:
+    single = x.ndim == 0
+    x = x.reshape(1) if single else x
+    axes = axes_of(options.pop("axis", -1), x.ndim)
+    rows = [i for i in range(x.ndim) if i not in axes]
+    x = _whole_rows(x, axes, rows)
+    row_chunks = tuple(x.chunks[i] for i in rows)
+    row_shape = tuple(x.shape[i] for i in rows)
+    operands: list[tuple[Any, Sequence[int]]] = [(x, range(x.ndim))]
+    names = []
+    for v in rest:
+        each = np.ndim(v) == x.ndim
+        labels = da.asarray(v)
+        if tuple(labels.shape) != (x.shape if each else row_shape):
+            raise ValueError(f"labels have shape {labels.shape}; the rows have {row_shape}")
+        operands.append((labels.rechunk(x.chunks if each else row_chunks), range(x.ndim) if each else rows))
+        names.append(None)
+    for name in ("where", "weights"):
+        if name in options:
+            value = da.asarray(options.pop(name))
+            operands.append((da.broadcast_to(value, x.shape).rechunk(x.chunks), range(x.ndim)))
+            names.append(name)
+    if np.ndim(options.get("temperature", 1.0)) > 0:
+        value = da.asarray(options.pop("temperature"))
+        operands.append((da.broadcast_to(value, row_shape).rechunk(row_chunks), rows))
+        names.append("temperature")
+    per_row = "logsumexp" in function.__name__ or "cross_entropy" in function.__name__
+    keepdims = options.pop("keepdims", False)
+    block = functools.partial(_block, function, tuple(names), axes, options)
+    count = _count(function, options)
+    if not per_row:
+        made: Any = _run(block, operands, range(x.ndim), {}, count)
+    elif count == 1:
+        made = _run(block, operands, rows, {}, 1)
+    else:
+        made = _pair(block, operands, rows, range(x.ndim) if "grad" in function.__name__ else rows)
+    if keepdims:
+        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+        made = tuple(m.reshape(shape) for m in made) if isinstance(made, tuple) else made.reshape(shape)
+    return made.reshape(()) if single and not per_row else made
+
+
+def _whole_rows(x: da.Array, axes: tuple[int, ...], rows: list[int]) -> da.Array:
+    """Join the chunks along the axes of the classes, and cut the rows so that no chunk is larger than the largest was."""
+    joined = math.prod(len(x.chunks[i]) for i in axes)
+    if joined == 1:
+        return x
+    chunks: dict[int, Any] = dict.fromkeys(axes, -1)
+    for i in rows:  # as much as can be had of the first axis, then the next
+        largest = max(x.chunks[i], default=1)
+        cut = min(joined, max(largest, 1))
+        chunks[i] = max(largest // cut, 1)
+        joined = math.ceil(joined / cut)
+    return x.rechunk(chunks)
+
+
+def _block(
+    function: Callable[..., Any], names: tuple[str | None, ...], axes: tuple[int, ...], options: dict[str, Any], x: Any, *rest: Any
+) -> Any:
+    labels = [v for v, name in zip(rest, names, strict=True) if name is None]
+    more = {name: v for v, name in zip(rest, names, strict=True) if name is not None}
+    return function(x, *labels, axis=axes, **more, **options)
+
+
+def _run(block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Any, options: Mapping[str, Any], count: int) -> Any:
+    if count == 2:
+        return _pair(block, operands, out, out)
+    flat = [part for v, index in operands for part in (v, tuple(index))]
+    return da.blockwise(block, tuple(out), *flat, concatenate=True, meta=_tried(block, operands), **options)
+
+
+def _tried(block: Callable[..., Any], operands: list[tuple[Any, Any]]) -> Any:
+    """Return what comes of arrays without elements, but for one class."""
+    tiny = [np.ones((1,) * v.ndim, v.dtype) if v.dtype.kind != "i" else np.zeros((1,) * v.ndim, v.dtype) for v, _ in operands]
+    result = block(*tiny)
+    return result if isinstance(result, tuple) else np.asarray(result)[(slice(0, 0),) * np.ndim(result)]
+
+
+def _pair(block: Callable[..., Any], operands: list[tuple[Any, Any]], first: Any, second: Any) -> tuple[da.Array, da.Array]:
+    return tuple(  # type: ignore[return-value]
+        _run(functools.partial(_part, block, i), operands, out, {}, 1) for i, out in enumerate((first, second))
+    )
+
+
+def _part(block: Callable[..., Any], i: int, *args: Any) -> Any:
+    return block(*args)[i]

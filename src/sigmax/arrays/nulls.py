@@ -1,0 +1,144 @@
+"""
+Scores some of which are missing: what the adapters of tables and columns share.
+
+A missing score is one that is not there, not an impossible one and not a wrong one: its place stays empty in the result, and the
+others share the whole, as aggregates of SQL have it. A row of missing scores has a missing sum. A NaN is a number gone wrong, and
+its row is NaN, as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax.over_axis import axes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["Column", "call", "columns_as_matrix", "per_list"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Numbers, and which of them are there; None where all are."""
+
+    values: NDArray[Any]
+    valid: NDArray[np.bool_] | None = None
+
+    @property
+    def missing(self) -> NDArray[np.bool_] | None:
+        """Which numbers are not there; None where all are."""
+        return None if self.valid is None else ~self.valid
+
+
+def columns_as_matrix(columns: Iterable[Column]) -> Column:
+    """Return columns side by side, in a dtype that holds all of them."""
+    parts = list(columns)
+    if not parts:
+        return Column(np.empty((0, 0)))
+    floats = [c.values if c.values.dtype.kind == "f" else c.values.astype(np.float64) for c in parts]
+    values = np.stack(floats, axis=1)
+    if all(c.valid is None for c in parts):
+        return Column(values)
+    return Column(values, np.stack([np.ones(len(values), bool) if c.valid is None else c.valid for c in parts], axis=1))
+
+
+def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options: Mapping[str, Any]) -> list[Column]:
+    """
+    Call `function` on scores and the arguments that follow them.
+
+    Returns
+    -------
+    list of Column
+        Its results: one, or two for the functions that return a pair.
+    """
+    options = dict(options)
+    if options.get("out") is not None:
+        raise TypeError("columns are not written to; leave out= away and take the result")
+    options.pop("out", None)
+    if isinstance(function, np.ufunc):
+        return [Column(function(x.values, *args, **options), x.valid)]
+    if "binary" in function.__name__:
+        labels = args[0] if isinstance(args[0], Column) else Column(np.asarray(args[0]))
+        found = [v.valid for v in (x, labels) if v.valid is not None]
+        results = function(x.values, labels.values)
+        valid = np.logical_and.reduce(np.broadcast_arrays(*found)) if found else None
+        return [Column(r, valid) for r in (results if isinstance(results, tuple) else (results,))]
+
+    axes = axes_of(options.get("axis", -1), max(x.values.ndim, 1))
+    rows_valid = None
+    if x.valid is not None:
+        where = options.get("where")
+        options["where"] = x.valid if where is None else np.asarray(where) & x.valid
+        rows_valid = x.valid.any(axis=axes, keepdims=bool(options.get("keepdims")))
+    if "cross_entropy" in function.__name__:
+        labels = args[0] if isinstance(args[0], Column) else Column(np.asarray(args[0]))
+        rows_valid = _labelled(x, labels, rows_valid, axes)
+        args = (labels.values, *args[1:])
+    results = function(x.values, *args, **options)
+    pair = results if isinstance(results, tuple) else (results,)
+    return [Column(np.asarray(r), x.valid if np.shape(r) == x.values.shape and "logsumexp" not in function.__name__ else rows_valid) for r in pair]
+
+
+def _labelled(
+    x: Column, labels: Column, rows_valid: NDArray[np.bool_] | None, axes: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    """Return which rows have a loss: those with a label whose score is there."""
+    if labels.values.dtype.kind in "iu" and x.valid is not None and len(axes) == 1:
+        number = np.expand_dims(np.clip(labels.values, 0, x.values.shape[axes[0]] - 1), axes[0])
+        rows_valid = np.take_along_axis(x.valid, number, axes[0]).squeeze(axes[0])
+    if labels.valid is not None and labels.values.ndim == x.values.ndim - len(axes):
+        rows_valid = labels.valid if rows_valid is None else rows_valid & labels.valid
+    return rows_valid
+
+
+def per_list(
+    function: Callable[..., Any], x: Column, starts: NDArray[np.int64], lengths: NDArray[np.int64], options: Mapping[str, Any]
+) -> list[Column]:
+    """
+    Call `function` on each of many lists of scores.
+
+    Parameters
+    ----------
+    x : Column
+        The scores of all lists, one after another or in any order.
+    starts, lengths : ndarray
+        Where each list begins, and how long it is.
+
+    Returns
+    -------
+    list of Column
+        One number a score in the places of `x`, or one number a list.
+    """
+    options = {k: v for k, v in options.items() if k not in ("axis", "out")}
+    if options.get("where") is not None:
+        raise TypeError("where= is for arrays; leave scores out by making them null")
+    found: list[Column] | None = None
+    # lists of one length are a matrix, whose rows do not depend on one another
+    for length in np.unique(lengths):
+        which = np.flatnonzero(lengths == length)
+        places = starts[which, None] + np.arange(length)
+        part = Column(x.values[places], None if x.valid is None else x.valid[places])
+        results = call(function, part, (), {**options, "axis": -1})
+        per_score = [r.values.ndim == 2 for r in results]
+        if found is None:
+            found = [
+                Column(
+                    np.zeros(len(x.values) if each else len(lengths), r.values.dtype),
+                    np.ones(len(x.values) if each else len(lengths), bool),
+                )
+                for r, each in zip(results, per_score, strict=True)
+            ]
+        for target, r, each in zip(found, results, per_score, strict=True):
+            target.values[places if each else which] = r.values
+            if r.valid is not None and target.valid is not None:
+                target.valid[places if each else which] = r.valid
+    if found is None:
+        empty = call(function, Column(x.values[:0].reshape(0, 1)), (), {**options, "axis": -1})
+        return [Column(r.values.reshape(-1)) for r in empty]
+    return found

@@ -1,0 +1,94 @@
+"""
+pandas: index, names and missing values stay.
+
+A Series is one row of scores; a DataFrame has a row in each row, its columns being the classes. In columns of NumPy dtypes pandas
+writes NaN for what is missing, and NaN is what it is here; nullable and Arrow columns keep what is missing as missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sigmax.arrays.nulls import Column, columns_as_matrix
+from sigmax.arrays.nulls import call as call_on_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["as_column", "call", "from_column"]
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype)
+
+
+def as_column(x: pd.Series, what: str = "scores") -> Column:
+    """Return a Series as a column."""
+    if _is_plain(x.dtype):
+        return Column(x.to_numpy())
+    if not (pd.api.types.is_numeric_dtype(x.dtype) or pd.api.types.is_bool_dtype(x.dtype)) or isinstance(x.dtype, pd.CategoricalDtype):
+        raise TypeError(f"{what} of dtype {x.dtype} are not supported; pass integers or floats")
+    wide = getattr(x.dtype, "numpy_dtype", np.dtype(np.float64))
+    wide = wide if wide.kind in "fiu" else np.dtype(np.float64)
+    missing = x.isna().to_numpy()
+    return Column(x.to_numpy(dtype=wide, na_value=0), ~missing if missing.any() else None)
+
+
+def _as_series(r: Column, dtype: Any, **labels: Any) -> pd.Series:
+    if isinstance(dtype, pd.ArrowDtype):
+        import pyarrow as pa
+
+        values: Any = pd.array(pa.array(r.values, mask=r.missing), dtype=pd.ArrowDtype(pa.from_numpy_dtype(r.values.dtype)))
+    elif _is_plain(dtype):
+        values = r.values
+    else:
+        values = pd.arrays.FloatingArray(np.array(r.values), np.zeros(len(r.values), bool) if r.missing is None else r.missing.copy())
+    return pd.Series(values, **labels)
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on a Series or DataFrame."""
+    x, *rest = args
+    if not isinstance(x, pd.Series | pd.DataFrame):
+        return NotImplemented
+    rest = [as_column(v, "labels") if isinstance(v, pd.Series) else v for v in rest]
+    options = {k: v.to_numpy() if isinstance(v, pd.Series | pd.DataFrame) else v for k, v in options.items()}
+    if isinstance(x, pd.Series):
+        results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(rest), options)]
+    else:
+        matrix = columns_as_matrix(as_column(x.iloc[:, i], f"scores in column '{n}'") for i, n in enumerate(x.columns))
+        matrix = matrix if len(x.columns) else Column(np.empty((len(x), 0)))
+        results = [_from_matrix(r, x) for r in call_on_column(function, matrix, tuple(rest), options)]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def from_column(r: Column, x: pd.Series) -> Any:
+    """Return results of the kind of `x`; one number as a scalar."""
+    if r.values.ndim == 0:
+        return r.values[()] if r.valid is None or r.valid else pd.NA
+    if r.values.shape != x.shape:
+        return r.values
+    return _as_series(r, x.dtype, index=x.index, name=x.name)
+
+
+def _from_matrix(r: Column, x: pd.DataFrame) -> Any:
+    kinds = [d for d in x.dtypes if not _is_plain(d)]
+    kind = kinds[0] if kinds else np.dtype(np.float64)
+    if r.values.shape == x.shape:
+        if not kinds:
+            return pd.DataFrame(r.values, index=x.index, columns=x.columns)
+        columns = [
+            _as_series(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]), kind, index=x.index)
+            for i in range(x.shape[1])
+        ]
+        frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=x.index)
+        frame.columns = x.columns
+        return frame
+    if r.values.shape == (len(x),):
+        return _as_series(r, kind, index=x.index)
+    if r.values.shape == (x.shape[1],):
+        return _as_series(r, kind, index=x.columns)
+    return r.values

@@ -1,0 +1,113 @@
+"""
+Polars: nulls stay nulls, expressions stay lazy.
+
+A Series of numbers is one row of scores; one of lists, arrays or structs has a row in each of its values; a DataFrame has a row in
+each row, its columns being the classes. An expression is whatever its column will be: ``sigmax.softmax(pl.col("score")).over("query")``
+shares out each query's candidates, ``sigmax.softmax(pl.struct("a", "b")).struct.unnest()`` each row's classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from sigmax.arrays import pyarrow as arrow
+from sigmax.arrays.nulls import Column, columns_as_matrix
+from sigmax.arrays.nulls import call as call_on_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["as_column", "call", "from_column"]
+
+
+def as_column(x: pl.Series, what: str = "scores") -> Column:
+    """Return a Series as a column."""
+    if x.dtype == pl.Null:
+        return Column(np.zeros(len(x)), np.zeros(len(x), bool))
+    if x.dtype.is_decimal() or x.dtype == pl.Boolean:
+        x = x.cast(pl.Float64)
+    if not x.dtype.is_numeric():
+        raise TypeError(f"{what} of type {x.dtype} are not supported; pass integers, floats or decimals")
+    if not x.null_count():
+        return Column(x.to_numpy())
+    return Column(x.fill_null(0).to_numpy(), x.is_not_null().to_numpy())
+
+
+def _as_series(name: str, r: Column) -> pl.Series:
+    made = pl.Series(name, np.ascontiguousarray(r.values))
+    if r.valid is None:
+        return made
+    return pl.select(pl.when(pl.lit(pl.Series(r.valid))).then(pl.lit(made)).alias(name)).to_series()
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on a Series, frame or expression."""
+    x, *rest = args
+    if any(isinstance(v, pl.Expr) for v in args):
+        return _lazily(function, args, options)
+    if isinstance(x, pl.LazyFrame):
+        return x.map_batches(lambda frame: call(function, (frame, *rest), options), schema=_schema_of(function, x, rest, options))
+    if isinstance(x, pl.DataFrame):
+        results = _on_frame(function, x, _labels(rest), options)
+    elif not isinstance(x, pl.Series):
+        return NotImplemented
+    elif x.dtype == pl.Struct:
+        frames = _on_frame(function, x.struct.unnest(), _labels(rest), options)
+        results = [r.to_struct(x.name) if isinstance(r, pl.DataFrame) else r.alias(x.name) for r in frames]
+    elif x.dtype in (pl.List, pl.Array):
+        made = arrow.call(function, (x.to_arrow(), *_labels(rest)), options)
+        results = [pl.Series(x.name, r) for r in (made if isinstance(made, tuple) else (made,))]
+        if x.dtype == pl.Array:
+            results = [r.cast(pl.Array(r.dtype.inner, x.dtype.size)) if r.dtype == pl.List else r for r in results]  # type: ignore[attr-defined]
+    else:
+        results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(_labels(rest)), options)]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _labels(values: list[Any]) -> list[Any]:
+    return [as_column(v, "labels") if isinstance(v, pl.Series) else v for v in values]
+
+
+def from_column(r: Column, x: pl.Series) -> Any:
+    """Return results of the kind of `x`; one number as a scalar."""
+    if r.values.ndim == 0:
+        return None if r.valid is not None and not r.valid else r.values[()]
+    return _as_series(x.name, r)
+
+
+def _on_frame(function: Callable[..., Any], x: pl.DataFrame, rest: list[Any], options: Mapping[str, Any]) -> list[Any]:
+    matrix = columns_as_matrix(as_column(c, f"scores in column '{c.name}'") for c in x.get_columns())
+    made: list[Any] = []
+    for r in call_on_column(function, matrix, tuple(rest), options):
+        if r.values.shape == matrix.values.shape:
+            parts = (Column(r.values[:, i], None if r.valid is None else r.valid[:, i]) for i in range(len(x.columns)))
+            made.append(pl.DataFrame([_as_series(name, part) for name, part in zip(x.columns, parts, strict=True)]))
+        else:
+            made.append(_as_series(function.__name__, r) if r.values.ndim == 1 else r.values)
+    return made
+
+
+def _schema_of(function: Callable[..., Any], x: pl.LazyFrame, rest: list[Any], options: Mapping[str, Any]) -> Any:
+    """Return the columns that will come, found by trying it on a frame without rows."""
+    tried = call(function, (x.collect_schema().to_frame(), *rest), options)
+    return tried.schema if isinstance(tried, pl.DataFrame) else None
+
+
+def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> pl.Expr:
+    expressions = [v for v in args if isinstance(v, pl.Expr)]
+    elementwise = isinstance(function, np.ufunc)
+
+    def run(columns: list[pl.Series]) -> Any:
+        found = iter(columns)
+        result = call(function, tuple(next(found) if isinstance(v, pl.Expr) else v for v in args), options)
+        if isinstance(result, tuple):
+            return pl.DataFrame([r.alias(f"field_{i}") if isinstance(r, pl.Series) else pl.Series(f"field_{i}", r) for i, r in enumerate(result)]).to_struct()
+        return result if isinstance(result, pl.Series) else pl.Series([result])
+
+    one = function.__name__ == "logsumexp"
+    if len(expressions) == 1:
+        return expressions[0].map_batches(lambda s: run([s]), is_elementwise=elementwise, returns_scalar=False if elementwise else one)
+    return pl.map_batches(expressions, run, is_elementwise=elementwise)

@@ -1,0 +1,85 @@
+"""
+xarray: dimensions, coordinates and attributes stay, and `axis` may be the name of a dimension.
+
+The work is done on what the DataArray holds, be it NumPy's, Dask's or another library's array.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["call"]
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on a DataArray, a Variable or each variable of a Dataset."""
+    x, *rest = args
+    if isinstance(x, xr.Dataset):
+        return x.map(lambda v: call(function, (v, *rest), options), keep_attrs=True)
+    if isinstance(x, xr.Variable):
+        return call(function, (xr.DataArray(x), *rest), options).variable
+    if not isinstance(x, xr.DataArray):
+        if not any(isinstance(v, xr.DataArray) for v in rest):
+            return NotImplemented
+        return function(x, *(v.data if isinstance(v, xr.DataArray) else v for v in rest), **options)
+    if isinstance(function, np.ufunc):
+        return _put(x, function(x.data, *rest, **options))
+    if "binary" in function.__name__:
+        labels = [v.broadcast_like(x).transpose(*x.dims).data if isinstance(v, xr.DataArray) else v for v in rest]
+        return _each(function(x.data, *labels), x, ())
+
+    options = dict(options)
+    dims = _dims(x, options.get("axis", -1))
+    options["axis"] = tuple(x.dims.index(d) for d in dims)
+    rows = tuple(d for d in x.dims if d not in dims)
+    template = x.isel(dict.fromkeys(dims, 0), drop=True) if all(x.sizes[d] for d in dims) else None
+    for name in ("where", "weights"):
+        if isinstance(options.get(name), xr.DataArray):
+            options[name] = options[name].broadcast_like(x).transpose(*x.dims).data
+    if isinstance(options.get("temperature"), xr.DataArray) and template is not None:
+        options["temperature"] = options["temperature"].broadcast_like(template).transpose(*rows).data
+    labels = []
+    for v in rest:
+        if isinstance(v, xr.DataArray):
+            v = v.transpose(*(x.dims if v.ndim == x.ndim else rows)).data
+        labels.append(v)
+    return _each(function(x.data, *labels, **options), x, dims)
+
+
+def _dims(x: xr.DataArray, axis: Any) -> tuple[Any, ...]:
+    names = []
+    for a in (axis,) if isinstance(axis, int | str) else tuple(axis):
+        if isinstance(a, str):
+            if a not in x.dims:
+                raise ValueError(f"there is no dimension '{a}'; the scores have {', '.join(map(str, x.dims))}")
+            names.append(a)
+        else:
+            if not -x.ndim <= a < x.ndim:
+                raise np.exceptions.AxisError(a, x.ndim)
+            names.append(x.dims[a])
+    return tuple(names)
+
+
+def _each(results: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> Any:
+    made = tuple(_wrap(r, x, dims) for r in (results if isinstance(results, tuple) else (results,)))
+    return made if isinstance(results, tuple) else made[0]
+
+
+def _put(x: xr.DataArray, data: Any) -> xr.DataArray:
+    return x.copy(data=data)
+
+
+def _wrap(data: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> xr.DataArray:
+    if np.shape(data) == x.shape:
+        return _put(x, data)
+    if np.ndim(data) == x.ndim:  # keepdims
+        return xr.DataArray(data, dims=x.dims, coords={k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}, name=x.name)
+    rows = [d for d in x.dims if d not in dims]
+    coords = {k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}
+    return xr.DataArray(data, dims=rows, coords=coords, name=x.name, attrs=x.attrs)
