@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | large | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | large | training | conformance | readme``: see each module."""
 
 import argparse
 import importlib
@@ -17,6 +17,9 @@ def main() -> None:
     volume.add_argument("--gigabytes", type=float, default=5.0)
     volume.add_argument("--keep-in", help="the folder for the temporary files")
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
+    training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
+    training.add_argument("--epochs", type=int, default=60)
+    what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())
     importlib.import_module(f"benchmarks.{options.pop('what')}").main(**options)

@@ -222,7 +222,7 @@ def test_many_threads_at_once_give_the_same_bits(dtype):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
 def test_a_forked_process_gives_the_same_bits():
     wanted = everything(np.dtype(np.float32))
     child = os.fork()

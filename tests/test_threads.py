@@ -85,7 +85,7 @@ def test_the_pool_serves_one_caller_at_a_time_and_all_get_their_results():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
 def test_a_child_of_fork_makes_a_pool_of_its_own():
     sigmax.set_num_threads(3)
     x = scores(np.float32, (20_000, 10))

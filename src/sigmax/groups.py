@@ -24,7 +24,12 @@ __all__ = ["log_softmax", "softmax"]
 
 
 def softmax(
-    x: Any, by: Any | Sequence[Any], *, temperature: float = 1.0, complement: bool = False, dtype: DTypeLike | None = None
+    x: Any,
+    by: Any | Sequence[Any],
+    *,
+    temperature: float = 1.0,
+    complement: bool = False,
+    dtype: DTypeLike | None = None,
 ) -> Any:
     """
     Turn scores into probabilities that sum to 1 in each group.
@@ -60,7 +65,12 @@ def softmax(
 
 
 def log_softmax(
-    x: Any, by: Any | Sequence[Any], *, temperature: float = 1.0, complement: bool = False, dtype: DTypeLike | None = None
+    x: Any,
+    by: Any | Sequence[Any],
+    *,
+    temperature: float = 1.0,
+    complement: bool = False,
+    dtype: DTypeLike | None = None,
 ) -> Any:
     """
     Turn scores into the logarithms of probabilities that sum to 1 in each group.
@@ -86,10 +96,8 @@ def log_softmax(
 
 def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, Any]) -> Any:
     adapter: Any = adapter_of(type(x))
-    if adapter is None or not hasattr(adapter, "as_column"):
-        scores = Column(np.asarray(x))
-    else:
-        scores = adapter.as_column(x)
+    is_column = hasattr(adapter, "as_column")
+    scores = adapter.as_column(x) if is_column else Column(np.asarray(x))
     if scores.values.ndim != 1:
         raise ValueError(f"scores have shape {scores.values.shape}; groups are made of rows with one score each")
     several = isinstance(by, list | tuple) and len(by) > 0 and not np.isscalar(by[0]) and by[0] is not None
@@ -97,7 +105,9 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     for column in by if several else [by]:
         part = _codes(column)
         if len(part) != len(codes):
-            raise ValueError(f"there are {len(codes):,} scores and {len(part):,} rows of groups; each score needs its group")
+            raise ValueError(
+                f"there are {len(codes):,} scores and {len(part):,} rows of groups; each score needs its group"
+            )
         codes = codes * (int(part.max(initial=0)) + 1) + part
         codes = np.unique(codes, return_inverse=True)[1]
     order = np.argsort(codes, kind="stable")
@@ -107,8 +117,7 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     (sorted_result,) = per_list(function, Column(scores.values[order], valid), starts, lengths, options)
     values = np.empty_like(sorted_result.values)
     values[order] = sorted_result.values
-    result = Column(values, scores.valid)
-    return values if adapter is None or not hasattr(adapter, "as_column") else adapter.from_column(result, x)
+    return adapter.from_column(Column(values, scores.valid), x) if is_column else values
 
 
 def _codes(column: Any) -> NDArray[np.int64]:

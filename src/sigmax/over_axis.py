@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Axis = int | Sequence[int]
 
-__all__ = ["ScoreTable", "axes_of", "check_out", "check_temperature", "direct", "is_usual"]
+__all__ = ["ScoreTable", "axes_of", "check_out", "check_temperature", "direct", "is_usual", "no_broadcast", "no_fit"]
 
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
@@ -131,9 +131,7 @@ class ScoreTable:
         try:
             return np.broadcast_to(values, self.shape).reshape(self._table.shape)
         except ValueError:
-            raise ValueError(
-                f"{what} of shape {values.shape} does not broadcast to the scores' shape {self.shape}"
-            ) from None
+            raise no_broadcast(what, values.shape, self.shape) from None
 
     def _as_rows(self, table: NDArray[Any]) -> NDArray[Any]:
         """Return `table` with its class axes made one, the last."""
@@ -171,10 +169,20 @@ def check_temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(
-            f"temperature of shape {values.shape} does not fit the rows' shape {rows}; pass one number, or one for each row"
-        )
+        raise no_fit(values.shape, rows)
     return values
+
+
+def no_broadcast(what: str, shape: Sequence[int], scores: Sequence[int]) -> ValueError:
+    """Return the error for an argument that does not broadcast to the scores."""
+    return ValueError(f"{what} of shape {tuple(shape)} does not broadcast to the scores' shape {tuple(scores)}")
+
+
+def no_fit(shape: Sequence[int], rows: Sequence[int]) -> ValueError:
+    """Return the error for temperatures that are not one for each row."""
+    return ValueError(
+        f"temperature of shape {tuple(shape)} does not fit the rows' shape {tuple(rows)}; pass one number, or one for each row"
+    )
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -83,7 +83,7 @@ def create_macros(connection: Any) -> None:
     >>> from sigmax.sql import create_macros
     >>> connection = duckdb.connect()
     >>> create_macros(connection)
-    >>> connection.sql("SELECT softmax([2.0, 1.0, 0.1]) AS p").fetchone()[0][0]
-    0.6590011388859679
+    >>> connection.sql("SELECT softmax([2.0, 2.0]) AS p").fetchall()
+    [([0.5, 0.5],)]
     """
     connection.execute(MACROS)

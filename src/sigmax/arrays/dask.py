@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
-from sigmax.over_axis import axes_of
+from sigmax.over_axis import axes_of, no_broadcast, no_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,9 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     x, *rest = args
     if not isinstance(x, da.Array) and hasattr(x, "map_partitions"):
         if not isinstance(function, np.ufunc) and x.ndim == 1:
-            raise TypeError(f"{function.__name__} of a Dask Series would need all of it at once; pass a frame, or an array")
+            raise TypeError(
+                f"{function.__name__} of a Dask Series would need all of it at once; pass a frame, or an array"
+            )
         return x.map_partitions(function, *rest, **options)
     if not any(isinstance(v, da.Array) for v in args):
         return NotImplemented
@@ -62,7 +64,7 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
     row_chunks = tuple(x.chunks[i] for i in rows)
     row_shape = tuple(x.shape[i] for i in rows)
     operands: list[tuple[Any, Sequence[int]]] = [(x, range(x.ndim))]
-    names = []
+    names: list[str | None] = []
     for v in rest:
         each = np.ndim(v) == x.ndim
         labels = da.asarray(v)
@@ -73,10 +75,14 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
     for name in ("where", "weights"):
         if name in options:
             value = da.asarray(options.pop(name))
+            if not _fits(value.shape, x.shape):
+                raise no_broadcast(name, value.shape, x.shape)
             operands.append((da.broadcast_to(value, x.shape).rechunk(x.chunks), range(x.ndim)))
             names.append(name)
     if np.ndim(options.get("temperature", 1.0)) > 0:
         value = da.asarray(options.pop("temperature"))
+        if not _fits(value.shape, row_shape):
+            raise no_fit(value.shape, row_shape)
         operands.append((da.broadcast_to(value, row_shape).rechunk(row_chunks), rows))
         names.append("temperature")
     per_row = "logsumexp" in function.__name__ or "cross_entropy" in function.__name__
@@ -95,6 +101,13 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
     return made.reshape(()) if single and not per_row else made
 
 
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
 def _whole_rows(x: da.Array, axes: tuple[int, ...], rows: list[int]) -> da.Array:
     """Join the chunks along the axes of the classes, and cut the rows so that no chunk is larger than the largest was."""
     joined = math.prod(len(x.chunks[i]) for i in axes)
@@ -110,14 +123,21 @@ def _whole_rows(x: da.Array, axes: tuple[int, ...], rows: list[int]) -> da.Array
 
 
 def _block(
-    function: Callable[..., Any], names: tuple[str | None, ...], axes: tuple[int, ...], options: dict[str, Any], x: Any, *rest: Any
+    function: Callable[..., Any],
+    names: tuple[str | None, ...],
+    axes: tuple[int, ...],
+    options: dict[str, Any],
+    x: Any,
+    *rest: Any,
 ) -> Any:
     labels = [v for v, name in zip(rest, names, strict=True) if name is None]
     more = {name: v for v, name in zip(rest, names, strict=True) if name is not None}
     return function(x, *labels, axis=axes, **more, **options)
 
 
-def _run(block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Any, options: Mapping[str, Any], count: int) -> Any:
+def _run(
+    block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Any, options: Mapping[str, Any], count: int
+) -> Any:
     if count == 2:
         return _pair(block, operands, out, out)
     flat = [part for v, index in operands for part in (v, tuple(index))]
@@ -126,13 +146,18 @@ def _run(block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Any, o
 
 def _tried(block: Callable[..., Any], operands: list[tuple[Any, Any]]) -> Any:
     """Return what comes of arrays without elements, but for one class."""
-    tiny = [np.ones((1,) * v.ndim, v.dtype) if v.dtype.kind != "i" else np.zeros((1,) * v.ndim, v.dtype) for v, _ in operands]
+    tiny = [
+        np.ones((1,) * v.ndim, v.dtype) if v.dtype.kind != "i" else np.zeros((1,) * v.ndim, v.dtype)
+        for v, _ in operands
+    ]
     result = block(*tiny)
     return result if isinstance(result, tuple) else np.asarray(result)[(slice(0, 0),) * np.ndim(result)]
 
 
-def _pair(block: Callable[..., Any], operands: list[tuple[Any, Any]], first: Any, second: Any) -> tuple[da.Array, da.Array]:
-    return tuple(  # type: ignore[return-value]
+def _pair(
+    block: Callable[..., Any], operands: list[tuple[Any, Any]], first: Any, second: Any
+) -> tuple[da.Array, da.Array]:
+    return tuple(
         _run(functools.partial(_part, block, i), operands, out, {}, 1) for i, out in enumerate((first, second))
     )
 

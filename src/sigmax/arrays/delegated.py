@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sigmax.arrays.formulas import Formulas
-from sigmax.over_axis import axes_of, check_temperature
+from sigmax.over_axis import axes_of, check_temperature, no_broadcast, no_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,9 @@ class Kernels(Protocol):
     def weighted(self, x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
         """Return the logarithm of a weighted sum, and its sign."""
 
-    def cross_entropy(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+    def cross_entropy(
+        self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float
+    ) -> Array:
         """Return the loss of each row against label probabilities."""
 
     def slope(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
@@ -58,25 +60,29 @@ class PlainKernels:
         self._xp = xp
         self._f = Formulas(xp)
 
-    def wide(self, x: Array) -> Array:
-        """Return halves as float32, which they are worked on in."""
-        return self._xp.astype(x, self._xp.float32) if self._xp.finfo(x.dtype).bits < 32 else x
+    def wide(self, x: Array, dtype: Any = None) -> Array:
+        """Return `x` in the type that is worked in: float32 at least, and no narrower than the result's."""
+        xp = self._xp
+        bits = max(xp.finfo(x.dtype).bits, 32, 32 if dtype is None else xp.finfo(dtype).bits)
+        return x if xp.finfo(x.dtype).bits == bits else xp.astype(x, xp.float32 if bits == 32 else xp.float64)
 
     def link(self, name: str, x: Array) -> Array:
         return self._xp.astype(getattr(self._f, name)(self.wide(x)), x.dtype)
 
     def row(self, name: str, x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> Array:
-        return self._xp.astype(getattr(self._f, name)(self._f.row(self.wide(x), temperature, where)), dtype)
+        return self._xp.astype(getattr(self._f, name)(self._f.row(self.wide(x, dtype), temperature, where)), dtype)
 
     def logsumexp(self, x: Array, where: Array | None, dtype: Any) -> Array:
-        return self._xp.astype(self._f.logsumexp(self._f.row(self.wide(x), None, where)), dtype)
+        return self._xp.astype(self._f.logsumexp(self._f.row(self.wide(x, dtype), None, where)), dtype)
 
     def weighted(self, x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
-        x = self.wide(x)
+        x = self.wide(x, dtype)
         value, sign = self._f.weighted_logsumexp(x, self._xp.astype(weights, x.dtype), where)
         return self._xp.astype(value, dtype), self._xp.astype(sign, dtype)
 
-    def cross_entropy(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+    def cross_entropy(
+        self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float
+    ) -> Array:
         r = self._f.row(self.wide(x), temperature, where)
         q = self._f.target(r, self._xp.astype(q, r.t.dtype), smoothing)
         return self._xp.astype(self._f.cross_entropy(r, q), x.dtype)
@@ -153,7 +159,9 @@ class Delegated:
         a = _Arguments(self, x, axis, temperature, where, dtype)
         if math.prod(a.shape) == 0:
             return self.xp.zeros(a.shape, dtype=a.dtype)
-        return a.back(self.kernels.row(f"{name}_complement" if complement else name, a.x, a.temperature, a.where, a.dtype))
+        return a.back(
+            self.kernels.row(f"{name}_complement" if complement else name, a.x, a.temperature, a.where, a.dtype)
+        )
 
     def logsumexp(
         self,
@@ -188,7 +196,9 @@ class Delegated:
         a, q = self._labelled(x, y, label_smoothing, **options)
         return self.kernels.cross_entropy(a.x, q, a.temperature, a.where, float(label_smoothing))[..., 0]
 
-    def cross_entropy_and_grad(self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any) -> tuple[Array, Array]:
+    def cross_entropy_and_grad(
+        self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any
+    ) -> tuple[Array, Array]:
         a, q = self._labelled(x, y, label_smoothing, **options)
         rest = (a.temperature, a.where, float(label_smoothing))
         return self.kernels.cross_entropy(a.x, q, *rest)[..., 0], a.back(self.kernels.slope(a.x, q, *rest))
@@ -204,7 +214,7 @@ class Delegated:
 
     def array(self, x: Any, like: Array | None = None) -> Array:
         """Return `x` as an array of this library, on the device of `like`."""
-        if hasattr(x, "__array_namespace__") and not isinstance(x, np.ndarray | np.generic):
+        if _is_array(x):
             return x
         x = np.asarray(x)
         device = getattr(like, "device", None)
@@ -258,7 +268,9 @@ class Delegated:
             raise ValueError(f"label_smoothing is {smoothing}; it must be in [0, 1)")
         y = self.array(y, a.x)
         if xp.isdtype(y.dtype, "bool"):
-            raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+            raise TypeError(
+                "labels have dtype bool; pass integers, the number of each class, or floats, its probability"
+            )
         if xp.isdtype(y.dtype, "integral"):
             return a, self._one_hot(y, a)
         if tuple(y.shape) != a.shape:
@@ -281,7 +293,9 @@ class Delegated:
         if i is not None:
             row = np.unravel_index(i, y.shape)
             at = f" in row {', '.join(str(int(i)) for i in row)}" if y.ndim else ""
-            raise ValueError(f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}")
+            raise ValueError(
+                f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}"
+            )
         dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
         one = xp.astype(self.array(np.arange(a.classes), y) == y[..., None], dtype)
         # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN
@@ -295,7 +309,7 @@ class Delegated:
             raise ValueError(f"label {value}{at} is not a probability; it must be in [0, 1]")
 
     def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
-        like = x if hasattr(x, "__array_namespace__") else y
+        like = x if _is_array(x) else y
         x, y = self.floats(x, "logits", like), self.floats(y, "labels", like)
         self._check_probabilities(y)
         try:
@@ -305,6 +319,13 @@ class Delegated:
                 f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}"
             ) from None
         return self.xp.broadcast_to(x, shape), self.xp.broadcast_to(y, shape)
+
+
+def _is_array(x: Any) -> bool:
+    """Return whether `x` is an array of a library other than NumPy."""
+    if isinstance(x, np.ndarray | np.generic):
+        return False
+    return hasattr(x, "__array_namespace__") or type(x).__module__.partition(".")[0] in ("cupy", "torch")
 
 
 def _no_out(out: Any) -> None:
@@ -339,7 +360,7 @@ class _Arguments:
         if isinstance(temperature, float | int) and temperature == 1:
             return None
         xp, to = self._xp, self._to
-        if not hasattr(temperature, "__array_namespace__") or isinstance(temperature, np.ndarray | np.generic):
+        if not _is_array(temperature):
             temperature = check_temperature(temperature, self.rows)
         t = to.floats(temperature, "temperature", self.x)
         i = to._first_bad(~(t >= 0))
@@ -349,10 +370,7 @@ class _Arguments:
         try:
             return xp.broadcast_to(t, self.rows)[..., None]
         except (ValueError, TypeError):
-            raise ValueError(
-                f"temperature of shape {tuple(t.shape)} does not fit the rows' shape {self.rows}; "
-                "pass one number, or one for each row"
-            ) from None
+            raise no_fit(t.shape, self.rows) from None
 
     def broadcast(self, value: Array, what: str) -> Array:
         """Return `value` in the shape of the scores."""
@@ -361,7 +379,7 @@ class _Arguments:
         except ValueError:
             fits = False
         if not fits:
-            raise ValueError(f"{what} of shape {tuple(value.shape)} does not broadcast to the scores' shape {self.shape}")
+            raise no_broadcast(what, value.shape, self.shape)
         return self._xp.reshape(self._xp.broadcast_to(value, self.shape), self.full)
 
     def flat(self, x: Array) -> Array:
@@ -371,7 +389,9 @@ class _Arguments:
     def back(self, y: Array) -> Array:
         """Put the classes back where they were."""
         moved = self._xp.reshape(y, tuple(self.full[i] for i in self._order))
-        return self._xp.reshape(self._xp.permute_dims(moved, tuple(int(i) for i in np.argsort(self._order))), self.shape)
+        return self._xp.reshape(
+            self._xp.permute_dims(moved, tuple(int(i) for i in np.argsort(self._order))), self.shape
+        )
 
     def kept(self, y: Array) -> Array:
         """Give one number a row back the axes of the classes, of length 1."""

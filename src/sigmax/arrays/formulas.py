@@ -78,7 +78,7 @@ class Formulas:
 
     def log_sigmoid(self, x: Array) -> Array:
         xp = self.xp
-        return xp.where(x > 0, x * 0.0, x) - self._log1p_of_exp(-xp.abs(x))
+        return xp.where(x > 0, xp.zeros_like(x), x) - self._log1p_of_exp(-xp.abs(x))
 
     def softplus(self, x: Array) -> Array:
         return -self.log_sigmoid(-x)
@@ -116,7 +116,9 @@ class Formulas:
         # the same as in logit, with 2 p - 1 = expm1(l + log 2)
         xp = self.xp
         near = xp.abs(l + LN2) < 0.25
-        ln2, low = (LN2, 2.3190468138462996e-17) if self._bits(l) == 64 else (0.693147182464599609375, -1.904654299957768e-09)
+        ln2, low = (
+            (LN2, 2.3190468138462996e-17) if self._bits(l) == 64 else (0.693147182464599609375, -1.904654299957768e-09)
+        )
         middle = self.expm1(self.barrier(xp.where(near, l, xp.full_like(l, -ln2)) + ln2) + low)
         far = xp.where(near, -xp.ones_like(l), l)
         value = xp.where(near, self.log1p(2 * middle / (1 - middle)), far - self.log1mexp(far))
@@ -215,7 +217,9 @@ class Formulas:
         xp = self.xp
         ahead = r.first & (r.rest < 1)
         others = self._others(r)
-        usual = -self.log1p(xp.where(r.first, xp.ones_like(r.t), r.t) / xp.where(others == 0, xp.ones_like(others), others))
+        usual = -self.log1p(
+            xp.where(r.first, xp.ones_like(r.t), r.t) / xp.where(others == 0, xp.ones_like(others), others)
+        )
         return self._finished(r, xp.where(ahead, self._log_rest(r) - self.log1p(r.rest), usual), 0.0)
 
     def logit_softmax(self, r: Row) -> Array:

@@ -75,8 +75,10 @@ def _tail(r: Array, wide: bool) -> Array:
 _f = Formulas(jnp, _exp, _expm1, _log1p, jax.lax.optimization_barrier)
 
 
-def _wide(x: Array) -> Array:
-    return x.astype(jnp.float32) if x.dtype.itemsize == 2 else x
+def _wide(x: Array, dtype: Any = jnp.float32) -> Array:
+    """Return `x` in the type that is worked in: float32 at least, and no narrower than the result's."""
+    bits = max(x.dtype.itemsize, jnp.dtype(dtype).itemsize, 4)
+    return x if x.dtype.itemsize == bits else x.astype(jnp.float32 if bits == 4 else jnp.float64)
 
 
 # ---- elementwise ----
@@ -87,7 +89,7 @@ _SLOPES: dict[str, Callable[[Array], Array]] = {
     "odds": lambda p: 1 / ((1 - p) * (1 - p)),
     "from_odds": lambda o: 1 / ((1 + o) * (1 + o)),
     "log_sigmoid": lambda x: _f.sigmoid(-x),
-    "softplus": lambda x: _f.sigmoid(x),
+    "softplus": _f.sigmoid,
     "log1mexp": lambda l: -1 / jnp.expm1(-l),
     "logitexp": lambda l: -1 / jnp.expm1(l),
 }
@@ -126,15 +128,15 @@ def _binary_slope(x: Array, y: Array) -> Array:
 # ---- over the last axis: scores, temperature with a last axis of length 1 or None, mask or None ----
 
 
-def _row(x: Array, temperature: Array | None, where: Array | None) -> Row:
-    return _f.row(_wide(x), temperature, where)
+def _row(x: Array, temperature: Array | None, where: Array | None, dtype: Any = jnp.float32) -> Row:
+    return _f.row(_wide(x, dtype), temperature, where)
 
 
 def _effective(r: Row, x: Array, temperature: Array | None, dx: Array, dt: Array | None) -> Array:
     """Return the change of T (x / T) that changes of x and T make; 0 for an impossible class."""
-    dx = _wide(dx)
+    dx = dx.astype(r.t.dtype)
     if temperature is not None and dt is not None:
-        scores = jnp.where(jnp.isfinite(x), _wide(x), 0)
+        scores = jnp.where(jnp.isfinite(x), x.astype(dx.dtype), 0)
         dx = dx - scores * (dt / temperature).astype(dx.dtype)
     return jnp.where(r.possible, dx, 0)
 
@@ -158,7 +160,7 @@ def _inverse(r: Row) -> Array:
 
 # what the change of log p is multiplied with
 _BY_LOG: dict[str, Callable[[Row], Array]] = {
-    "softmax": lambda r: _f.softmax(r),
+    "softmax": _f.softmax,
     "softmax_complement": lambda r: -_f.softmax(r),
     "log_softmax": lambda r: jnp.ones_like(r.t),
     "log_softmax_complement": lambda r: -_odds(r),
@@ -169,12 +171,12 @@ _BY_LOG: dict[str, Callable[[Row], Array]] = {
 def _make_row(name: str) -> Callable[..., Array]:
     @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
     def function(x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> Array:
-        return getattr(_f, name)(_row(x, temperature, where)).astype(dtype)
+        return getattr(_f, name)(_row(x, temperature, where, dtype)).astype(dtype)
 
     @function.defjvp
     def jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
         (x, temperature, where), (dx, dt, _) = primals, tangents
-        r = _row(x, temperature, where)
+        r = _row(x, temperature, where, dtype)
         dy = _BY_LOG[name](r) * _log_slope(r, temperature, _effective(r, x, temperature, dx, dt))
         dy = jnp.where(r.spoiled, jnp.nan, dy)
         return function(x, temperature, where, dtype), dy.astype(dtype)
@@ -188,7 +190,7 @@ _rows = {name: _make_row(name) for name in _BY_LOG}
 @functools.partial(jax.jit, static_argnums=2)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _logsumexp(x: Array, where: Array | None, dtype: Any) -> Array:
-    return _f.logsumexp(_row(x, None, where)).astype(dtype)
+    return _f.logsumexp(_row(x, None, where, dtype)).astype(dtype)
 
 
 def _logsumexp_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
@@ -201,7 +203,8 @@ def _logsumexp_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Arra
 @functools.partial(jax.jit, static_argnums=3)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _weighted(x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
-    value, sign = _f.weighted_logsumexp(_wide(x), weights.astype(_wide(x).dtype), where)
+    x = _wide(x, dtype)
+    value, sign = _f.weighted_logsumexp(x, weights.astype(x.dtype), where)
     return value.astype(dtype), sign.astype(dtype)
 
 
@@ -256,7 +259,12 @@ def _slope_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Ar
     return y, dy.astype(x.dtype)
 
 
-for _function, _rule in ((_logsumexp, _logsumexp_jvp), (_weighted, _weighted_jvp), (_cross_entropy, _cross_entropy_jvp), (_slope, _slope_jvp)):
+for _function, _rule in (
+    (_logsumexp, _logsumexp_jvp),
+    (_weighted, _weighted_jvp),
+    (_cross_entropy, _cross_entropy_jvp),
+    (_slope, _slope_jvp),
+):
     _function.__wrapped__.defjvp(_rule)
 
 

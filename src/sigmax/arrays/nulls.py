@@ -71,7 +71,7 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         return [Column(r, valid) for r in (results if isinstance(results, tuple) else (results,))]
 
     axes = axes_of(options.get("axis", -1), max(x.values.ndim, 1))
-    rows_valid = None
+    rows_valid: Any = None
     if x.valid is not None:
         where = options.get("where")
         options["where"] = x.valid if where is None else np.asarray(where) & x.valid
@@ -82,7 +82,13 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         args = (labels.values, *args[1:])
     results = function(x.values, *args, **options)
     pair = results if isinstance(results, tuple) else (results,)
-    return [Column(np.asarray(r), x.valid if np.shape(r) == x.values.shape and "logsumexp" not in function.__name__ else rows_valid) for r in pair]
+    return [
+        Column(
+            np.asarray(r),
+            x.valid if np.shape(r) == x.values.shape and "logsumexp" not in function.__name__ else rows_valid,
+        )
+        for r in pair
+    ]
 
 
 def _labelled(
@@ -98,7 +104,11 @@ def _labelled(
 
 
 def per_list(
-    function: Callable[..., Any], x: Column, starts: NDArray[np.int64], lengths: NDArray[np.int64], options: Mapping[str, Any]
+    function: Callable[..., Any],
+    x: Column,
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    options: Mapping[str, Any],
 ) -> list[Column]:
     """
     Call `function` on each of many lists of scores.

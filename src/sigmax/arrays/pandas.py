@@ -29,7 +29,9 @@ def as_column(x: pd.Series, what: str = "scores") -> Column:
     """Return a Series as a column."""
     if _is_plain(x.dtype):
         return Column(x.to_numpy())
-    if not (pd.api.types.is_numeric_dtype(x.dtype) or pd.api.types.is_bool_dtype(x.dtype)) or isinstance(x.dtype, pd.CategoricalDtype):
+    if not (pd.api.types.is_numeric_dtype(x.dtype) or pd.api.types.is_bool_dtype(x.dtype)) or isinstance(
+        x.dtype, pd.CategoricalDtype
+    ):
         raise TypeError(f"{what} of dtype {x.dtype} are not supported; pass integers or floats")
     wide = getattr(x.dtype, "numpy_dtype", np.dtype(np.float64))
     wide = wide if wide.kind in "fiu" else np.dtype(np.float64)
@@ -41,11 +43,15 @@ def _as_series(r: Column, dtype: Any, **labels: Any) -> pd.Series:
     if isinstance(dtype, pd.ArrowDtype):
         import pyarrow as pa
 
-        values: Any = pd.array(pa.array(r.values, mask=r.missing), dtype=pd.ArrowDtype(pa.from_numpy_dtype(r.values.dtype)))
+        values: Any = pd.array(
+            pa.array(r.values, mask=r.missing), dtype=pd.ArrowDtype(pa.from_numpy_dtype(r.values.dtype))
+        )
     elif _is_plain(dtype):
         values = r.values
     else:
-        values = pd.arrays.FloatingArray(np.array(r.values), np.zeros(len(r.values), bool) if r.missing is None else r.missing.copy())
+        values = pd.arrays.FloatingArray(
+            np.array(r.values), np.zeros(len(r.values), bool) if r.missing is None else r.missing.copy()
+        )
     return pd.Series(values, **labels)
 
 

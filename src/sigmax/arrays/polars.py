@@ -49,7 +49,9 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     if any(isinstance(v, pl.Expr) for v in args):
         return _lazily(function, args, options)
     if isinstance(x, pl.LazyFrame):
-        return x.map_batches(lambda frame: call(function, (frame, *rest), options), schema=_schema_of(function, x, rest, options))
+        return x.map_batches(
+            lambda frame: call(function, (frame, *rest), options), schema=_schema_of(function, x, rest, options)
+        )
     if isinstance(x, pl.DataFrame):
         results = _on_frame(function, x, _labels(rest), options)
     elif not isinstance(x, pl.Series):
@@ -61,7 +63,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         made = arrow.call(function, (x.to_arrow(), *_labels(rest)), options)
         results = [pl.Series(x.name, r) for r in (made if isinstance(made, tuple) else (made,))]
         if x.dtype == pl.Array:
-            results = [r.cast(pl.Array(r.dtype.inner, x.dtype.size)) if r.dtype == pl.List else r for r in results]  # type: ignore[attr-defined]
+            results = [r.cast(pl.Array(r.dtype.inner, x.dtype.size)) if r.dtype == pl.List else r for r in results]
     else:
         results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(_labels(rest)), options)]
     return results[0] if len(results) == 1 else tuple(results)
@@ -104,10 +106,17 @@ def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mappin
         found = iter(columns)
         result = call(function, tuple(next(found) if isinstance(v, pl.Expr) else v for v in args), options)
         if isinstance(result, tuple):
-            return pl.DataFrame([r.alias(f"field_{i}") if isinstance(r, pl.Series) else pl.Series(f"field_{i}", r) for i, r in enumerate(result)]).to_struct()
+            return pl.DataFrame(
+                [
+                    r.alias(f"field_{i}") if isinstance(r, pl.Series) else pl.Series(f"field_{i}", r)
+                    for i, r in enumerate(result)
+                ]
+            ).to_struct()
         return result if isinstance(result, pl.Series) else pl.Series([result])
 
     one = function.__name__ == "logsumexp"
     if len(expressions) == 1:
-        return expressions[0].map_batches(lambda s: run([s]), is_elementwise=elementwise, returns_scalar=False if elementwise else one)
+        return expressions[0].map_batches(
+            lambda s: run([s]), is_elementwise=elementwise, returns_scalar=False if elementwise else one
+        )
     return pl.map_batches(expressions, run, is_elementwise=elementwise)

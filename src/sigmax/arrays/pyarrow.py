@@ -74,14 +74,17 @@ def from_column(r: Column, x: pa.Array | pa.ChunkedArray) -> pa.Array | pa.Chunk
 def _on_table(
     function: Callable[..., Any], table: pa.Table | pa.RecordBatch, args: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Any:
-    matrix = columns_as_matrix(as_column(table.column(i), f"scores in column '{n}'") for i, n in enumerate(table.schema.names))
+    matrix = columns_as_matrix(
+        as_column(table.column(i), f"scores in column '{n}'") for i, n in enumerate(table.schema.names)
+    )
     made = []
     for r in call_on_column(function, matrix, args, options):
         if r.values.shape != matrix.values.shape:
             made.append(as_array(r) if r.values.ndim == 1 else r.values)
             continue
         columns = [
-            as_array(Column(r.values[:, i], None if r.valid is None else r.valid[:, i])) for i in range(r.values.shape[1])
+            as_array(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]))
+            for i in range(r.values.shape[1])
         ]
         made.append(type(table).from_arrays(columns, names=table.schema.names))
     return made[0] if len(made) == 1 else tuple(made)
@@ -93,7 +96,9 @@ def _on_lists(
     if args:
         raise TypeError(f"{function.__name__} does not take lists of scores; make a table or a matrix of them")
     if isinstance(x, pa.ChunkedArray):
-        parts = [_on_lists(function, part, args, options) for part in x.chunks] or [_on_lists(function, pa.array([], x.type), args, options)]
+        parts = [_on_lists(function, part, args, options) for part in x.chunks] or [
+            _on_lists(function, pa.array([], x.type), args, options)
+        ]
         return pa.chunked_array(parts)
     if pa.types.is_fixed_size_list(x.type):
         size = x.type.list_size
@@ -110,7 +115,9 @@ def _on_lists(
     else:
         results = per_list(function, column, starts, lengths, options)
     made = [
-        _lists_of(as_array(r), x, there) if len(r.values) == len(values) and "logsumexp" not in function.__name__ else _with_nulls(r, there)
+        _lists_of(as_array(r), x, there)
+        if len(r.values) == len(values) and "logsumexp" not in function.__name__
+        else _with_nulls(r, there)
         for r in results
     ]
     return made[0] if len(made) == 1 else tuple(made)

@@ -44,7 +44,7 @@ _LIBRARIES = {
     "torch": "torch",
     "xarray": "xarray",
 }
-_known: dict[type, Adapter | None] = {kind: None for kind in (np.ndarray, list, tuple, float, int, bool, np.float64)}
+_known: dict[type, Adapter | None] = dict.fromkeys((np.ndarray, list, tuple, float, int, bool, np.float64))
 
 
 def adapter_of(kind: type) -> Adapter | None:
@@ -61,7 +61,7 @@ def _find(kind: type) -> Adapter | None:
     name = next((_LIBRARIES[p] for p in packages if p in _LIBRARIES), None)
     if name is None and hasattr(kind, "__array_namespace__"):
         name = "generic"
-    return None if name is None else importlib.import_module(f"sigmax.arrays.{name}")  # type: ignore[return-value]
+    return None if name is None else importlib.import_module(f"sigmax.arrays.{name}")
 
 
 def on_any_array(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -75,7 +75,7 @@ def on_any_array(function: Callable[_P, _R]) -> Callable[_P, _R]:
                 if adapter is not None:
                     result = adapter.call(dispatched, args, options)
                     if result is not NotImplemented:
-                        return result  # type: ignore[no-any-return]
+                        return result
         return function(*args, **options)
 
     return dispatched

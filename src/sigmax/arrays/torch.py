@@ -25,14 +25,12 @@ import sigmax.links
 import sigmax.losses
 import sigmax.rows
 from sigmax.arrays.formulas import Formulas
-from sigmax.over_axis import ScoreTable
-from sigmax.over_axis import axes_of as _axes_of
-from sigmax.over_axis import check_temperature as _check_temperature
+from sigmax.over_axis import ScoreTable, axes_of, check_temperature, no_broadcast, no_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["call"]
+__all__ = ["call", "cross_entropy"]
 
 _library = torch.library.Library("sigmax", "DEF")
 _ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
@@ -57,6 +55,11 @@ def _tensor(x: Any) -> Tensor:
     if x.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(x)
+
+
+def _is_native(x: Tensor) -> bool:
+    """Return whether the core can work on the memory of `x`."""
+    return x.device.type == "cpu"
 
 
 @functools.cache
@@ -88,7 +91,7 @@ _SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "odds": lambda p: torch.where((p >= 0) & (p <= 1), 1 / ((1 - p) * (1 - p)), math.nan),
     "from_odds": lambda o: torch.where(o >= 0, 1 / ((1 + o) * (1 + o)), math.nan),
     "log_sigmoid": lambda x: _ops.sigmoid(-x),
-    "softplus": lambda x: _ops.sigmoid(x),
+    "softplus": lambda x: _ops.sigmoid(x),  # noqa: PLW0108 - it is made below
     "log1mexp": lambda l: torch.where(l <= 0, -1 / torch.expm1(-l), math.nan),
     "logitexp": lambda l: torch.where(l <= 0, -1 / torch.expm1(l), math.nan),
 }
@@ -106,15 +109,27 @@ def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any =
     if backward is None:
         setattr(_ops, name, operator)
         return
+    backward = _unless_unused(backward)
     torch.library.register_autograd(f"sigmax::{name}", backward, setup_context=_remember, lib=_library)
-    # torch.func's transforms want a Function, torch.compile the operator.
+    # torch.func's transforms want a Function; all else takes the operator, which is quicker.
     parts = {"forward": operator, "setup_context": _remember, "backward": backward, "vmap": vmap}
     function = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
 
     def apply(*args: Any) -> Any:
-        return operator(*args) if torch.compiler.is_compiling() else function.apply(*args)
+        return function.apply(*args) if torch._C._are_functorch_transforms_active() else operator(*args)
 
     setattr(_ops, name, apply)
+
+
+def _unless_unused(backward: Any) -> Any:
+    """Let a derivative be called only where there is a gradient to begin with."""
+
+    def derivative(ctx: Any, *gradients: Tensor | None) -> Any:
+        if all(g is None for g in gradients):
+            return (None,) * ctx.inputs if ctx.inputs > 1 else None
+        return backward(ctx, *gradients)
+
+    return derivative
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -122,6 +137,8 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     outputs = output if isinstance(output, tuple) else (output,)
     tensors = [v for v in (*inputs, *outputs) if isinstance(v, Tensor)]
     ctx.save_for_backward(*tensors)
+    ctx.set_materialize_grads(False)  # a result that nobody used has no gradient, not zeros to work on
+    ctx.inputs = len(inputs)
     ctx.rest = [None if isinstance(v, Tensor) else (v,) for v in (*inputs, *outputs)]
 
 
@@ -135,10 +152,10 @@ def _define_link(name: str) -> None:
     slope = _SLOPES[name]
 
     def run(x: Tensor) -> Tensor:
-        if x.device.type == "cpu":
+        if _is_native(x):
             with np.errstate(all="ignore"):
                 return _tensor(function(_array(x)))
-        return getattr(_formulas(), name)(_wide(x)).to(x.dtype)  # type: ignore[no-any-return]
+        return getattr(_formulas(), name)(_wide(x)).to(x.dtype)
 
     def backward(ctx: Any, g: Tensor) -> Tensor:
         x = _remembered(ctx)[0]
@@ -164,17 +181,19 @@ def _spread(value: Tensor, axes: Sequence[int]) -> Tensor:
     return value
 
 
+def _in_front(info: Any, in_dims: Any, args: Any) -> list[Any]:
+    """Return the arguments with the mapped axis of every tensor in front, made for those that have none."""
+    return [
+        v if not isinstance(v, Tensor) else v.movedim(d, 0) if d is not None else v.expand(info.batch_size, *v.shape)
+        for v, d in zip(args, in_dims, strict=True)
+    ]
+
+
 def _over_rows(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
     """Run an operator over rows with the mapped axis in front of all others."""
-    moved = []
-    for value, dim in zip(args, in_dims, strict=True):
-        if isinstance(value, Tensor):
-            value = (
-                value.movedim(dim, 0) if dim is not None else value.unsqueeze(0).expand(info.batch_size, *value.shape)
-            )
-        elif isinstance(value, list | tuple):  # the axes
-            value = [i + 1 for i in value]
-        moved.append(value)
+    moved = _in_front(info, in_dims, args)
+    # the axes of the classes are one further back
+    moved = [[i + 1 for i in v] if isinstance(v, list | tuple) else v for v in moved]
     result = getattr(_ops, name)(*moved)
     return result, (0,) * len(result) if isinstance(result, tuple | list) else 0
 
@@ -196,7 +215,7 @@ class _Flat:
 
     def row(self, x: Tensor, temperature: Tensor | None, where: Tensor | None) -> Any:
         if temperature is not None:
-            _check_temperature(temperature.detach().double().cpu().numpy(), tuple(temperature.shape))
+            check_temperature(temperature.detach().double().cpu().numpy(), tuple(temperature.shape))
         t = None if temperature is None else temperature[..., None]
         return _formulas().row(self.to(_wide(x)), t, self.to(where))
 
@@ -208,13 +227,13 @@ def _table(x: Tensor, where: Tensor | None, axis: Sequence[int], dtype: torch.dt
 
 def _scale(temperature: Tensor | None) -> Any:
     """Return the temperature as the core takes it. Values are looked at in the operators, where they are known."""
-    return 1.0 if temperature is None else _check_temperature(_array(temperature.double()), tuple(temperature.shape))
+    return 1.0 if temperature is None else check_temperature(_array(temperature.double()), tuple(temperature.shape))
 
 
 def _per_class(
     name: str, x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype
 ) -> Tensor:
-    if x.device.type != "cpu":
+    if not _is_native(x):
         flat = _Flat(x, axis)
         return flat.back(getattr(_formulas(), name)(flat.row(x, temperature, where))).to(dtype)
     if temperature is None and where is None and dtype == x.dtype and list(axis) == [x.ndim - 1]:
@@ -230,7 +249,7 @@ def _per_class(
 def _pullback(
     name: str, x: Tensor, g: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int]
 ) -> Tensor:
-    if x.device.type != "cpu":
+    if not _is_native(x):
         flat, f = _Flat(x, axis), _formulas()
         r = flat.row(x, temperature, where)
         g = torch.where(r.possible, flat.to(_wide(g)), 0)
@@ -285,7 +304,7 @@ def _define_pullback(name: str, backward: Any) -> None:
         by_g, by_x = backward(u, g, x, temperature, where, axis)
         by_t = None
         if temperature is not None and temperature.requires_grad:  # y = f(x / T) / T
-            by_t = _by_temperature(by_x, x, temperature, where, axis) - (u * y).sum(dim=list(axis)) / temperature  # type: ignore[operator]
+            by_t = _by_temperature(by_x, x, temperature, where, axis) - (u * y).sum(dim=list(axis)) / temperature
         return by_g, by_x, by_t, None, None
 
     _define(
@@ -297,11 +316,11 @@ def _define_pullback(name: str, backward: Any) -> None:
 
 
 def _pull_softmax(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any = None) -> Tensor:
-    return _ops.softmax_pullback(g, x, temperature, where, axis)  # type: ignore[no-any-return]
+    return _ops.softmax_pullback(g, x, temperature, where, axis)
 
 
 def _pull_log_softmax(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any = None) -> Tensor:
-    return _ops.log_softmax_pullback(g, x, temperature, where, axis)  # type: ignore[no-any-return]
+    return _ops.log_softmax_pullback(g, x, temperature, where, axis)
 
 
 def _pull_log_complement(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, y: Tensor) -> Tensor:
@@ -360,7 +379,7 @@ def _run_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     if weights is not None:
         _check_weights(weights, where, signed)
-    if x.device.type != "cpu":
+    if not _is_native(x):
         flat, f = _Flat(x, axis), _formulas()
         w = torch.ones_like(x) if weights is None else weights
         value, sign = f.weighted_logsumexp(flat.to(_wide(x)), flat.to(_wide(w)), flat.to(where))
@@ -385,6 +404,8 @@ def _fake_logsumexp(
 
 def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, ...]:
     x, weights, where, axis, _, _, value, sign = _remembered(ctx)
+    if g is None:
+        return (None,) * 6
     if weights is None:
         p = _ops.softmax(x, None, where, axis, x.dtype)
         return _spread(g, axis).to(x.dtype) * p, None, None, None, None, None
@@ -395,7 +416,7 @@ def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, 
     return (torch.where(counts, share * weights, 0)).to(x.dtype), share.to(weights.dtype), None, None, None, None
 
 
-_CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing"
+_CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing, int? ignore"
 
 
 def _is_classes(y: Tensor) -> bool:
@@ -410,24 +431,27 @@ def _run_cross_entropy(
     where: Tensor | None,
     axis: Sequence[int],
     smoothing: float,
+    ignore: int | None,
 ) -> Any:
-    if _is_classes(y):
-        _check_classes(y, math.prod(x.shape[i] for i in axis))
-    else:
+    ignored = None
+    if not _is_classes(y):
         _check_probabilities(y)
-    if x.device.type != "cpu":
-        flat, f = _Flat(x, axis), _formulas()
-        r = flat.row(x, temperature, where)
-        if _is_classes(y):
-            q = torch.zeros_like(r.t).scatter(-1, y[..., None], 1)
-        else:
-            q = flat.to(_wide(y))
-        q = f.target(r, q, smoothing)
-        loss = f.cross_entropy(r, q)[..., 0].to(x.dtype)
-        if not with_gradient:
-            return loss
-        t = None if temperature is None else temperature[..., None]
-        return loss, flat.back(f.cross_entropy_slope(r, q, t)).to(x.dtype)
+    elif not _are_classes(y, math.prod(x.shape[i] for i in axis)):
+        if ignore is not None:  # as a label, it stands for none
+            ignored = y == ignore
+            y = torch.where(ignored, 0, y)
+        _check_classes(y, math.prod(x.shape[i] for i in axis))
+    run = _native_cross_entropy if _is_native(x) else _foreign_cross_entropy
+    loss, gradient = run(with_gradient, x, y, temperature, where, axis, smoothing)
+    if ignored is not None:
+        loss = loss.masked_fill(ignored, 0)
+        gradient = None if gradient is None else gradient.masked_fill(_spread(ignored, axis), 0)
+    return (loss, gradient) if with_gradient else loss
+
+
+def _native_cross_entropy(
+    with_gradient: bool, x: Tensor, y: Tensor, temperature: Any, where: Any, axis: Sequence[int], smoothing: float
+) -> tuple[Tensor, Tensor | None]:
     table = _table(x, where, axis)
     loss = np.empty(table.rows, table.dtype)
     gradient = np.empty(table.shape, table.dtype) if with_gradient else None
@@ -437,11 +461,36 @@ def _run_cross_entropy(
     else:
         weights = table.per_score(_array(y), "labels")
         table.call(f"target_{name}", _scale(temperature), smoothing, weights=weights, results=[loss], y=gradient)
-    return (_tensor(loss), _tensor(gradient)) if with_gradient else _tensor(loss)
+    return _tensor(loss), None if gradient is None else _tensor(gradient)
+
+
+def _foreign_cross_entropy(
+    with_gradient: bool, x: Tensor, y: Tensor, temperature: Any, where: Any, axis: Sequence[int], smoothing: float
+) -> tuple[Tensor, Tensor | None]:
+    flat, f = _Flat(x, axis), _formulas()
+    r = flat.row(x, temperature, where)
+    q = torch.zeros_like(r.t).scatter(-1, y[..., None], 1) if _is_classes(y) else flat.to(_wide(y))
+    q = f.target(r, q, smoothing)
+    loss = f.cross_entropy(r, q)[..., 0].to(x.dtype)
+    if not with_gradient:
+        return loss, None
+    t = None if temperature is None else temperature[..., None]
+    return loss, flat.back(f.cross_entropy_slope(r, q, t)).to(x.dtype)
+
+
+def _are_classes(y: Tensor, classes: int) -> bool:
+    if not y.numel():
+        return True
+    if y.device.type != "cpu":
+        return not bool(((y < 0) | (y >= classes)).any())
+    numbers = _array(y)
+    return bool(numbers.min() >= 0 and numbers.max() < classes)
 
 
 def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-    x, y, temperature, where, axis, smoothing, _, gradient = _remembered(ctx)
+    x, y, temperature, where, axis, smoothing, _, _, gradient = _remembered(ctx)
+    if by_loss is None:
+        by_loss = gradient.new_zeros(_row_shape(x, axis))
     by_x = _spread(by_loss, axis) * gradient
     by_y = None
     soft = not _is_classes(y)
@@ -463,12 +512,12 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
             p = _ops.softmax(x, temperature, where, axis, x.dtype)
             mean = (by_gradient * p).sum(dim=list(axis), keepdim=True)
             by_y = by_y + ((mean - by_gradient) / scale * (1 - smoothing)).to(y.dtype)
-    return by_x.to(x.dtype), by_y, by_t, None, None, None
+    return by_x.to(x.dtype), by_y, by_t, None, None, None, None
 
 
 def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
     _check_probabilities(y)
-    if x.device.type != "cpu":
+    if not _is_native(x):
         f, wide, label = _formulas(), _wide(x), y.to(_wide(x).dtype)
         loss = f.binary_cross_entropy(wide, label).to(x.dtype)
         return (loss, f.binary_cross_entropy_slope(wide, label).to(x.dtype)) if with_gradient else loss
@@ -481,6 +530,8 @@ def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
 
 def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     x, y, _, gradient = _remembered(ctx)
+    if by_loss is None:
+        by_loss = torch.zeros_like(gradient)
     by_x = by_loss * gradient
     by_y = (-by_loss * x).to(y.dtype) if y.requires_grad else None
     if by_gradient is not None:
@@ -490,10 +541,7 @@ def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple
 
 
 def _elementwise_vmap(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
-    moved = [
-        v.movedim(d, 0) if d is not None else v.unsqueeze(0).expand(info.batch_size, *v.shape)
-        for v, d in zip(args, in_dims, strict=True)
-    ]
+    moved = _in_front(info, in_dims, args)
     result = getattr(_ops, name)(*moved)
     return result, (0,) * len(result) if isinstance(result, tuple | list) else 0
 
@@ -516,12 +564,15 @@ _define(
 _define(
     f"cross_entropy({_CE}) -> Tensor",
     functools.partial(_run_cross_entropy, False),
-    lambda x, y, temperature, where, axis, label_smoothing: x.new_empty(_row_shape(x, axis)),
+    lambda x, y, temperature, where, axis, label_smoothing, ignore: x.new_empty(_row_shape(x, axis)),
 )
 _define(
     f"cross_entropy_and_grad({_CE}) -> (Tensor, Tensor)",
     functools.partial(_run_cross_entropy, True),
-    lambda x, y, temperature, where, axis, label_smoothing: (x.new_empty(_row_shape(x, axis)), x.new_empty(x.shape)),
+    lambda x, y, temperature, where, axis, label_smoothing, ignore: (
+        x.new_empty(_row_shape(x, axis)),
+        x.new_empty(x.shape),
+    ),
     _back_cross_entropy,
 )
 _define(
@@ -582,7 +633,7 @@ class _Arguments:
     def __init__(self, x: Any, axis: Any, temperature: Any, where: Any, dtype: Any) -> None:
         self.single = torch.as_tensor(x).ndim == 0
         self.x = torch.atleast_1d(_floats(x))
-        self.axis = _axes_of(axis, self.x.ndim)
+        self.axis = axes_of(axis, self.x.ndim)
         self.dtype = _result_dtype(self.x, dtype)
         self.where = None if where is None else self.broadcast(self._mask(where), "where")
         self.temperature = self._temperature(temperature)
@@ -591,9 +642,7 @@ class _Arguments:
         try:
             return value.expand(self.x.shape)
         except RuntimeError:
-            raise ValueError(
-                f"{what} of shape {tuple(value.shape)} does not broadcast to the scores' shape {tuple(self.x.shape)}"
-            ) from None
+            raise no_broadcast(what, value.shape, self.x.shape) from None
 
     def _mask(self, where: Any) -> Tensor:
         mask = torch.as_tensor(where, device=self.x.device)
@@ -605,18 +654,17 @@ class _Arguments:
         if isinstance(temperature, float | int) and temperature == 1:
             return None
         rows = tuple(_row_shape(self.x, self.axis))
+        if isinstance(temperature, float | int) and temperature >= 0:
+            return torch.full((), float(temperature), dtype=torch.float64, device=self.x.device).expand(rows)
         if not isinstance(temperature, Tensor):
-            checked = _check_temperature(temperature, rows)
+            checked = check_temperature(temperature, rows)
             return torch.as_tensor(checked, dtype=torch.float64, device=self.x.device).expand(rows)
         if temperature.dtype.is_complex:
             raise TypeError(f"temperature has dtype {temperature.dtype}; pass a real number, or one for each row")
         try:
             return temperature.to(torch.promote_types(temperature.dtype, torch.float32)).expand(rows)
         except RuntimeError:
-            raise ValueError(
-                f"temperature of shape {tuple(temperature.shape)} does not fit the rows' shape {rows}; "
-                "pass one number, or one for each row"
-            ) from None
+            raise no_fit(temperature.shape, rows) from None
 
     def result(self, y: Tensor) -> Tensor:
         return y[0] if self.single else y
@@ -669,8 +717,7 @@ def _check_weights(w: Tensor, where: Tensor | None, signed: bool) -> None:
         raise ValueError(f"weights hold {first}; {remedy}")
 
 
-def _cross_entropy(
-    with_gradient: bool,
+def cross_entropy(
     x: Any,
     y: Any,
     *,
@@ -678,7 +725,10 @@ def _cross_entropy(
     temperature: Any = 1.0,
     where: Any = None,
     label_smoothing: float = 0.0,
+    with_gradient: bool = False,
+    ignore: int | None = None,
 ) -> Any:
+    """Return the loss of each row; rows with the label `ignore` have none, that is 0."""
     a = _Arguments(x, axis, temperature, where, None)
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; it must be in [0, 1)")
@@ -690,9 +740,11 @@ def _cross_entropy(
         torch.is_grad_enabled()
         and (a.x.requires_grad or y.requires_grad or (a.temperature is not None and a.temperature.requires_grad))
     ):
-        loss, gradient = _ops.cross_entropy_and_grad(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing))
+        loss, gradient = _ops.cross_entropy_and_grad(
+            a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore
+        )
         return (loss, a.result(gradient)) if with_gradient else loss
-    return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing))
+    return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore)
 
 
 def _check_label_shape(a: _Arguments, y: Tensor) -> None:
@@ -752,8 +804,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: functools.partial(_link, name) for name in _SLOPES},
     **{name: functools.partial(_rows, name) for name in ("softmax", "log_softmax", "logit_softmax")},
     "logsumexp": _logsumexp,
-    "cross_entropy": functools.partial(_cross_entropy, False),
-    "cross_entropy_and_grad": functools.partial(_cross_entropy, True),
+    "cross_entropy": cross_entropy,
+    "cross_entropy_and_grad": functools.partial(cross_entropy, with_gradient=True),
     "binary_cross_entropy": functools.partial(_binary, False),
     "binary_cross_entropy_and_grad": functools.partial(_binary, True),
 }
@@ -786,7 +838,7 @@ class _WhenDynamoLoads(importlib.abc.MetaPathFinder):
                 load(module)
                 _tell_dynamo()
 
-            spec.loader.exec_module = load_and_tell  # type: ignore[method-assign]
+            spec.loader.exec_module = load_and_tell
         return spec
 
 
@@ -808,7 +860,7 @@ def _traceable(name: str) -> Callable[..., Tensor]:
     def function(x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
         return _link(name, x, out, dtype=dtype, where=where)
 
-    function.__python_implementation__ = function  # type: ignore[attr-defined]
+    function.__python_implementation__ = function
     return function
 
 

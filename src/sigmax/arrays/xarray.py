@@ -34,6 +34,8 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         labels = [v.broadcast_like(x).transpose(*x.dims).data if isinstance(v, xr.DataArray) else v for v in rest]
         return _each(function(x.data, *labels), x, ())
 
+    if x.ndim == 0:
+        return _each(function(x.data, *rest, **options), x, ())
     options = dict(options)
     dims = _dims(x, options.get("axis", -1))
     options["axis"] = tuple(x.dims.index(d) for d in dims)
@@ -44,12 +46,15 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
             options[name] = options[name].broadcast_like(x).transpose(*x.dims).data
     if isinstance(options.get("temperature"), xr.DataArray) and template is not None:
         options["temperature"] = options["temperature"].broadcast_like(template).transpose(*rows).data
-    labels = []
-    for v in rest:
-        if isinstance(v, xr.DataArray):
-            v = v.transpose(*(x.dims if v.ndim == x.ndim else rows)).data
-        labels.append(v)
+    labels = [_ordered(v, x.dims if np.ndim(v) == x.ndim else rows) for v in rest]
     return _each(function(x.data, *labels, **options), x, dims)
+
+
+def _ordered(labels: Any, dims: tuple[Any, ...]) -> Any:
+    """Return the array in `labels` with its axes in the order of `dims`, if those are its dimensions."""
+    if not isinstance(labels, xr.DataArray):
+        return labels
+    return labels.transpose(*dims).data if set(labels.dims) == set(dims) else labels.data
 
 
 def _dims(x: xr.DataArray, axis: Any) -> tuple[Any, ...]:
@@ -79,7 +84,9 @@ def _wrap(data: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> xr.DataArray:
     if np.shape(data) == x.shape:
         return _put(x, data)
     if np.ndim(data) == x.ndim:  # keepdims
-        return xr.DataArray(data, dims=x.dims, coords={k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}, name=x.name)
+        return xr.DataArray(
+            data, dims=x.dims, coords={k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}, name=x.name
+        )
     rows = [d for d in x.dims if d not in dims]
     coords = {k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}
     return xr.DataArray(data, dims=rows, coords=coords, name=x.name, attrs=x.attrs)

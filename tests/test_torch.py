@@ -1,0 +1,236 @@
+"""PyTorch: operators, derivatives, transformations, and modules beside torch's own."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import sigmax
+import sigmax.torch
+
+LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
+X = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
+Y = torch.tensor([0, 1, 2, 3, 0])
+T = torch.tensor([1.5, 0.7, 1, 2, 3], dtype=torch.float64)
+MASK = torch.tensor([[True, True, False, True]] * 5)
+
+ROWS = {
+    "softmax": lambda x, t: sigmax.softmax(x, temperature=t, where=MASK),
+    "softmax complement": lambda x, t: sigmax.softmax(x, temperature=t, complement=True),
+    "log_softmax": lambda x, t: sigmax.log_softmax(x, temperature=t),
+    "log_softmax complement": lambda x, t: sigmax.log_softmax(x, temperature=t, complement=True),
+    "logit_softmax": lambda x, t: sigmax.logit_softmax(x, temperature=t),
+    "logsumexp": lambda x, t: sigmax.logsumexp(x / t[:, None]),
+    "logsumexp, weights": lambda x, t: sigmax.logsumexp(x, weights=t[:, None].expand(5, 4), return_sign=True)[0],
+    "cross_entropy": lambda x, t: sigmax.cross_entropy(x, Y, temperature=t, label_smoothing=0.1),
+    "cross_entropy, soft": lambda x, t: sigmax.cross_entropy(x, torch.softmax(t.expand(4, 5).T + X, 1), temperature=t),
+    "cross_entropy_and_grad": lambda x, t: sigmax.cross_entropy_and_grad(x, Y, temperature=t),
+    "binary_cross_entropy": lambda x, t: sigmax.binary_cross_entropy(x, torch.sigmoid(t)[:, None].expand(5, 4)),
+}
+
+
+def domain(name):
+    x = torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
+    return -3 * x if name in ("log1mexp", "logitexp") else x
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_derivatives_of_the_elementwise_functions(name):
+    x = domain(name).requires_grad_()
+    assert torch.autograd.gradcheck(getattr(sigmax, name), x)
+    assert torch.autograd.gradgradcheck(getattr(sigmax, name), x)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_derivatives_over_rows(name):
+    x, t = X.clone().requires_grad_(), T.clone().requires_grad_()
+    assert torch.autograd.gradcheck(ROWS[name], (x, t))
+    assert torch.autograd.gradgradcheck(ROWS[name], (x, t))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_gradients_of_narrow_types_are_those_of_wide_ones_rounded(dtype):
+    x = X.to(dtype)
+    for function in (sigmax.sigmoid, sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
+        narrow, wide = x.clone().requires_grad_(), x.double().requires_grad_()
+        g = torch.linspace(-1, 2, 20, dtype=torch.float64).reshape(5, 4).to(dtype)
+        function(narrow).backward(g)
+        function(wide).backward(g.double())
+        assert narrow.grad.dtype == dtype
+        eps = torch.finfo(dtype).eps
+        torch.testing.assert_close(narrow.grad.double(), wide.grad, rtol=4 * eps, atol=eps / 4)
+
+
+def test_the_memory_of_a_tensor_is_used_as_it_is():
+    big = torch.randn(64, 10)
+    for view in (big.t(), big[::2, ::3], big.as_strided((10, 10), (0, 1))):
+        for axis in (0, 1):
+            wanted = sigmax.softmax(view.numpy(), axis=axis)
+            np.testing.assert_array_equal(sigmax.softmax(view, axis=axis).numpy(), wanted)
+    out = torch.empty(64, 10)
+    assert sigmax.softmax(big, out=out) is out
+    np.testing.assert_array_equal(out.numpy(), sigmax.softmax(big.numpy()))
+    with pytest.raises(ValueError, match=r"out has shape \(3,\)"):
+        sigmax.softmax(big, out=torch.empty(3))
+    with pytest.raises(TypeError, match="complex64"):
+        sigmax.softmax(torch.zeros(3, dtype=torch.complex64))
+
+
+OPERATORS = {
+    "sigmoid": (X,),
+    "logitexp": (-X.abs(),),
+    "softmax": (X, None, None, [1], torch.float64),
+    "log_softmax": (X, T, MASK.expand(5, 4), [1], torch.float32),
+    "logit_softmax": (X, None, None, [0], torch.float64),
+    "softmax_complement": (X, None, None, [0, 1], torch.float64),
+    "softmax_pullback": (X + 1, X, None, None, [1]),
+    "log_softmax_pullback": (X + 1, X, T, None, [1]),
+    "logsumexp": (X, None, None, [1], False, torch.float64),
+    "cross_entropy": (X, Y, None, None, [1], 0.1, None),
+    "cross_entropy_and_grad": (X, Y, T, None, [1], 0.0, 2),
+    "binary_cross_entropy": (X, torch.sigmoid(X)),
+    "binary_cross_entropy_and_grad": (X, torch.sigmoid(X)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_opcheck(name):
+    from sigmax.arrays import torch as adapter  # noqa: F401 - defines the operators
+
+    differentiable = name not in ("cross_entropy", "binary_cross_entropy")
+    args = [
+        v.clone().requires_grad_() if differentiable and isinstance(v, torch.Tensor) and v.is_floating_point() else v
+        for v in OPERATORS[name]
+    ]
+    results = torch.library.opcheck(getattr(torch.ops.sigmax, name).default, args)
+    assert set(results.values()) == {"SUCCESS"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_without_a_graph_break():
+    def step(x, t):
+        p = sigmax.softmax(x, axis=0, temperature=2) + sigmax.sigmoid(x) * sigmax.log1mexp(-sigmax.softplus(x))
+        loss = sigmax.cross_entropy(p, Y, temperature=t, label_smoothing=0.1)
+        return loss.sum() + sigmax.logsumexp(x, axis=(0, 1)) + sigmax.logit_softmax(x, where=MASK)[:, :2].sum()
+
+    torch._dynamo.reset()
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    a, b = X.clone().requires_grad_(), X.clone().requires_grad_()
+    plain, traced = step(a, T), compiled(b, T)
+    assert plain.item() == traced.item()
+    plain.backward()
+    traced.backward()
+    assert torch.equal(a.grad, b.grad)
+
+
+def test_vmap_and_meta_tensors_and_gradients_per_row():
+    for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logsumexp, sigmax.sigmoid):
+        assert torch.equal(torch.func.vmap(function)(X), function(X))
+        assert torch.equal(torch.func.vmap(function, in_dims=1)(X.t()), function(X))
+    losses = torch.func.vmap(sigmax.cross_entropy)(X, Y)
+    assert torch.equal(losses, sigmax.cross_entropy(X, Y))
+    per_row = torch.func.vmap(torch.func.grad(sigmax.cross_entropy))(X, Y)
+    assert torch.equal(per_row, sigmax.cross_entropy_and_grad(X, Y)[1])
+    with pytest.raises(ValueError, match="label 9 in row 2 is not a class"):
+        torch.func.vmap(sigmax.cross_entropy)(X, torch.tensor([0, 1, 9, 3, 0]))
+    meta = torch.empty(3, 4, device="meta", dtype=torch.bfloat16)
+    assert sigmax.softmax(meta, dtype=torch.float32).dtype == torch.float32
+    assert sigmax.logsumexp(meta).shape == (3,)
+    assert sigmax.odds(meta).device.type == "meta"
+
+
+def test_the_gradient_by_the_temperature_leads_to_the_best_one():
+    """What temperature scaling does: the temperature that divides too confident scores back."""
+    generator = torch.Generator().manual_seed(1)
+    honest = torch.randn(2000, 3, generator=generator, dtype=torch.float64)
+    y = torch.multinomial(sigmax.softmax(honest), 1, generator=generator)[:, 0]
+    t = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([t], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = sigmax.cross_entropy(4 * honest, y, temperature=t).mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert abs(t.item() - 4) < 0.4
+    assert abs(closure().item() - sigmax.cross_entropy(4 * honest, y, temperature=t.item()).mean().item()) < 1e-12
+    assert abs(t.grad.item()) < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(4,), (6, 4), (3, 4, 5)])
+def test_cross_entropy_loss_is_torchs(shape):
+    generator = torch.Generator().manual_seed(2)
+    for soft, weighted, smoothing, reduction in itertools.product((0, 1), (0, 1), (0.0, 0.2), ("mean", "sum", "none")):
+        x = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+        axis = 0 if len(shape) == 1 else 1
+        rows = [n for i, n in enumerate(shape) if i != axis]
+        if soft:
+            y = torch.softmax(torch.randn(shape, dtype=torch.float64, generator=generator), axis)
+        else:
+            y = torch.randint(0, 4, rows, generator=generator)
+            if rows:
+                y.view(-1)[0] = -100
+        weight = torch.rand(4, dtype=torch.float64, generator=generator) if weighted else None
+        options = dict(reduction=reduction, label_smoothing=smoothing)
+        ours = sigmax.torch.CrossEntropyLoss(weight, **options)(x, y)
+        theirs = torch.nn.CrossEntropyLoss(weight, **options)(x, y)
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
+        gradients = [torch.autograd.grad(loss.sum(), x)[0] for loss in (ours, theirs)]
+        torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-12)
+
+
+def test_the_other_modules_are_torchs():
+    generator = torch.Generator().manual_seed(3)
+    y = torch.rand(5, 4, dtype=torch.float64, generator=generator)
+    weights = (None, torch.rand(4, dtype=torch.float64, generator=generator))
+    for weight, positive, reduction in itertools.product(weights, weights, ("mean", "sum", "none")):
+        options = dict(reduction=reduction, pos_weight=positive)
+        ours, theirs = sigmax.torch.BCEWithLogitsLoss(weight, **options), torch.nn.BCEWithLogitsLoss(weight, **options)
+        torch.testing.assert_close(ours(X, y), theirs(X, y), rtol=1e-12, atol=1e-13)
+    for name, arguments in (
+        ("Sigmoid", ()),
+        ("LogSigmoid", ()),
+        ("Softplus", (2.0, 50.0)),
+        ("Softmax", (0,)),
+        ("LogSoftmax", (1,)),
+    ):
+        ours, theirs = getattr(sigmax.torch, name)(*arguments), getattr(torch.nn, name)(*arguments)
+        assert isinstance(ours, type(theirs))
+        torch.testing.assert_close(ours(X), theirs(X), rtol=1e-12, atol=1e-13)
+    with pytest.raises(ValueError, match=r"\(3,\).*\(5, 4\)"):
+        sigmax.torch.BCEWithLogitsLoss()(X, torch.zeros(3))
+
+
+def test_tensors_elsewhere_get_the_same_functions(monkeypatch):
+    """On another device torch's operations are used; here they are made to, on the CPU."""
+    from sigmax.arrays import torch as adapter
+
+    monkeypatch.setattr(adapter, "_is_native", lambda x: False)
+    x, t = X.clone().requires_grad_(), T.clone().requires_grad_()
+    for name, function in ROWS.items():
+        assert torch.autograd.gradcheck(function, (x, t)), name
+    confident = torch.tensor([50.0, 0.0, -3.0], dtype=torch.float64, requires_grad=True)
+    sigmax.log_softmax(confident)[0].backward()
+    assert abs(confident.grad[0].item() / 2.0248e-22 - 1) < 0.01
+    for name in LINKS:
+        np.testing.assert_allclose(
+            getattr(sigmax, name)(domain(name)).numpy(), getattr(sigmax, name)(domain(name).numpy()), rtol=2e-15
+        )
+
+
+def test_torch_compile_knows_the_ufuncs_whichever_comes_first():
+    program = """
+{}
+import torch
+f = torch.compile(lambda x: sigmax.sigmoid(x) + sigmax.odds(x), fullgraph=True, backend="eager")
+print(f(torch.tensor([0.0])).tolist())
+"""
+    for imports in ("import sigmax.torch", "import torch._dynamo\nimport sigmax.torch"):
+        done = subprocess.run([sys.executable, "-c", program.format(imports)], capture_output=True, text=True)
+        assert done.stdout == "[0.5]\n", done.stderr[-2000:]
