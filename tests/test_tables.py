@@ -156,10 +156,20 @@ def test_rows_that_cannot_be_scored_are_counted_and_null(tmp_path):
         }
     )
     summary = score_file(write(table, tmp_path / "in.parquet"), label="y", output=tmp_path / "out.parquet")
-    assert dict(summary.unscored) == {"a score is missing": 1, "a score is NaN": 1, "every score is -inf": 1}
-    assert (summary.rows, summary.scored, summary.labelled) == (6, 3, 3)
-    assert read(tmp_path / "out.parquet")["prediction"].to_pylist() == ["a", None, None, None, "b", "a"]
+    reasons = ["a score is missing", "a score is NaN", "every score is -inf", "a score is infinite"]
+    assert dict(summary.unscored) == dict.fromkeys(reasons, 1)
+    assert [(r.file, r.row, r.reason) for r in summary.bad_rows] == list(
+        zip(["in.parquet"] * 4, [2, 3, 4, 6], reasons, strict=True)
+    )
+    assert (summary.rows, summary.scored, summary.labelled) == (6, 2, 2)
+    assert read(tmp_path / "out.parquet")["prediction"].to_pylist() == ["a", None, None, None, "b", None]
     assert summary.accuracy == 1
+    summary = score_file(tmp_path / "in.parquet", label="y", on_bad="drop", output=tmp_path / "out.parquet")
+    assert read(tmp_path / "out.parquet")["prediction"].to_pylist() == ["a", "b"]
+    assert (summary.rows, summary.written) == (6, 2)
+    with pytest.raises(TableError, match=r"in.parquet, row 2: a score is missing \(a = None, b = 1.0\)"):
+        score_file(tmp_path / "in.parquet", label="y", on_bad="fail", output=tmp_path / "none.parquet")
+    assert not (tmp_path / "none.parquet").exists()
 
 
 def test_columns_by_name_and_glob_and_the_nearest_name(tmp_path):
@@ -210,10 +220,13 @@ def test_csv_types_that_change_after_the_first_rows(tmp_path):
     lines[-1] = "1,oops,1,2,0"
     path.write_text("id,a,b,y,note\n" + "\n".join(lines) + "\n")
     before = (tmp_path / "out.csv").read_bytes()
-    with pytest.raises(TableError, match="column 'a' is not numeric: .*oops"):
-        score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    with pytest.raises(TableError, match="in.csv, row 400000: a score is no number .a = oops, b = 1"):
+        score_file(path, columns=["a", "b"], on_bad="fail", output=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    summary = score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    assert dict(summary.unscored) == {"a score is no number": 1}
+    assert summary.rows == rows
 
 
 def test_a_stray_word_among_numbers_is_not_passed_over(tmp_path):

@@ -31,13 +31,14 @@ app = cyclopts.App(
     help_format="rst",
 )
 
+STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 Several = Parameter(consume_multiple=True, negative_iterable=())
 
 
 def main() -> NoReturn:
     """Run the command; an error that the user can mend is one line and exit status 2."""
     try:
-        app(exit_on_error=False, print_error=False, result_action="return_value")
+        app(_tokens(sys.argv[1:]), exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.CycloptsError as error:
         _fail(" ".join(str(error).split()))
     except ValueError as error:  # a TableError among them
@@ -49,6 +50,14 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _tokens(arguments: list[str]) -> list[str]:
+    """Write out what a single - means, which would be taken for an option: standard output after -o, else standard input."""
+    return [
+        word if word != "-" else STDOUT if before in ("-o", "--output") else STDIN
+        for before, word in zip(["", *arguments], arguments, strict=False)
+    ]
+
+
 def _fail(message: str) -> NoReturn:
     print(f"sigmax: {message}", file=sys.stderr)
     sys.exit(2)
@@ -56,26 +65,31 @@ def _fail(message: str) -> NoReturn:
 
 @app.command
 def score(
-    file: Path,
-    /,
-    *,
+    *files: str,
     columns: Annotated[list[str] | None, Several] = None,
     label: str | None = None,
     kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
+    on_bad: Literal["null", "drop", "fail"] = "null",
+    as_scores: bool = False,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output_format: Literal["csv", "csv.gz", "csv.zst", "parquet", "arrow"] = "csv",
+    workers: int | None = None,
+    scheduler: str | None = None,
     rows: int = 10,
 ) -> None:
     """
-    Turn a file of a classifier's scores into class probabilities.
+    Turn files of a classifier's scores into class probabilities.
 
-    Prints the first rows and a summary; with ``-o`` writes all rows, with their other columns kept.
+    Prints the first rows and a summary; with ``-o`` writes all rows, with their other columns kept. Several files, a folder or a glob
+    are written into a folder; a rerun goes on after what is complete.
 
     Parameters
     ----------
-    file : Path
-        The scores: .csv, .parquet, .arrow, .feather or .npy.
+    files : str
+        The scores: .csv (.gz, .bz2, .zst), .parquet, .arrow, .feather or .npy files, folders with such files, globs in quotes, or -
+        for standard input.
     columns : list of str
         Names or globs ('score_*') of the score columns, or the name of one list column. Default: every numeric column
         but the label.
@@ -89,35 +103,64 @@ def score(
         the column names apart.
     temperature : float
         What the scores are divided by: above 1 flattens, below 1 sharpens.
+    on_bad : {'null', 'drop', 'fail'}
+        What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
+        They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad.
+    as_scores : bool
+        Take numbers that look like probabilities or log-probabilities, which are refused, for scores.
     output : Path
-        Where to write all rows; the ending names the format (.npy: the probabilities alone). The file appears when it is
-        complete, or not at all.
+        Where to write all rows; the ending names the format (.npy: the probabilities alone), - is standard output. A file appears
+        when it is complete, or not at all. For several files: a folder.
+    output_format : {'csv', 'csv.gz', 'csv.zst', 'parquet', 'arrow'}
+        The format on standard output.
+    workers : int
+        Threads that score. Default: as many as there are cores.
+    scheduler : str
+        The address of a Dask scheduler (tcp://HOST:PORT) whose workers do the work; they must see the files under the same paths.
     rows : int
         How many of the first rows to print, when nothing is written.
     """
     try:
-        from sigmax.tables import score_file
+        from sigmax.tables import score_files
+        from sigmax.tables.streams import standard_input, standard_output
     except ModuleNotFoundError as missing:
         _fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+    if not files:
+        raise ValueError("name the files to score, as in: sigmax score scores.csv; - is standard input")
+    if STDIN in files and len(files) > 1:
+        raise ValueError("standard input (-) is scored alone, without other files")
 
-    with _progress(file.name) as progress:
-        summary = score_file(
-            file,
+    written = output if output != Path(STDOUT) else None
+    to_stdout = output is not None and written is None
+    with contextlib.ExitStack() as stack:
+        sources: list[str | Path] = [stack.enter_context(standard_input())] if files == (STDIN,) else list(files)
+        target = stack.enter_context(standard_output(output_format)) if to_stdout else written
+        progress = stack.enter_context(_progress(Path(files[0]).name if len(files) == 1 else f"{len(files)} sources"))
+        summary = score_files(
+            sources[0] if len(sources) == 1 else sources,
+            target,
             columns=columns or (),
             label=label,
             kind=kind,
             classes=classes or (),
             temperature=temperature,
-            output=output,
+            on_bad=on_bad,
+            as_scores=as_scores,
+            workers=workers,
+            scheduler=scheduler,
             head=rows if output is None else 0,
             progress=progress,
         )
-    console = Console()
+    console = Console(stderr=to_stdout)
     if output is None and summary.head:
         console.print(_head_table(summary, console.width))
     console.print(_summary_table(summary))
-    if output is not None:
-        console.print(f"Wrote {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
+    for bad in summary.bad_rows:
+        console.print(
+            f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}", style="yellow", highlight=False, markup=False
+        )
+    if written is not None:
+        console.print(f"Wrote {summary.written:,} rows to {written}", highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
-    from sigmax.tables.score import Seen
 
 __all__ = [
     "OwnScores",
@@ -153,7 +153,7 @@ class _Collector:
         self.rows: list[dict[str, str]] = []
         self.kept = 0
 
-    def see(self, seen: Seen) -> None:
+    def see(self, seen: ScoredBatch) -> None:
         good = ~seen.bad if self.plan.label is None else ~seen.bad & (seen.labels >= 0)
         places = np.flatnonzero(good)[: MOST_ROWS - self.kept]
         x = seen.scores[:, places].astype(np.float64)

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Kind", "Plan", "label_indices", "label_sets", "make_plan", "score_matrix"]
+__all__ = ["Kind", "OnBad", "Plan", "already_probabilities", "label_indices", "label_sets", "make_plan", "score_matrix"]
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|infinity|nan)", re.IGNORECASE)
 
 Kind = Literal["softmax", "sigmoid", "multilabel"]
+OnBad = Literal["fail", "null", "drop"]  # what becomes of a row that cannot be scored
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Plan:
     dtype: np.dtype[Any]
     temperature: float
     label: str | None
+    on_bad: OnBad = "null"
 
     @property
     def scores(self) -> int:
@@ -107,6 +109,11 @@ def _looks_numeric(column: pa.Array) -> str | None:
     return odd[0] if odd and len(odd) < len(words) / 2 else None
 
 
+def _mostly_numbers(column: pa.Array) -> bool:
+    words = [w for w in column.slice(0, 1000).to_pylist() if w]
+    return not words or sum(bool(_NUMBER.fullmatch(w.strip())) for w in words) > len(words) / 2
+
+
 def make_plan(
     schema: pa.Schema,
     first: pa.RecordBatch | None,
@@ -116,6 +123,7 @@ def make_plan(
     kind: Kind | None,
     classes: Sequence[str],
     temperature: float,
+    on_bad: OnBad = "null",
 ) -> Plan:
     """Settle every choice from the schema and the first batch, or say what is wrong with it."""
     if not (temperature >= 0):
@@ -130,6 +138,9 @@ def make_plan(
         raise TableError(f"'{label}' is both a score and the label")
     is_list = len(names) == 1 and _is_list(schema.field(names[0]).type)
     for name in names:
+        words = pa.types.is_string(schema.field(name).type) and first is not None
+        if words and not is_list and _mostly_numbers(first.column(name)):  # type: ignore[union-attr]
+            continue
         if not is_list and not _is_numeric(schema.field(name).type):
             raise TableError(
                 f"column '{name}' is {schema.field(name).type}, not numeric; choose the score columns with --columns"
@@ -155,7 +166,8 @@ def make_plan(
         classes = _class_names(names) if not is_list and kind != "sigmoid" else [str(k) for k in range(expected)]
     kinds = [schema.field(n).type.value_type if is_list else schema.field(n).type for n in names]
     narrow = all(pa.types.is_float16(t) or pa.types.is_float32(t) for t in kinds)
-    return Plan(names, is_list, list(classes), kind, np.dtype(np.float32 if narrow else np.float64), temperature, label)
+    dtype = np.dtype(np.float32 if narrow else np.float64)
+    return Plan(names, is_list, list(classes), kind, dtype, temperature, label, on_bad)
 
 
 def _class_names(columns: list[str]) -> list[str]:
@@ -175,7 +187,7 @@ def score_matrix(batch: pa.RecordBatch, plan: Plan) -> tuple[NDArray[np.floating
     A score that is missing stands as NaN in the matrix.
     """
     n = batch.num_rows
-    missing = np.zeros(n, bool)
+    missing, words = np.zeros(n, bool), np.zeros(n, bool)
     unscored: dict[str, NDArray[np.bool_]] = {}
     if plan.is_list:
         column = batch.column(plan.columns[0])
@@ -195,17 +207,57 @@ def score_matrix(batch: pa.RecordBatch, plan: Plan) -> tuple[NDArray[np.floating
         matrix = np.empty((len(plan.columns), n), plan.dtype)
         for row, name in zip(matrix, plan.columns, strict=True):
             column = batch.column(name)
+            if pa.types.is_string(column.type):
+                column, wrong = _parsed(column)
+                words |= wrong
             row[:] = _floats(column, plan.dtype)
             if column.null_count:
                 missing |= column.is_null().to_numpy(zero_copy_only=False)
-    unscored["a score is missing"] = missing
-    settled = missing.copy()
+    unscored["a score is no number"] = words
+    unscored["a score is missing"] = missing & ~words
+    settled = missing | words
     for rows in unscored.values():
         settled |= rows
-    unscored["a score is NaN"] = np.isnan(matrix).any(axis=0) & ~settled
-    if plan.kind == "softmax":
-        unscored["every score is -inf"] = np.all(matrix == -np.inf, axis=0) & ~settled
+    with np.errstate(invalid="ignore", over="ignore"):
+        usual = np.isfinite(matrix.sum())  # which every NaN and infinity ends up in
+    if not usual:
+        unscored["a score is NaN"] = np.isnan(matrix).any(axis=0) & ~settled
+        settled |= unscored["a score is NaN"]
+        infinite = np.isinf(matrix) if plan.kind != "softmax" else matrix == np.inf
+        unscored["a score is infinite"] = infinite.any(axis=0) & ~settled
+        settled |= unscored["a score is infinite"]
+        if plan.kind == "softmax":  # -inf beside finite scores is an impossible class
+            unscored["every score is -inf"] = (matrix == -np.inf).all(axis=0) & ~settled
     return matrix, {reason: rows for reason, rows in unscored.items() if rows.any()}
+
+
+def _parsed(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """Return the numbers in a column of words, null where there is none; and where there is a word that is no number."""
+    trimmed = pc.utf8_trim_whitespace(column)
+    numbers = pc.match_substring_regex(trimmed, f"^({_NUMBER.pattern})$", ignore_case=True)
+    empty = pc.fill_null(pc.equal(trimmed, ""), True)
+    wrong = pc.and_(pc.invert(pc.fill_null(numbers, True)), pc.invert(empty))
+    values = pc.if_else(numbers, trimmed, pa.scalar(None, pa.string())).cast(pa.float64())
+    return values, wrong.to_numpy(zero_copy_only=False)
+
+
+def already_probabilities(matrix: NDArray[Any], kind: Kind) -> str | None:
+    """
+    Return 'probabilities' or 'log-probabilities' if that is what scores are.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (classes, rows)
+        Rows that can be scored.
+    """
+    if kind != "softmax" or not matrix.shape[1]:
+        return None
+    close = min(5e-4 * len(matrix), 0.01)  # three decimals are taken for rounded
+    if matrix.min() >= 0 and matrix.max() <= 1:
+        return "probabilities" if np.abs(matrix.sum(axis=0) - 1).max() <= close else None
+    if matrix.max() <= 0 and np.abs(np.exp(matrix).sum(axis=0) - 1).max() <= close:
+        return "log-probabilities"
+    return None
 
 
 def _floats(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -14,8 +14,8 @@ from sigmax.tables.files import TableError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
-    from sigmax.tables.score import Seen
 
 __all__ = ["ClassFigures", "Diagnosis", "WorstRow"]
 
@@ -79,7 +79,7 @@ class Diagnosis:
         self._squares: list[float] = []
         self._worst: list[WorstRow] = []
 
-    def see(self, seen: Seen) -> None:
+    def see(self, seen: ScoredBatch) -> None:
         """Count the labelled rows of a batch."""
         k = len(self.plan.classes)
         known = np.flatnonzero(seen.labels >= 0)

@@ -1,12 +1,15 @@
-"""Score files as streams of record batches: CSV, Parquet, Arrow IPC (Feather) and .npy, in and out."""
+"""Score files as streams of record batches: CSV (compressed too), Parquet, Arrow IPC (Feather) and .npy, in and out."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import itertools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +17,24 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
-__all__ = ["Source", "TableError", "WrongTypeError", "format_of", "open_sink", "open_source"]
+__all__ = [
+    "Source",
+    "TableError",
+    "WrongTypeError",
+    "behind",
+    "expand",
+    "format_of",
+    "is_named_like_a_file",
+    "open_sink",
+    "open_source",
+    "output_for",
+    "parts_of",
+]
+
+_T = TypeVar("_T")
 
 BATCH_ROWS = 65_536  # upper bound; wide tables take fewer, so that a batch stays near BATCH_BYTES
 BATCH_BYTES = 16 << 20
@@ -30,6 +48,7 @@ _FORMATS = {
     ".ipc": "arrow",
     ".npy": "npy",
 }
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 class TableError(ValueError):
@@ -45,6 +64,9 @@ class WrongTypeError(TableError):
         self.kind = kind
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:  # it may come from another process
+        return WrongTypeError, (self.column, self.kind, self.reason)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -57,15 +79,95 @@ class Source:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that the ending of `path` names."""
-    kind = _FORMATS.get(path.suffix.lower())
+    """Return the format that the ending of `path` names; a CSV file may be compressed."""
+    ending = path.suffix.lower()
+    if ending in _COMPRESSIONS and Path(path.stem).suffix.lower() == ".csv":
+        return "csv"
+    kind = _FORMATS.get(ending)
     if kind is None:
-        raise TableError(f"{path}: unknown ending '{path.suffix}'; use one of {', '.join(_FORMATS)}")
+        known = [*_FORMATS, *(f".csv{c}" for c in _COMPRESSIONS)]
+        raise TableError(f"{path}: unknown ending '{path.suffix}'; use one of {', '.join(known)}")
     return kind
 
 
+def _compression_of(path: Path) -> str | None:
+    return _COMPRESSIONS.get(path.suffix.lower())
+
+
+def is_named_like_a_file(path: Path) -> bool:
+    """Return whether the ending of `path` is one that is known."""
+    try:
+        format_of(path)
+    except TableError:
+        return False
+    return True
+
+
+def _is_score_file(path: Path) -> bool:
+    return is_named_like_a_file(path) and path.is_file() and not path.name.startswith((".", "_"))
+
+
+def expand(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], Path | None]:
+    """
+    Return the files that are meant, in order of name, and the folder that they are under; None for a single file.
+
+    Parameters
+    ----------
+    source : str, Path, or a sequence of them
+        Files, folders (with all score files below them) and globs.
+    """
+    if not isinstance(source, str | Path):
+        found = [path for one in source for path in expand(one)[0]]
+        if not found:
+            raise TableError("no files are named")
+        return found, Path(os.path.commonpath([path.absolute().parent for path in found]))
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(f for f in path.rglob("*") if _is_score_file(f) and not _hidden(f, path))
+        if not files:
+            raise TableError(f"{path} has no score files; they end in {', '.join(_FORMATS)}")
+        return files, path
+    if not path.exists() and any(c in str(path) for c in "*?["):
+        root = Path(*itertools.takewhile(lambda part: not any(c in part for c in "*?["), path.parts))
+        files = sorted(f for f in root.glob(str(path.relative_to(root))) if _is_score_file(f))
+        if not files:
+            raise TableError(f"no score file matches {path}")
+        return files, root
+    return [path], None
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
+
+
+def output_for(file: Path, root: Path, folder: Path) -> Path:
+    """Return where the results of `file`, found under `root`, go in `folder`."""
+    return folder / file.absolute().relative_to(root.absolute())
+
+
+def parts_of(path: Path) -> list[list[int] | None]:
+    """Return the pieces that a file can be read in by itself: groups of row groups of a Parquet file, else the whole."""
+    if format_of(path) != "parquet":
+        return [None]
+    with _explained(path, "parquet", contextlib.closing(pq.ParquetFile(path))) as file:
+        return list(_groups_of_row_groups(file))
+
+
+def _groups_of_row_groups(file: pq.ParquetFile) -> Iterator[list[int]]:
+    """Join small row groups, so that batches are of a good size whatever the file's are."""
+    wanted, together, rows = _rows_for(file.schema_arrow), [], 0
+    for i in range(file.metadata.num_row_groups):
+        together.append(i)
+        rows += file.metadata.row_group(i).num_rows
+        if rows >= wanted:
+            yield together
+            together, rows = [], 0
+    if together:
+        yield together
+
+
 def open_source(
-    path: Path, types: Mapping[str, pa.DataType] | None = None
+    path: Path, types: Mapping[str, pa.DataType] | None = None, part: list[int] | None = None
 ) -> contextlib.AbstractContextManager[Source]:
     """
     Open a score file for one pass.
@@ -76,18 +178,22 @@ def open_source(
         A file in one of the formats.
     types : mapping of str to pyarrow.DataType, optional
         For CSV: the types of these columns, in place of those that the first rows suggest.
+    part : list of int, optional
+        For Parquet: one of `parts_of`, instead of the whole file.
     """
     kind = format_of(path)
     if not path.exists():
         raise TableError(f"{path}: no such file")
     if path.is_dir():
         raise TableError(f"{path} is a folder; name a file in it")
-    readers = {"csv": _read_csv, "parquet": _read_parquet, "arrow": _read_arrow, "npy": _read_npy}
+    if kind == "parquet":
+        return _explained(path, kind, _read_parquet(path, part))
+    readers = {"csv": _read_csv, "arrow": _read_arrow, "npy": _read_npy}
     return _explained(path, kind, readers[kind](path, types or {}))
 
 
 @contextlib.contextmanager
-def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[Source]) -> Iterator[Source]:
+def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[_T]) -> Iterator[_T]:
     try:
         with reader as source:
             yield source
@@ -111,9 +217,11 @@ def _read_csv(path: Path, types: Mapping[str, pa.DataType]) -> Iterator[Source]:
     size = path.stat().st_size
     if size == 0:
         raise TableError(f"{path} is empty; a CSV file begins with the names of its columns")
-    with path.open("rb") as file:
+    with path.open("rb") as file, contextlib.ExitStack() as stack:
+        compression = _compression_of(path)
+        stream = file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
         reader = pa_csv.open_csv(
-            file,
+            stream,
             read_options=pa_csv.ReadOptions(block_size=4 << 20),
             convert_options=pa_csv.ConvertOptions(column_types=dict(types)),
         )
@@ -137,15 +245,16 @@ def _csv_batches(reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
 
 
 @contextlib.contextmanager
-def _read_parquet(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+def _read_parquet(path: Path, part: list[int] | None) -> Iterator[Source]:
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         done = 0
 
         def batches() -> Iterator[pa.RecordBatch]:
             nonlocal done
-            for batch in file.iter_batches(_rows_for(file.schema_arrow), use_threads=False):
-                done += batch.num_rows
-                yield batch
+            for row_groups in _groups_of_row_groups(file) if part is None else [part]:
+                for batch in file.iter_batches(_rows_for(file.schema_arrow), row_groups=row_groups, use_threads=False):
+                    done += batch.num_rows
+                    yield batch
 
         yield Source(file.schema_arrow, batches(), file.metadata.num_rows, lambda: done)
 
@@ -238,14 +347,43 @@ class _NpySink:
         self._header()
 
 
+class _Behind:
+    """Writes in a thread of its own, a few batches behind."""
+
+    def __init__(self, sink: Sink, thread: ThreadPoolExecutor) -> None:
+        self._sink = sink
+        self._thread = thread
+        self._waiting: collections.deque[Future[None]] = collections.deque()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(self._thread.submit(self._sink.write_batch, batch))
+        if len(self._waiting) > 2:
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+@contextlib.contextmanager
+def behind(sink: Sink) -> Iterator[Sink]:
+    """Let batches be written while the next ones are made; all are written in the end, or the error of one is raised."""
+    with ThreadPoolExecutor(1) as thread:
+        writing = _Behind(sink, thread)
+        yield writing
+        writing.close()
+
+
 def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str]) -> Sink:
+    """Make a writer. Probabilities hardly repeat: a dictionary of them would take most of the time and save nothing."""
     sink: Sink
     if kind == "npy":
         sink = _NpySink(file, probabilities)
     elif kind == "csv":
         sink = pa_csv.CSVWriter(file, schema)
     elif kind == "parquet":
-        sink = pq.ParquetWriter(file, schema)
+        repeating = [f.name for f in schema if not pa.types.is_floating(f.type) and not pa.types.is_nested(f.type)]
+        sink = pq.ParquetWriter(file, schema, use_dictionary=repeating)
     else:
         sink = pa.ipc.new_file(file, schema)
     return sink
@@ -273,8 +411,10 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         raise TableError(f"{path}: there is no folder {path.parent}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as file:
-            sink = _sink(kind, file, schema, probabilities)
+        with temporary.open("wb") as file, contextlib.ExitStack() as stack:
+            compression = _compression_of(path)
+            stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
+            sink = _sink(kind, stream, schema, probabilities)
             try:
                 yield sink
             finally:

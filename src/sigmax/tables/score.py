@@ -1,34 +1,51 @@
-"""Score a file: batches in, class probabilities out, and what can be said of them on the way."""
+"""Score files: batches in, class probabilities out, and what can be said of them on the way."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import functools
 import itertools
 import math
+import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from sigmax.calibration import Reliability, bin_of, from_counts
-from sigmax.links import sigmoid, softplus
-from sigmax.rows import log_softmax, softmax
-from sigmax.tables.columns import Plan, label_indices, label_sets, make_plan, score_matrix
-from sigmax.tables.files import TableError, WrongTypeError, format_of, open_sink, open_source
+from sigmax.tables.batches import FEW, BadRow, ScoredBatch, output_batch, output_schema, score_batch
+from sigmax.tables.columns import Plan, already_probabilities, make_plan, score_matrix
+from sigmax.tables.files import TableError, WrongTypeError, behind, format_of, open_sink, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from sigmax.tables.columns import Kind
+    from sigmax.tables.columns import Kind, OnBad
+    from sigmax.tables.files import Source
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["Observer", "Seen", "Summary", "score_file"]
+__all__ = [
+    "Job",
+    "Observer",
+    "Summary",
+    "begin",
+    "check_target",
+    "in_order",
+    "numbered",
+    "score_and_make",
+    "score_file",
+    "score_into",
+    "use_workers",
+    "wider",
+]
 
 BINS = 20  # of confidence, from 0 to 1
 
@@ -40,6 +57,7 @@ class Summary:
     plan: Plan
     rows: int = 0
     unscored: Counter[str] = field(default_factory=Counter)
+    bad_rows: list[BadRow] = field(default_factory=list)  # the first few
     head: list[dict[str, Any]] = field(default_factory=list)
     labelled: int = 0
     _confidence: list[float] = field(default_factory=list)
@@ -56,6 +74,11 @@ class Summary:
     def scored(self) -> int:
         """Rows that got probabilities."""
         return self.rows - self.unscored.total()
+
+    @property
+    def written(self) -> int:
+        """Rows of the output."""
+        return self.scored if self.plan.on_bad == "drop" else self.rows
 
     @property
     def mean_confidence(self) -> float:
@@ -88,59 +111,160 @@ class Summary:
         merged = [part.reshape(-1, 2).sum(axis=1) for part in (self._right + self._wrong, self._sums, self._right)]
         return from_counts(*merged)
 
-    def add(self, confidence: NDArray[Any], entropy: NDArray[Any], good: NDArray[np.bool_]) -> None:
-        """Count the rows of a batch that are `good`."""
-        self._confidence.append(float(confidence[good].sum(dtype=np.float64)))
-        self._entropy.append(float(entropy[good].sum(dtype=np.float64)))
-        self._counts += np.bincount(bin_of(confidence[good], BINS), minlength=BINS)
-
-    def add_labels(self, correct: NDArray[np.bool_], loss: NDArray[Any], confidence: NDArray[Any]) -> None:
-        """Count the labelled rows of a batch."""
+    def add(self, scored: ScoredBatch) -> None:
+        """Count the rows of a batch."""
+        good = slice(None) if not scored.unscored else ~scored.bad
+        confidence = scored.confidence[good]
+        self.rows += scored.batch.num_rows
+        self.unscored.update(scored.unscored)
+        self.bad_rows = (self.bad_rows + scored.bad_rows)[:FEW]
+        self._confidence.append(float(confidence.sum(dtype=np.float64)))
+        self._entropy.append(float(scored.entropy[good].sum(dtype=np.float64)))
+        self._counts += np.bincount(bin_of(confidence, BINS), minlength=BINS)
+        if self.plan.label is None:
+            return
+        confidence, correct = scored.confidence[scored.known], scored.correct
         self.labelled += len(correct)
         self._correct += int(correct.sum())
-        self._loss.append(float(loss.sum(dtype=np.float64)))
+        self._loss.append(float(scored.loss.sum(dtype=np.float64)))
         where = bin_of(confidence, BINS)
         self._sums += np.bincount(where, confidence, minlength=BINS)
         self._right += np.bincount(where[correct], minlength=BINS)
         self._wrong += np.bincount(where[~correct], minlength=BINS)
 
+    def state(self) -> dict[str, Any]:
+        """Return all that was counted, as JSON has it."""
+        return {
+            "rows": self.rows,
+            "unscored": dict(self.unscored),
+            "bad_rows": [vars(r) for r in self.bad_rows],
+            "labelled": self.labelled,
+            "correct": self._correct,
+            "confidence": math.fsum(self._confidence),
+            "entropy": math.fsum(self._entropy),
+            "loss": math.fsum(self._loss),
+            "counts": self._counts.tolist(),
+            "sums": self._sums.tolist(),
+            "right": self._right.tolist(),
+            "wrong": self._wrong.tolist(),
+        }
 
-@dataclass(frozen=True)
-class Seen:
-    """
-    A batch and what was found of it.
-
-    Attributes
-    ----------
-    batch : pyarrow.RecordBatch
-        The rows as they were read.
-    first_row : int
-        The number of the first of them, from 1.
-    scores, probability : ndarray of shape (classes, rows)
-        Their scores (for a sigmoid one line) and probabilities.
-    predicted, labels : ndarray of int of shape (rows,)
-        Their classes; -1 where there is no label, or nothing to compare it with. Not for multilabel.
-    loss : ndarray of shape (labelled rows,)
-        Minus the log-probability of the label.
-    bad : ndarray of bool of shape (rows,)
-        The rows that could not be scored.
-    """
-
-    batch: pa.RecordBatch
-    first_row: int
-    scores: NDArray[Any]
-    probability: NDArray[Any]
-    predicted: NDArray[Any]
-    labels: NDArray[np.int64]
-    loss: NDArray[Any]
-    bad: NDArray[np.bool_]
+    def merge(self, state: dict[str, Any]) -> None:
+        """Add what was counted elsewhere."""
+        self.rows += state["rows"]
+        self.unscored.update(state["unscored"])
+        self.bad_rows = (self.bad_rows + [BadRow(**r) for r in state["bad_rows"]])[:FEW]
+        self.labelled += state["labelled"]
+        self._correct += state["correct"]
+        for sums, name in ((self._confidence, "confidence"), (self._entropy, "entropy"), (self._loss, "loss")):
+            sums.append(state[name])
+        self._counts += state["counts"]
+        self._sums += state["sums"]
+        self._right += state["right"]
+        self._wrong += state["wrong"]
 
 
 class Observer(Protocol):
     """What wants to see every batch."""
 
-    def see(self, seen: Seen) -> None:
+    def see(self, seen: ScoredBatch) -> None:
         """Take notice of a batch."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of every file; `make_plan` settles the rest."""
+
+    columns: tuple[str, ...] = ()
+    label: str | None = None
+    kind: Kind | None = None
+    classes: tuple[str, ...] = ()
+    temperature: float = 1.0
+    on_bad: OnBad = "null"
+    as_scores: bool = False
+
+    def plan(self, source: Source, first: pa.RecordBatch | None, file: Path) -> Plan:
+        """Settle what to do with a file; refuse scores that are probabilities already."""
+        plan = make_plan(
+            source.schema,
+            first,
+            columns=self.columns,
+            label=self.label,
+            kind=self.kind,
+            classes=self.classes,
+            temperature=self.temperature,
+            on_bad=self.on_bad,
+        )
+        if first is not None and not self.as_scores:
+            x, unscored = score_matrix(first, plan)
+            good = np.ones(x.shape[1], bool)
+            for rows in unscored.values():
+                good &= ~rows
+            found = already_probabilities(x[:, good], plan.kind)
+            if found is not None:
+                remedy = (
+                    "a softmax would only flatten them; pass the scores that they were made of (logits, decision_function)"
+                    if found == "probabilities"
+                    else "their exponentials are the probabilities; pass the scores that they were made of, or take exp"
+                )
+                raise TableError(
+                    f"{file}: the columns hold {found} already, in every row that was looked at: {remedy}. "
+                    "If they are raw scores after all, say so with --as-scores"
+                )
+        return plan
+
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+@contextlib.contextmanager
+def use_workers(workers: int | None) -> Iterator[ThreadPoolExecutor | None]:
+    """Start threads for `in_order`; by default as many as there are cores. None for one."""
+    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    if count < 1:
+        raise TableError(f"the number of workers is {count}; it must be at least 1")
+    if count == 1:
+        yield None
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield pool
+
+
+def in_order(
+    pool: ThreadPoolExecutor | None, function: Callable[[_A], _B], items: Iterable[_A]
+) -> Generator[_B, None, None]:
+    """Call `function` on each item, some at a time, and return the results in the order of the items."""
+    if pool is None:
+        yield from map(function, items)
+        return
+    ahead: collections.deque[Any] = collections.deque()
+    try:
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) > pool._max_workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for left in ahead:
+            left.cancel()
+
+
+def score_and_make(
+    plan: Plan, schema: pa.Schema | None, file: str, item: tuple[pa.RecordBatch, int]
+) -> tuple[ScoredBatch, Any]:
+    """Score a batch, whose first row has that number, and make what is written of it."""
+    scored = score_batch(item[0], plan, item[1], file)
+    return scored, None if schema is None else output_batch(scored, plan, schema)
+
+
+def numbered(batches: Iterable[pa.RecordBatch], first: int = 1) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Return each batch with the number of its first row."""
+    row = first
+    for batch in batches:
+        yield batch, row
+        row += batch.num_rows
 
 
 def score_file(
@@ -151,7 +275,10 @@ def score_file(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
+    on_bad: OnBad = "null",
+    as_scores: bool = False,
     output: str | Path | None = None,
+    workers: int | None = None,
     head: int = 10,
     progress: Progress | None = None,
     observer: Callable[[Plan], Observer] | None = None,
@@ -162,7 +289,7 @@ def score_file(
     Parameters
     ----------
     path : str or Path
-        A CSV, Parquet, Arrow IPC (Feather) or .npy file.
+        A CSV (.csv, .csv.gz, .csv.bz2, .csv.zst), Parquet, Arrow IPC (Feather) or .npy file.
     columns : sequence of str
         Names or globs of the score columns, or the name of one list column; default: every numeric column but `label`.
     label : str, optional
@@ -173,9 +300,16 @@ def score_file(
         Names of the classes, in the order of the scores (for a sigmoid: of the negative and the positive class).
     temperature : float, default 1
         What the scores are divided by.
+    on_bad : {'null', 'drop', 'fail'}
+        What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error. A
+        score of -inf beside finite ones is an impossible class, and not bad.
+    as_scores : bool, default False
+        Take numbers that look like probabilities or log-probabilities for scores.
     output : str or Path, optional
         Where to write the rows with their probabilities; the ending names the format. A .npy file gets the matrix of
         probabilities alone. The file appears when it is complete, or not at all.
+    workers : int, optional
+        How many threads score; default: as many as there are cores. They do not change the output.
     head : int, default 10
         How many of the first rows to keep in the summary.
     progress : callable, optional
@@ -193,177 +327,85 @@ def score_file(
     TableError
         If a file, a column or an option cannot be used.
     """
-    path = Path(path)
+    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores)
     target = None if output is None else Path(output)
-    if target is not None:
-        format_of(target)
-        if target.is_dir():
-            raise TableError(f"{target} is a folder; name a file in it")
-        if target.exists() and path.exists() and target.samefile(path):
-            raise TableError(f"{target} is the input; write the result to another file")
+    check_target(Path(path), target)
+    with use_workers(workers) as pool:
+        return score_into(Path(path), target, job, pool, head=head, progress=progress, observer=observer)
 
+
+def check_target(path: Path, target: Path | None) -> None:
+    """Refuse an output that cannot be written, or that is the input."""
+    if target is None:
+        return
+    format_of(target)
+    if target.is_dir():
+        raise TableError(f"{target} is a folder; name a file in it")
+    if target.exists() and path.exists() and target.samefile(path):
+        raise TableError(f"{target} is the input; write the result to another file")
+
+
+def score_into(
+    path: Path,
+    target: Path | None,
+    job: Job,
+    pool: ThreadPoolExecutor | None,
+    *,
+    head: int = 0,
+    progress: Progress | None = None,
+    observer: Callable[[Plan], Observer] | None = None,
+) -> Summary:
+    """Score one file and write another; see `score_file`."""
     types: dict[str, pa.DataType] = {}
     while True:
         plan: Plan | None = None
         try:
             with open_source(path, types) as source, contextlib.ExitStack() as stack:
-                first = next(source.batches, None)
-                plan = make_plan(
-                    source.schema,
-                    first,
-                    columns=columns,
-                    label=label,
-                    kind=kind,
-                    classes=classes,
-                    temperature=temperature,
-                )
-                if format_of(path) == "csv" and not all(
-                    pa.types.is_float64(source.schema.field(c).type) for c in plan.columns
-                ):
-                    types.update(dict.fromkeys(plan.columns, pa.float64()))  # an integer may be followed by a fraction
+                plan, batches = begin(path, source, job, types)
+                if plan is None:
                     continue
-                schema = _output_schema(source.schema, plan, nested=target is None or format_of(target) != "csv")
-                sink = (
-                    None
-                    if target is None
-                    else stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
-                )
+                schema = output_schema(source.schema, plan, nested=target is None or format_of(target) != "csv")
+                sink = None
+                if target is not None:
+                    sink = stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
+                    sink = sink if pool is None else stack.enter_context(behind(sink))
                 summary = Summary(plan)
                 watching = None if observer is None else observer(plan)
-                for batch in itertools.chain([] if first is None else [first], source.batches):
-                    scored = _score_batch(batch, plan, summary, watching)
+                wanted = sink is not None or head > 0
+
+                work = functools.partial(score_and_make, plan, schema if wanted else None, path.name)
+                for scored, made in in_order(pool, work, numbered(batches)):
+                    summary.add(scored)
+                    if watching is not None:
+                        watching.see(scored)
                     if len(summary.head) < head:
-                        part = _output_batch(batch.slice(0, head), scored.slice(head), plan, schema)
-                        summary.head += part.to_pylist()[: head - len(summary.head)]
+                        summary.head += made.slice(0, head - len(summary.head)).to_pylist()
                     if sink is not None:
-                        sink.write_batch(_output_batch(batch, scored, plan, schema))
+                        sink.write_batch(made)
                     if progress is not None:
                         progress(source.position(), source.size)
                 return summary
         except WrongTypeError as wrong:
-            types[wrong.column] = _wider(wrong, plan)
+            types[wrong.column] = wider(wrong, plan)
 
 
-def _wider(wrong: WrongTypeError, plan: Plan | None) -> pa.DataType:
+def begin(
+    path: Path, source: Source, job: Job, types: dict[str, pa.DataType]
+) -> tuple[Plan | None, Iterator[pa.RecordBatch]]:
+    """Settle the plan from the first batch; None, and `types` changed, where a CSV file has to be opened anew."""
+    first = next(source.batches, None)
+    plan = job.plan(source, first, path)
+    if format_of(path) == "csv":
+        # a column of integers may go on with a fraction
+        whole = [c for c in plan.columns if pa.types.is_integer(source.schema.field(c).type)]
+        if whole:
+            types.update(dict.fromkeys(whole, pa.float64()))
+            return None, iter(())
+    return plan, itertools.chain([] if first is None else [first], source.batches)
+
+
+def wider(wrong: WrongTypeError, plan: Plan | None) -> pa.DataType:
     """Return the type to read a CSV column as after a value that does not fit the type it had."""
     if plan is not None and wrong.column in plan.columns:
-        raise TableError(f"column '{wrong.column}' is not numeric: {wrong.reason}") from wrong
+        return pa.string()  # its numbers are taken out row by row
     return pa.float64() if pa.types.is_integer(wrong.kind) else pa.string()
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """A batch's probabilities, a row of the matrix for each class, and what follows from them."""
-
-    probability: NDArray[Any]
-    predicted: NDArray[Any]  # the class of each row; for multilabel, a row of booleans for each class
-    confidence: NDArray[Any]
-    bad: NDArray[np.bool_]
-
-    def slice(self, n: int) -> _Scored:
-        """Return the first `n` rows."""
-        return _Scored(self.probability[:, :n], self.predicted[..., :n], self.confidence[:n], self.bad[:n])
-
-
-def _score_batch(batch: pa.RecordBatch, plan: Plan, summary: Summary, watching: Observer | None) -> _Scored:
-    x, unscored = score_matrix(batch, plan)
-    bad = np.zeros(batch.num_rows, bool)
-    for reason, rows in unscored.items():
-        summary.unscored[reason] += int(rows.sum())
-        bad |= rows
-    good = ~bad
-
-    if plan.kind == "softmax":
-        p = softmax(x, axis=0, temperature=plan.temperature)
-        log_p = log_softmax(x, axis=0, temperature=plan.temperature)
-        entropy = _entropy(p, log_p)
-        predicted = p.argmax(axis=0)
-        confidence = p.max(axis=0)
-    else:
-        z = _tempered(x, plan.temperature)
-        p, q = sigmoid(z), sigmoid(-z)
-        log_p, log_q = -softplus(-z), -softplus(z)
-        entropy = _entropy(p, log_p) + _entropy(q, log_q)
-        if plan.kind == "sigmoid":
-            p, log_p = np.vstack([q, p]), np.vstack([log_q, log_p])
-            predicted = (z[0] >= 0).astype(np.int64)
-            confidence = p.max(axis=0)
-        else:
-            predicted = z >= 0
-            confidence = np.maximum(p, q).min(axis=0)
-
-    summary.rows += batch.num_rows
-    summary.add(confidence, entropy, good)
-    first_row = summary.rows - batch.num_rows + 1
-    labels = np.full(batch.num_rows, -1)
-    loss: NDArray[Any] = np.empty(0)
-    if plan.label is not None:
-        column = batch.column(plan.label)
-        if plan.kind == "multilabel":
-            truth, known = label_sets(column, plan.classes, first_row)
-            known &= good
-            loss = -np.where(truth, log_p, log_q).mean(axis=0)
-            summary.add_labels((truth == predicted).all(axis=0)[known], loss[known], confidence[known])
-        else:
-            labels = label_indices(column, plan.classes, first_row)
-            known = good & (labels >= 0)
-            loss = -log_p[labels[known], np.flatnonzero(known)]
-            summary.add_labels(predicted[known] == labels[known], loss, confidence[known])
-            labels = np.where(known, labels, -1)
-    if watching is not None:
-        watching.see(Seen(batch, first_row, x, p, predicted, labels, loss, bad))
-    return _Scored(p, predicted, confidence, bad)
-
-
-def _tempered(x: NDArray[Any], temperature: float) -> NDArray[Any]:
-    """Return x / T, with the limits at 0 (a step; one half at 0) and at infinity."""
-    if temperature == 1:
-        return x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = x / x.dtype.type(temperature)
-    return np.where((x == 0) & ~np.isnan(x), x, z)
-
-
-def _entropy(p: NDArray[Any], log_p: NDArray[Any]) -> NDArray[Any]:
-    """Return -sum p log p over the classes; an impossible class counts nothing."""
-    terms = p * np.where(p > 0, log_p, 0)
-    return np.asarray(-terms.sum(axis=0, dtype=np.float64))
-
-
-def _kept(schema: pa.Schema, plan: Plan) -> list[pa.Field]:
-    return [f for f in schema if f.name not in plan.columns]
-
-
-def _output_schema(schema: pa.Schema, plan: Plan, *, nested: bool) -> pa.Schema:
-    """Return the input's columns but the scores, then p_<class> for each class, prediction and confidence."""
-    value = pa.from_numpy_dtype(plan.dtype)
-    name = pa.int64() if plan.numbered else pa.string()
-    if plan.kind == "multilabel":
-        name = pa.list_(name) if nested else pa.string()
-    new = [
-        *(pa.field(f"p_{c}", value) for c in plan.classes),
-        pa.field("prediction", name),
-        pa.field("confidence", value),
-    ]
-    kept = _kept(schema, plan)
-    clash = {f.name for f in kept} & {f.name for f in new}
-    if clash:
-        raise TableError(f"the input has a column '{min(clash)}' already, which the result would hide; rename it")
-    return pa.schema([*kept, *new])
-
-
-def _output_batch(batch: pa.RecordBatch, scored: _Scored, plan: Plan, schema: pa.Schema) -> pa.RecordBatch:
-    kind = schema.field("prediction").type
-    classes: list[Any] = [int(c) for c in plan.classes] if plan.numbered else plan.classes
-    if scored.predicted.ndim == 1:
-        prediction = pa.array(classes, kind).take(pa.array(scored.predicted, mask=scored.bad))
-    else:
-        sets = [
-            None if bad else [c for c, yes in zip(classes, row, strict=True) if yes]
-            for row, bad in zip(scored.predicted.T, scored.bad, strict=True)
-        ]
-        joined = [None if s is None else ";".join(map(str, s)) for s in sets] if pa.types.is_string(kind) else sets
-        prediction = pa.array(joined, kind)
-    columns = [batch.column(f.name) for f in _kept(batch.schema, plan)]
-    columns += [pa.array(p, mask=scored.bad) for p in scored.probability]
-    return pa.record_batch([*columns, prediction, pa.array(scored.confidence, mask=scored.bad)], schema=schema)

@@ -1,0 +1,137 @@
+"""
+Score on a Dask cluster: its workers score parts of a file, the client writes them in order.
+
+What is written is made of the same batches as by one process, and so the same to the byte. A part that is lost with its worker is done
+again by another, and each is written once, by the client, when its turn has come.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sigmax.tables.batches import output_schema
+from sigmax.tables.files import TableError, WrongTypeError, format_of, open_sink, open_source, parts_of
+from sigmax.tables.score import Job, Summary, begin, numbered, score_and_make, wider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sigmax.tables.columns import Plan
+
+__all__ = ["connect", "score_on_cluster"]
+
+
+@contextlib.contextmanager
+def connect(address: str) -> Iterator[Any]:
+    """Connect to the scheduler at `address`."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as missing:
+        raise TableError(f"a cluster needs '{missing.name}'; install it with: pip install 'sigmax[cluster]'") from None
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise TableError(f"no Dask scheduler answers at {address}: {error}") from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def score_part(
+    path: Path,
+    part: list[int] | None,
+    first_row: int,
+    plan: Plan,
+    schema: pa.Schema | None,
+    types: dict[str, pa.DataType],
+) -> tuple[list[bytes], dict[str, Any]]:
+    """Score one part of a file; return its batches as they travel, and what was counted."""
+    summary, made = Summary(plan), []
+    with open_source(path, types, part) as source:
+        for item in numbered(source.batches, first_row):
+            scored, batch = score_and_make(plan, schema, path.name, item)
+            summary.add(scored)
+            if batch is not None:
+                made.append(batch.serialize().to_pybytes())
+    return made, summary.state()
+
+
+def _first_rows(path: Path, parts: list[list[int] | None]) -> list[int]:
+    """Return the number of the first row of each part."""
+    if parts[:1] == [None] or not parts:
+        return [1] * len(parts)
+    metadata = pq.read_metadata(path)
+    rows, first = 1, []
+    for part in parts:
+        first.append(rows)
+        rows += sum(metadata.row_group(i).num_rows for i in part or ())
+    return first
+
+
+def score_on_cluster(
+    client: Any,
+    path: Path,
+    target: Path | None,
+    job: Job,
+    *,
+    head: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Score one file on a cluster; see `sigmax.tables.score_files`."""
+    types: dict[str, pa.DataType] = {}
+    while True:
+        plan: Plan | None = None
+        try:
+            with open_source(path, types) as source:
+                plan, _ = begin(path, source, job, types)
+                if plan is None:
+                    continue
+                read_schema = source.schema
+            schema = output_schema(read_schema, plan, nested=target is None or format_of(target) != "csv")
+            with contextlib.ExitStack() as stack:
+                sink = None
+                if target is not None:
+                    sink = stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
+                summary = Summary(plan)
+                parts = parts_of(path)
+                wanted = schema if sink is not None or head else None
+                calls = [
+                    (path.absolute(), part, row, plan, wanted, types)
+                    for part, row in zip(parts, _first_rows(path, parts), strict=True)
+                ]
+                for i, (made, state) in enumerate(_in_order(client, calls)):
+                    summary.merge(state)
+                    for data in made:
+                        batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
+                        if len(summary.head) < head:
+                            summary.head += batch.slice(0, head - len(summary.head)).to_pylist()
+                        if sink is not None:
+                            sink.write_batch(batch)
+                    if progress is not None:
+                        progress(i + 1, len(parts))
+                return summary
+        except WrongTypeError as wrong:
+            types[wrong.column] = wider(wrong, plan)
+
+
+def _in_order(client: Any, calls: list[tuple[Any, ...]]) -> Iterator[Any]:
+    """Run the calls on the cluster, a few ahead of the one whose turn it is, and return their results in order."""
+    run = uuid.uuid4().hex
+    ahead: collections.deque[Any] = collections.deque()
+    try:
+        for i, call in enumerate(calls):
+            ahead.append(client.submit(score_part, *call, key=f"sigmax-{run}-{i}", retries=3))
+            if len(ahead) > 2 * max(sum(client.nthreads().values()), 1):
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        client.cancel(list(ahead))

@@ -1,0 +1,378 @@
+"""
+Score many files: a folder, a glob, a list; in several threads or on a cluster.
+
+Each file of results appears when it is complete. A folder of results holds a record, ``_sigmax.json``, of the options and of the files
+that are complete, so that a rerun goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sigmax.tables.batches import output_schema
+from sigmax.tables.files import (
+    Source,
+    TableError,
+    WrongTypeError,
+    expand,
+    is_named_like_a_file,
+    open_source,
+    output_for,
+)
+from sigmax.tables.score import (
+    Job,
+    Summary,
+    begin,
+    check_target,
+    in_order,
+    numbered,
+    score_and_make,
+    score_into,
+    use_workers,
+    wider,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sigmax.tables.columns import Kind, OnBad, Plan
+
+    Progress = Callable[[int, int], None]
+
+__all__ = ["ScoredBatches", "score", "score_files"]
+
+RECORD = "_sigmax.json"
+
+
+def score(
+    source: Any,
+    *,
+    columns: Sequence[str] = (),
+    label: str | None = None,
+    kind: Kind | None = None,
+    classes: Sequence[str] = (),
+    temperature: float = 1.0,
+    on_bad: OnBad = "null",
+    as_scores: bool = False,
+    workers: int | None = None,
+) -> ScoredBatches:
+    """
+    Score a table and get it back in record batches, however large it is.
+
+    Parameters
+    ----------
+    source : path, folder, glob, a list of these, or Arrow data
+        Score files; or a pyarrow Table, RecordBatch or RecordBatchReader, or whatever gives an Arrow stream, such as a Polars
+        frame or a DuckDB result.
+    columns, label, kind, classes, temperature, on_bad, as_scores, workers
+        As for :func:`sigmax.tables.score_file`.
+
+    Returns
+    -------
+    ScoredBatches
+        An iterable of `pyarrow.RecordBatch`: the columns but the scores, then p_<class> for each class, prediction and confidence.
+        Its `summary` counts what has been read so far.
+
+    Raises
+    ------
+    TableError
+        If the source, a column or an option cannot be used; when it is iterated over.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from sigmax.tables import score
+    >>> batches = score(pa.table({"id": [7], "s_cat": [2.0], "s_dog": [1.0]}), columns=["s_*"])
+    >>> [batch.column_names for batch in batches]
+    [['id', 'p_cat', 'p_dog', 'prediction', 'confidence']]
+    >>> batches.summary.rows
+    1
+    """
+    return ScoredBatches(
+        source, Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores), workers
+    )
+
+
+class ScoredBatches:
+    """Record batches, scored as they are asked for; can be iterated over once for Arrow streams, else any number of times."""
+
+    def __init__(self, source: Any, job: Job, workers: int | None) -> None:
+        self._source = source
+        self._job = job
+        self._workers = workers
+        self._summary: Summary | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """What has been read so far."""
+        if self._summary is None:
+            raise TableError("there is no summary before the first batch is asked for")
+        return self._summary
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        self._summary = None
+        with use_workers(self._workers) as pool:
+            if isinstance(self._source, str | Path | list | tuple):
+                job = self._job
+                for path in expand(self._source)[0]:
+                    yield from self._file(path, job, pool)
+                    job = _same_for_all(self._job, self.summary.plan)
+            else:
+                with _arrow_source(self._source) as source:
+                    first = next(source.batches, None)
+                    plan = self._job.plan(source, first, Path("the table"))
+                    batches = _chain(first, source)
+                    yield from self._batches("", source, plan, batches, pool)
+
+    def _file(self, path: Path, job: Job, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
+        types: dict[str, pa.DataType] = {}
+        while True:
+            with open_source(path, types) as source:
+                plan, batches = begin(path, source, job, types)
+                if plan is None:
+                    continue
+                try:
+                    yield from self._batches(path.name, source, plan, batches, pool)
+                except WrongTypeError as wrong:  # batches are gone out already, of another type
+                    raise TableError(
+                        f"{path}: column '{wrong.column}' is read as {wrong.kind}, and then: {wrong.reason}; score the file "
+                        "with score_file, which begins anew, or make it Parquet"
+                    ) from wrong
+                return
+
+    def _batches(
+        self, file: str, source: Source, plan: Plan, batches: Iterator[pa.RecordBatch], pool: ThreadPoolExecutor | None
+    ) -> Iterator[pa.RecordBatch]:
+        schema = output_schema(source.schema, plan, nested=True)
+        if self._summary is None:
+            self._summary = Summary(plan)
+        for scored, made in in_order(pool, _Work(plan, schema, file), numbered(batches)):
+            self._summary.add(scored)
+            yield made
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    plan: Plan
+    schema: pa.Schema
+    file: str
+
+    def __call__(self, item: tuple[pa.RecordBatch, int]) -> Any:
+        return score_and_make(self.plan, self.schema, self.file, item)
+
+
+def _chain(first: pa.RecordBatch | None, source: Source) -> Iterator[pa.RecordBatch]:
+    if first is not None:
+        yield first
+    yield from source.batches
+
+
+@contextlib.contextmanager
+def _arrow_source(data: Any) -> Iterator[Source]:
+    if isinstance(data, pa.RecordBatch):
+        data = pa.Table.from_batches([data])
+    if isinstance(data, pa.Table):
+        data = data.to_reader(max_chunksize=65_536)
+    elif not isinstance(data, pa.RecordBatchReader):
+        if not hasattr(data, "__arrow_c_stream__"):
+            raise TableError(f"cannot read a {type(data).__name__}; pass a path, a list of paths, or Arrow data")
+        data = pa.RecordBatchReader.from_stream(data)
+    yield Source(data.schema, iter(data), 1, lambda: 0)
+
+
+def score_files(
+    source: str | Path | Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    columns: Sequence[str] = (),
+    label: str | None = None,
+    kind: Kind | None = None,
+    classes: Sequence[str] = (),
+    temperature: float = 1.0,
+    on_bad: OnBad = "null",
+    as_scores: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    head: int = 0,
+    progress: Progress | None = None,
+) -> Summary:
+    """
+    Score files, folders and globs into a folder, or one file into one.
+
+    Parameters
+    ----------
+    source : path, or sequence of paths
+        Files, folders (with all score files below them) and globs.
+    output : path, optional
+        For a single file: the file to write. Else a folder, which is made; results have the names of their sources. Without it
+        only the summary is made.
+    columns, label, kind, classes, temperature, on_bad, as_scores, head, progress
+        As for :func:`sigmax.tables.score_file`; what is not given is settled by the first file and holds for all.
+    workers : int, optional
+        How many threads score; default: as many as there are cores.
+    scheduler : str, optional
+        The address of a Dask scheduler, as in ``tcp://10.0.0.5:8786``: the work is done there. Its workers must see the files under
+        the same paths. The output is the same to the byte.
+
+    Returns
+    -------
+    Summary
+        Of all files, those included that an earlier run had completed.
+
+    Raises
+    ------
+    TableError
+        If a file, a column or an option cannot be used, or the folder holds results made with other options. What is complete
+        by then stays, and a rerun goes on from there.
+    """
+    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores)
+    files, root = expand(source)
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            pool = stack.enter_context(use_workers(workers))
+
+            def run(path: Path, target: Path | None, job: Job, **options: Any) -> Summary:
+                return score_into(path, target, job, pool, **options)
+        else:
+            from sigmax.tables.cluster import connect, score_on_cluster
+
+            pool = None
+            client = stack.enter_context(connect(scheduler))
+
+            def run(path: Path, target: Path | None, job: Job, **options: Any) -> Summary:
+                return score_on_cluster(client, path, target, job, **options)
+
+        if root is None:
+            target = None if output is None else Path(output)
+            check_target(files[0], target)
+            return run(files[0], target, job, head=head, progress=progress)
+        return _score_all(files, root, None if output is None else Path(output), job, pool, run, head, progress)
+
+
+def _same_for_all(job: Job, plan: Plan) -> Job:
+    """Return the job with what the first file settled."""
+    return dataclasses.replace(job, columns=tuple(plan.columns), kind=plan.kind, classes=tuple(plan.classes))
+
+
+def _score_all(
+    files: list[Path],
+    root: Path,
+    folder: Path | None,
+    job: Job,
+    pool: ThreadPoolExecutor | None,
+    run: Callable[..., Summary],
+    head: int,
+    progress: Progress | None,
+) -> Summary:
+    record = None if folder is None else _Record(folder, root, job)
+    plan = _plan_of(files[0], job)
+    settled = _same_for_all(job, plan)
+    summary = Summary(plan)
+
+    def one(path: Path) -> Summary | dict[str, Any]:
+        done = None if record is None else record.state_of(path)
+        if done is not None:
+            return done
+        target = None if record is None else record.target_of(path)
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        if along_files:
+            return score_into(path, target, settled, None)
+        return run(path, target, settled, head=head if path == files[0] and folder is None else 0)
+
+    # many files are shared out whole, few by their batches
+    along_files = pool is not None and len(files) >= 2 * pool._max_workers and folder is not None
+    results = in_order(pool if along_files else None, one, files)
+    for i, (path, result) in enumerate(zip(files, results, strict=True)):
+        state = result if isinstance(result, dict) else result.state()
+        if isinstance(result, Summary):
+            summary.head += result.head[: head - len(summary.head)]
+            if record is not None:
+                record.add(path, state)
+        summary.merge(state)
+        if progress is not None:
+            progress(i + 1, len(files))
+    return summary
+
+
+def _plan_of(path: Path, job: Job) -> Plan:
+    types: dict[str, pa.DataType] = {}
+    while True:
+        try:
+            with open_source(path, types) as source:
+                plan, _ = begin(path, source, job, types)
+                if plan is not None:
+                    return plan
+        except WrongTypeError as wrong:
+            types[wrong.column] = wider(wrong, None)
+
+
+class _Record:
+    """Which files are complete, with what options, and what was counted in them."""
+
+    def __init__(self, folder: Path, root: Path, job: Job) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise TableError(f"{folder} is a file; the results of several files go into a folder")
+        if folder.resolve() == root.resolve():
+            raise TableError(f"{folder} is the folder of the input; write the results to another")
+        if is_named_like_a_file(folder):
+            raise TableError(f"{folder} is named like a file; the results of several files go into a folder")
+        self._folder, self._root = folder, root
+        self._path = folder / RECORD
+        self._options = json.loads(json.dumps(dataclasses.asdict(job)))
+        self._files: dict[str, Any] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            self._read()
+        for left in folder.rglob(".*.part"):  # of runs that were killed
+            pid = left.name.split(".")[-2]
+            if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+                left.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        found = json.loads(self._path.read_text(encoding="utf-8"))
+        other = [k for k, v in self._options.items() if found["options"].get(k) != v]
+        if other:
+            was = ", ".join(f"{k} = {found['options'].get(k)!r}" for k in other)
+            raise TableError(
+                f"{self._folder} holds results made with {was}; name another folder, or remove {self._path}"
+            )
+        self._files = found["files"]
+
+    def target_of(self, path: Path) -> Path:
+        """Return where the results of a file go."""
+        return output_for(path, self._root, self._folder)
+
+    def _name(self, path: Path) -> str:
+        return str(self.target_of(path).relative_to(self._folder))
+
+    def state_of(self, path: Path) -> dict[str, Any] | None:
+        """Return what was counted in a file that is complete, and has not changed since."""
+        entry = self._files.get(self._name(path))
+        target = self.target_of(path)
+        if entry is None or not target.exists() or entry["source"] != _stamp(path):
+            return None
+        state: dict[str, Any] = entry["state"]
+        return state if entry["size"] == target.stat().st_size else None
+
+    def add(self, path: Path, state: dict[str, Any]) -> None:
+        """Write down that a file is complete."""
+        target = self.target_of(path)
+        self._files[self._name(path)] = {"source": _stamp(path), "size": target.stat().st_size, "state": state}
+        text = json.dumps({"options": self._options, "files": self._files})
+        temporary = self._path.with_name(f".{RECORD}.{os.getpid()}.part")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self._path)
+
+
+def _stamp(path: Path) -> list[Any]:
+    status = path.stat()
+    return [str(path.absolute()), status.st_size, status.st_mtime_ns]
