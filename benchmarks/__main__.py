@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | large | training | conformance | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | conformance | readme``: see each module."""
 
 import argparse
 import importlib
@@ -16,6 +16,8 @@ def main() -> None:
     volume = what.add_parser("volume", help="score a file of gigabytes: time, peak memory, kill -9")
     volume.add_argument("--gigabytes", type=float, default=5.0)
     volume.add_argument("--keep-in", help="the folder for the temporary files")
+    cluster = what.add_parser("cluster", help="kill a worker in the middle of a run on a Dask cluster")
+    cluster.add_argument("--gigabytes", type=float, default=0.5)
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)

@@ -205,11 +205,91 @@ template <bool across>
     *value = slope(*c, parts_of<Tier::precise>(*c, f64::load(r.x.at(j)), j, r.temperature), q, all);
 }
 
+// ---- results narrower than double: plain double arithmetic has more digits than they do, where nothing cancels ----
+
+// Every e^((x - m) / T), written to y, but the largest class's left out of the sum. e^-200 is 0 in every narrow type.
+template <bool across>
+struct Quick {
+    f64 m, rest;
+    Pack<std::int64_t> first;
+    SIGMAX_INLINE auto is_first(std::ptrdiff_t j) const { return first == Pack<std::int64_t>(j); }
+    SIGMAX_INLINE f64 others(f64 p, std::ptrdiff_t j) const { return select(is_first(j), rest, 1.0 + (rest - p)); }
+};
+template <bool across, class See>
+SIGMAX_INLINE Quick<across> quick_terms(const Rows<double>& r, See see) {
+    using Index = Pack<std::int64_t>;
+    Quick<across> q;
+    q.m = -std::numeric_limits<double>::infinity();
+    q.first = std::int64_t{-1};
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        f64 score = f64::load(r.x.at(j));
+        auto above = score > q.m;
+        q.first = select(above, Index(j), q.first);
+        q.m = select(above, score, q.m);
+    }
+    if constexpr (across) {  // the first of the lanes that have the largest
+        double top[lanes];
+        std::int64_t first[lanes];
+        q.m.store(top);
+        q.first.store(first);
+        int best = 0;
+        for (int i = 1; i < lanes; ++i)
+            if (top[i] > top[best]) best = i;
+        q.m = top[best];
+        for (int i = 0; i < lanes; ++i)
+            if (i != best) first[i] = -1;
+        q.first = Index::load(first);
+    }
+    Sum<double> rest = Sum<double>::zero();
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        f64 z = (f64::load(r.x.at(j)) - q.m) * r.temperature.inverse;
+        Exp<double> e = exp_at(select(z < -200.0, f64(-200), z), f64(ExpConstants<double>::magic));
+        f64 scale = scale_of(e.t), p = fma(scale, e.g, scale);
+        see(j, z, p);
+        rest.total.hi = rest.total.hi + select(q.is_first(j), 0.0, p);
+    }
+    if constexpr (across) rest.gather();
+    q.rest = rest.value().hi;
+    return q;
+}
+
+template <bool across, bool with_gradient>
+SIGMAX_INLINE f64 quick_cross_entropy(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Sum<double> own = Sum<double>::zero();
+    const Quick<across> q = quick_terms<across>(r, [&](std::ptrdiff_t j, f64 z, f64 p) SIGMAX_LAMBDA {
+        own.total.hi = own.total.hi + select(class_at<across>(j) == r.label, z, 0.0);
+        if constexpr (with_gradient) p.store(r.y.at(j));
+    });
+    f64 z = own.total.hi;
+    if constexpr (across) {
+        auto endless = z == -infinity;
+        own.total.hi = select(endless, 0.0, z);
+        own.gather();
+        z = any(endless) ? f64(-infinity) : own.value().hi;
+    }
+    f64 all = 1.0 + q.rest;
+    Pair<double> log = log_by_table(all, q.rest - (all - 1.0));
+    r.results[0] = select((z == -infinity) & (q.rest == q.rest), infinity, (log.hi + log.lo) - z);
+    if constexpr (with_gradient) {
+        f64 share = r.temperature.inverse / all;
+        for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+            auto possible = f64::load(r.x.at(j)) != -infinity;
+            f64 p = f64::load(r.y.at(j));
+            f64 d = select(class_at<across>(j) == r.label, -q.others(p, j), p) * share;
+            select(possible, d, 0.0).store(r.y.at(j));
+        }
+    }
+    return q.m;
+}
+
 // loss = sum of q_k (log(1 + S) - z_k), no term negative; d loss / d x_k = (p_k - q_k) / T for labels that sum to 1, in general
 // (p_k (Q - q_k) - q_k (1 - p_k)) / T with Q the sum of q, which cancels only where p_k and q_k come close.
 template <bool across, bool labelled, bool with_gradient>
 SIGMAX_INLINE f64 cross_entropy_kernel(Rows<double>& r) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
+    if constexpr (labelled)
+        if (r.narrow && !any(r.smoothing != 0.0)) return quick_cross_entropy<across, with_gradient>(r);
     Contest c = contest<across, Tier::exact>(r.x, r.temperature);
     const Target<across, labelled> target(r);
     Pair<double> rest = shared_log1p(c.s * f64(0x1p-512));
@@ -327,21 +407,75 @@ template <bool across, bool of_log>
     *value = pulled<of_log, Tier::precise>(*b, r, j, lost);
 }
 
+// The same in plain double, and the rows that lose digits by it.
+template <bool across, bool of_log>
+SIGMAX_INLINE Pack<std::int64_t> quick_pullback(Rows<double>& r, f64& m) {
+    const Quick<across> q = quick_terms<across>(r, [&](std::ptrdiff_t j, f64, f64 p) SIGMAX_LAMBDA { p.store(r.y.at(j)); });
+    m = q.m;
+    Pullback<of_log> b;  // for cotangent
+    Sum<double> leading = Sum<double>::zero(), sum = Sum<double>::zero(), sizes = Sum<double>::zero();
+    if constexpr (!of_log) {
+        for (std::ptrdiff_t j = 0; j < r.x.steps; ++j)
+            leading.total.hi = leading.total.hi + select(q.is_first(j), f64::load(r.w.at(j)), 0.0);
+        if constexpr (across) leading.gather();
+    }
+    b.leading = leading.total.hi;
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        Pair<double> g = cotangent(b, r, j);
+        f64 term = of_log ? g.hi : g.hi * f64::load(r.y.at(j));
+        sum.total.hi = sum.total.hi + term;
+        sizes.total.hi = sizes.total.hi + abs(term);
+    }
+    if constexpr (across) {
+        sum.gather();
+        sizes.gather();
+    }
+    f64 part = 1.0 / (1.0 + q.rest), whole = sum.value().hi, size = sizes.value().hi;
+    if constexpr (!of_log) {
+        whole = whole * part;
+        size = size * part;
+    }
+    Pack<std::int64_t> lost = std::int64_t{0};
+    for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
+        f64 g = cotangent(b, r, j).hi, e = f64::load(r.y.at(j)), d;
+        auto possible = f64::load(r.x.at(j)) != -std::numeric_limits<double>::infinity();
+        if constexpr (of_log) {
+            f64 kept = g * q.others(e, j), given = e * (whole - g);
+            d = kept - given;
+            lost = lost | (possible & (abs(d) < (abs(kept) + e * size) * cancelling<Tier::quick>));
+        } else {
+            f64 above = g - whole;
+            d = e * above;
+            lost = lost | (possible & (abs(above) < (abs(g) + size) * cancelling<Tier::quick>));
+        }
+        select(possible, d * (part * r.temperature.inverse), 0.0).store(r.y.at(j));
+    }
+    if constexpr (across) return any(lost) ? Pack<std::int64_t>(-1) : lost;
+    return lost;
+}
+
 template <bool across, bool of_log>
 SIGMAX_INLINE f64 pullback_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
+    f64 m;
+    if (r.narrow) slowly = quick_pullback<across, of_log>(r, m);
+    if (!any(slowly)) return m;
     const Pullback<of_log> b = pullback<across, of_log, Tier::exact>(r);
     Pullback<of_log> again;
     bool ready = false;
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
         Pack<std::int64_t> lost;
         Pair<double> d = pulled<of_log, Tier::exact>(b, r, j, lost);
-        if (any(lost)) {
+        if (any(lost & slowly)) {
             Pair<double> better;
             precise_pulled<across, of_log>(r, j, &again, &ready, &better);
             d = select(lost, better, d);
         }
-        auto possible = f64::load(r.x.at(j)) != -std::numeric_limits<double>::infinity();
-        select(possible, d.hi * 0x1p-512, 0.0).store(r.y.at(j));
+        auto possible = f64::load(r.x.at(j)) != -infinity;
+        f64 value = select(possible, d.hi * 0x1p-512, 0.0);
+        if (r.narrow) value = select(slowly, value, f64::load(r.y.at(j)));
+        value.store(r.y.at(j));
     }
     return b.c.m;
 }

@@ -91,6 +91,7 @@ OPERATORS = {
     "logsumexp": (X, None, None, [1], False, torch.float64),
     "cross_entropy": (X, Y, None, None, [1], 0.1, None),
     "cross_entropy_and_grad": (X, Y, T, None, [1], 0.0, 2),
+    "reduced_cross_entropy": (X, Y, [1], 0.1, 2, True),
     "binary_cross_entropy": (X, torch.sigmoid(X)),
     "binary_cross_entropy_and_grad": (X, torch.sigmoid(X)),
 }
@@ -183,6 +184,23 @@ def test_cross_entropy_loss_is_torchs(shape):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-13)
         gradients = [torch.autograd.grad(loss.sum(), x)[0] for loss in (ours, theirs)]
         torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-12)
+
+
+def test_cross_entropy_loss_has_second_derivatives_and_maps():
+    y = torch.tensor([0, 1, -100, 3, 0])
+    for reduction in ("mean", "sum", "none"):
+        loss = sigmax.torch.CrossEntropyLoss(reduction=reduction)
+        x = X.clone().requires_grad_()
+        assert torch.autograd.gradcheck(lambda x, f=loss: f(x, y), x)
+        assert torch.autograd.gradgradcheck(lambda x, f=loss: f(x, y), x)
+        several = torch.stack([X, X + 1])
+        mapped = torch.func.vmap(torch.func.grad(lambda x, f=loss: f(x, y).sum()))(several)
+        for part, mine in zip(mapped, several, strict=True):
+            x = mine.clone().requires_grad_()
+            loss(x, y).sum().backward()
+            torch.testing.assert_close(part, x.grad, rtol=1e-13, atol=1e-15)
+    empty = sigmax.torch.CrossEntropyLoss()(X.clone().requires_grad_(), torch.full((5,), -100))
+    assert torch.isnan(empty)  # as torch has it
 
 
 def test_the_other_modules_are_torchs():

@@ -176,6 +176,9 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
                 loss = self._weighted(input, smooth, axis)
             rows = max(loss.numel(), 1)
             return loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.sum() / rows
+        if self.weight is None and self.reduction != "none":
+            mean = self.reduction == "mean"
+            return adapter.reduced_cross_entropy(input, target, axis, self.label_smoothing, self.ignore_index, mean)
         loss = adapter.cross_entropy(
             input,
             target,

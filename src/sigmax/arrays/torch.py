@@ -30,7 +30,7 @@ from sigmax.over_axis import ScoreTable, axes_of, check_temperature, no_broadcas
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["call", "cross_entropy"]
+__all__ = ["call", "cross_entropy", "reduced_cross_entropy"]
 
 _library = torch.library.Library("sigmax", "DEF")
 _ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
@@ -111,14 +111,37 @@ def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any =
         return
     backward = _unless_unused(backward)
     torch.library.register_autograd(f"sigmax::{name}", backward, setup_context=_remember, lib=_library)
-    # torch.func's transforms want a Function; all else takes the operator, which is quicker.
     parts = {"forward": operator, "setup_context": _remember, "backward": backward, "vmap": vmap}
-    function = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
+    mapped = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
+
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = run(*args)
+        _remember(ctx, args, output)
+        return output
+
+    direct = type(
+        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    )
 
     def apply(*args: Any) -> Any:
-        return function.apply(*args) if torch._C._are_functorch_transforms_active() else operator(*args)
+        if torch.compiler.is_compiling():
+            return operator(*args)
+        if torch._C._are_functorch_transforms_active():  # they want a Function
+            return mapped.apply(*args)
+        # past the dispatcher, which takes 50 us, where there is nobody that it would tell
+        return direct.apply(*args) if _are_plain(args) else operator(*args)
 
     setattr(_ops, name, apply)
+
+
+def _are_plain(args: tuple[Any, ...]) -> bool:
+    tensors = [v for v in args if isinstance(v, Tensor)]
+    kinds = {type(v) for v in tensors}
+    return (
+        kinds <= {Tensor, torch.nn.Parameter}
+        and all(v.device.type == "cpu" for v in tensors)
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
 
 
 def _unless_unused(backward: Any) -> Any:
@@ -483,12 +506,12 @@ def _are_classes(y: Tensor, classes: int) -> bool:
         return True
     if y.device.type != "cpu":
         return not bool(((y < 0) | (y >= classes)).any())
-    numbers = _array(y)
-    return bool(numbers.min() >= 0 and numbers.max() < classes)
+    numbers = _array(y)  # a negative one is huge without its sign
+    return bool(numbers.view(f"u{numbers.itemsize}").max() < classes)
 
 
 def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-    x, y, temperature, where, axis, smoothing, _, _, gradient = _remembered(ctx)
+    x, y, temperature, where, axis, smoothing, ignore, _, gradient = _remembered(ctx)
     if by_loss is None:
         by_loss = gradient.new_zeros(_row_shape(x, axis))
     by_x = _spread(by_loss, axis) * gradient
@@ -504,6 +527,8 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
         if soft:
             inner = inner * (y.sum(dim=list(axis), keepdim=True) * (1 - smoothing) + smoothing)
         second = inner / scale
+        if ignore is not None and not soft:
+            second = torch.where(_spread(y != ignore, axis), second, 0)
         by_x = by_x + second
         if by_t is not None and temperature is not None:
             own = _by_temperature(second, x, temperature, where, axis)
@@ -513,6 +538,46 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
             mean = (by_gradient * p).sum(dim=list(axis), keepdim=True)
             by_y = by_y + ((mean - by_gradient) / scale * (1 - smoothing)).to(y.dtype)
     return by_x.to(x.dtype), by_y, by_t, None, None, None, None
+
+
+def _run_reduced(
+    x: Tensor, y: Tensor, axis: Sequence[int], smoothing: float, ignore: int, mean: bool
+) -> tuple[Tensor, Tensor]:
+    classes = math.prod(x.shape[i] for i in axis)
+    if _is_native(x) and mean and _are_classes(y, classes):  # the usual call, without the time of torch's small operations
+        table, labels = _table(x, None, axis), _array(y)
+        losses, slopes = np.empty(table.rows, table.dtype), np.empty(table.shape, table.dtype)
+        table.call("cross_entropy_and_grad", labels, 1.0, smoothing, results=[losses], y=slopes)
+        value = np.add.reduce(losses, axis=None, dtype=np.float64) / max(losses.size, 1) if losses.size else np.nan
+        np.multiply(slopes, 1 / max(losses.size, 1), out=slopes, dtype=slopes.dtype)
+        return torch.full((), float(value), dtype=x.dtype), _tensor(slopes)
+    loss, gradient = _run_cross_entropy(True, x, y, None, None, axis, smoothing, ignore)
+    total = loss.sum(dtype=torch.float64)
+    if not mean:
+        return total.to(x.dtype), gradient
+    rows = int((y != ignore).sum())
+    return (total / rows).to(x.dtype), gradient.mul_(1 / rows if rows else math.nan)
+
+
+def _vmap_reduced(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
+    """Each batch by itself, as one operation over all rows: reduced last."""
+    x, y, axis, smoothing, ignore, mean = _in_front(info, in_dims, args)
+    loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore)
+    total = loss.flatten(1).sum(1)
+    if mean:
+        rows = (y != ignore).flatten(1).sum(1)
+        total, gradient = total / rows, gradient / rows.reshape(-1, *[1] * (x.ndim - 1))
+    return (total, gradient), (0, 0)
+
+
+def _back_reduced(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
+    x, y, axis, _, ignore, mean, _, gradient = _remembered(ctx)
+    by_x = torch.zeros_like(x) if by_loss is None else by_loss * gradient
+    if by_gradient is not None:  # the gradient is p - q, of rows that count, over their number
+        kept = y != ignore
+        second = torch.where(_spread(kept, axis), _pull_softmax(by_gradient, x, None, None, axis), 0)
+        by_x = by_x + (second / kept.sum() if mean else second).to(x.dtype)
+    return by_x, None, None, None, None, None
 
 
 def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
@@ -574,6 +639,13 @@ _define(
         x.new_empty(x.shape),
     ),
     _back_cross_entropy,
+)
+_define(
+    "reduced_cross_entropy(Tensor x, Tensor y, int[] axis, float label_smoothing, int ignore, bool mean) -> (Tensor, Tensor)",
+    _run_reduced,
+    lambda x, y, axis, label_smoothing, ignore, mean: (x.new_empty([]), x.new_empty(x.shape)),
+    _back_reduced,
+    _vmap_reduced,
 )
 _define(
     "binary_cross_entropy(Tensor x, Tensor y) -> Tensor",
@@ -745,6 +817,17 @@ def cross_entropy(
         )
         return (loss, a.result(gradient)) if with_gradient else loss
     return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore)
+
+
+def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: float, ignore: int, mean: bool) -> Tensor:
+    """Return the sum or the mean of the losses of rows against class numbers, those labelled `ignore` left out."""
+    a = _Arguments(x, axis, 1.0, None, None)
+    _check_label_shape(a, y)
+    if torch.is_grad_enabled() and a.x.requires_grad:
+        loss: Tensor = _ops.reduced_cross_entropy(a.x, y, a.axis, float(label_smoothing), ignore, mean)[0]
+        return loss
+    rows = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore)
+    return rows.sum() / (y != ignore).sum() if mean else rows.sum()
 
 
 def _check_label_shape(a: _Arguments, y: Tensor) -> None:
