@@ -32,6 +32,7 @@ PROGRAM = """
 import sys
 import numpy as np
 import sigmax
+from sigmax.gradients import log_softmax_pullback, softmax_pullback
 sigmax.set_num_threads(1)
 x = (np.random.default_rng(0).normal(size=20_000) * 3).astype(sys.argv[1])
 p = sigmax.sigmoid(x) * x.dtype.type(0.5)
@@ -51,6 +52,8 @@ sigmax.logit_softmax(rows)
 sigmax.softmax(rows, complement=True)
 sigmax.log_softmax(rows, complement=True)
 sigmax.cross_entropy_and_grad(rows, np.zeros(len(rows), int))
+softmax_pullback(rows, rows[::-1])
+log_softmax_pullback(rows, rows[::-1])
 """
 
 

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 
 import sigmax
+from sigmax.gradients import log_softmax_pullback, softmax_pullback
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)]
@@ -51,6 +52,11 @@ def soft_labels(x, axis):
     return np.broadcast_to((weights / weights.sum()).astype(x.dtype), x.shape)
 
 
+def gradients_of(x, axis):
+    """Gradients by the results: of both signs, and so that some entries cancel."""
+    return (soft_labels(x, axis).astype(np.float64) - 1 / max(x.shape[axis], 1)).astype(x.dtype)
+
+
 def _weighted(x, axis=-1, **options):
     return sigmax.logsumexp(x, axis=axis, weights=weights_of(x, axis), return_sign=True, **options)
 
@@ -64,6 +70,9 @@ ROWWISE = {
     "logsumexp": lambda x, **o: (sigmax.logsumexp(x, **o),),
     "logsumexp, weights": _weighted,
     "cross_entropy": lambda x, axis=-1, **o: (sigmax.cross_entropy(x, class_labels(x, axis), axis=axis, **o),),
+    "cross_entropy_and_grad, hard": lambda x, axis=-1, **o: sigmax.cross_entropy_and_grad(
+        x, class_labels(x, axis), axis=axis, **o
+    ),
     "cross_entropy_and_grad": lambda x, axis=-1, **o: sigmax.cross_entropy_and_grad(
         x, class_labels(x, axis), axis=axis, label_smoothing=0.1, **o
     ),
@@ -71,6 +80,8 @@ ROWWISE = {
         x, soft_labels(x, axis), axis=axis, **o
     ),
 }
+for _pull in (softmax_pullback, log_softmax_pullback):
+    ROWWISE[_pull.__name__] = lambda x, axis=-1, pull=_pull, **o: (pull(x, gradients_of(x, axis), axis=axis, **o),)
 UNTEMPERED = {"logsumexp", "logsumexp, weights"}
 
 

@@ -544,7 +544,9 @@ def _run_reduced(
     x: Tensor, y: Tensor, axis: Sequence[int], smoothing: float, ignore: int, mean: bool
 ) -> tuple[Tensor, Tensor]:
     classes = math.prod(x.shape[i] for i in axis)
-    if _is_native(x) and mean and _are_classes(y, classes):  # the usual call, without the time of torch's small operations
+    if (
+        _is_native(x) and mean and _are_classes(y, classes)
+    ):  # the usual call, without the time of torch's small operations
         table, labels = _table(x, None, axis), _array(y)
         losses, slopes = np.empty(table.rows, table.dtype), np.empty(table.shape, table.dtype)
         table.call("cross_entropy_and_grad", labels, 1.0, smoothing, results=[losses], y=slopes)
