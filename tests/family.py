@@ -54,7 +54,8 @@ def soft_labels(x, axis):
 
 def gradients_of(x, axis):
     """Gradients by the results: of both signs, and so that some entries cancel."""
-    return (soft_labels(x, axis).astype(np.float64) - 1 / max(x.shape[axis], 1)).astype(x.dtype)
+    with np.errstate(under="ignore"):
+        return (soft_labels(x, axis).astype(np.float64) - 1 / max(x.shape[axis], 1)).astype(x.dtype)
 
 
 def _weighted(x, axis=-1, **options):
@@ -83,6 +84,8 @@ ROWWISE = {
 for _pull in (softmax_pullback, log_softmax_pullback):
     ROWWISE[_pull.__name__] = lambda x, axis=-1, pull=_pull, **o: (pull(x, gradients_of(x, axis), axis=axis, **o),)
 UNTEMPERED = {"logsumexp", "logsumexp, weights"}
+WITHOUT_DTYPE = {name for name in ROWWISE if "entropy" in name or "pullback" in name}
+WITH_OUT = [name for name in ROWWISE if name not in WITHOUT_DTYPE | UNTEMPERED]
 
 
 def bits(array):
