@@ -391,14 +391,15 @@ def _pyarrow():
     )
 
 
-def _duckdb():
+def _duckdb(create):
     import duckdb
     import pyarrow as pa
 
-    from sigmax.sql import create_macros
+    from sigmax import sql
 
     connection = duckdb.connect()
-    create_macros(connection)
+    getattr(sql, create)(connection)
+    macros = create == "create_macros"
 
     class Numbers:
         def __init__(self, x):
@@ -421,14 +422,21 @@ def _duckdb():
         return call
 
     def without(case):
-        if case.function not in (*LINKS, "softmax", "log_softmax", "logsumexp") or case.options or case.error:
-            return "macros of one argument"
+        there = [*LINKS, "softmax", "log_softmax", "logsumexp", *([] if macros else ["logit_softmax"])]
+        if case.function not in there or case.options or case.error:
+            return "functions of one argument"
         if case.x.dtype != np.float64 or np.ndim(case.x) == 0 or case.x.shape[-1] == 0:
             return "DOUBLE"
         return None
 
     return Backend(
-        "DuckDB", Numbers, lambda y: y.x, Numbers, ulps={np.float64: 8}, transform=transform, without=without
+        "DuckDB, macros" if macros else "DuckDB, functions",
+        Numbers,
+        lambda y: y.x,
+        Numbers,
+        ulps={np.float64: 8} if macros else {},
+        transform=transform,
+        without=without,
     )
 
 
@@ -447,7 +455,8 @@ BACKENDS = {
     "pandas-nullable": _pandas_nullable,
     "polars": _polars,
     "pyarrow": _pyarrow,
-    "duckdb": _duckdb,
+    "duckdb": lambda: _duckdb("create_functions"),
+    "duckdb-macros": lambda: _duckdb("create_macros"),
 }
 
 

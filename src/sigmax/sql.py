@@ -1,8 +1,9 @@
 """
-The functions as DuckDB macros, for tables that never leave the database.
+The functions in DuckDB: from the core, or as macros for tables that never leave the database.
 
-``MACROS`` is plain SQL: paste it into a session, a dbt project or the ``duckdb`` shell; :func:`create_macros` runs it on a connection.
-The elementwise macros take a number, the others a list of scores, ``softmax([a, b, c])`` or ``softmax(list(score))`` with GROUP BY;
+:func:`create_functions` gives a connection of this process the functions themselves, with the same bits. ``MACROS`` is plain SQL for
+anywhere else: paste it into a session, a dbt project or the ``duckdb`` shell; :func:`create_macros` runs it on a connection.
+The elementwise ones take a number, the others a list of scores, ``softmax([a, b, c])`` or ``softmax(list(score))`` with GROUP BY;
 missing scores stay missing, and the others of the list share the whole.
 """
 
@@ -10,7 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["MACROS", "create_macros"]
+import sigmax
+from sigmax import links
+
+__all__ = ["MACROS", "create_functions", "create_macros"]
 
 # DuckDB has no log1p and no expm1; what the sum 1 + u rounds away is put back by a factor (W. Kahan).
 MACROS = """
@@ -87,3 +91,40 @@ def create_macros(connection: Any) -> None:
     [([0.5, 0.5],)]
     """
     connection.execute(MACROS)
+
+
+def create_functions(connection: Any) -> None:
+    """
+    Create the functions in a DuckDB connection, as vectorised functions on the core.
+
+    They have the names of the macros and give the bits that the functions give elsewhere; they live as long as the connection.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        An open connection without the macros. Needs pyarrow.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> from sigmax.sql import create_functions
+    >>> connection = duckdb.connect()
+    >>> create_functions(connection)
+    >>> connection.sql("SELECT sigmoid(0.4), log_softmax([50, 0])").fetchall()
+    [(0.598687660112452, [-1.9287498479639178e-22, -50.0])]
+    """
+    one, several = "DOUBLE", "DOUBLE[]"
+    signatures = dict.fromkeys(links.__all__, (one, one))
+    signatures |= dict.fromkeys(("softmax", "log_softmax", "logit_softmax"), (several, several))
+    signatures["logsumexp"] = (several, one)
+    for name, (taken, given) in signatures.items():
+        connection.create_function(name, _on_arrow(name), [taken], given, type="arrow", null_handling="special")
+
+
+def _on_arrow(name: str) -> Any:
+    function = getattr(sigmax, name)
+
+    def run(x: Any) -> Any:
+        return function(x)
+
+    return run
