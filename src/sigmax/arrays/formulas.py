@@ -220,16 +220,17 @@ class Formulas:
         usual = -self.log1p(
             xp.where(r.first, xp.ones_like(r.t), r.t) / xp.where(others == 0, xp.ones_like(others), others)
         )
-        return self._finished(r, xp.where(ahead, self._log_rest(r) - self.log1p(r.rest), usual), 0.0)
+        log_rest = self._log_rest(*self._second(r)[1:])
+        return self._finished(r, xp.where(ahead, log_rest - self.log1p(r.rest), usual), 0.0)
 
     def logit_softmax(self, r: Row) -> Array:
         # of any class but the largest: its exponent less the logarithm of the others, who have 1 and what is beyond
         xp = self.xp
-        second, hi2, _, rest2 = self._second(r)
+        second, hi2, lo2, rest2 = self._second(r)
         t2 = xp.sum(xp.where(second, r.t, xp.zeros_like(r.t)), axis=-1, keepdims=True)
         beyond = xp.where(second, t2 * rest2, t2 + (r.rest - t2 - r.t))
         beyond = xp.where(r.first | (hi2 == -float("inf")), xp.zeros_like(beyond), beyond)
-        value = xp.where(r.first, -self._log_rest(r), (r.hi - self.log1p(beyond)) + r.lo)
+        value = xp.where(r.first, -self._log_rest(hi2, lo2, rest2), (r.hi - self.log1p(beyond)) + r.lo)
         return self._finished(r, value, -float("inf"))
 
     def _second(self, r: Row) -> tuple[Array, Array, Array, Array]:
@@ -247,9 +248,8 @@ class Formulas:
         rest2 = xp.sum(xp.where(left_out, zero, terms), axis=-1, keepdims=True)
         return second, hi2, lo2, rest2
 
-    def _log_rest(self, r: Row) -> Array:
+    def _log_rest(self, hi2: Array, lo2: Array, rest2: Array) -> Array:
         """Return the logarithm of what all but the largest class have, which may be too small a number itself."""
-        _, hi2, lo2, rest2 = self._second(r)
         return (hi2 + self.log1p(rest2)) + lo2
 
     def _numbers(self, x: Array) -> Array:

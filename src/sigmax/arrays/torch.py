@@ -204,6 +204,11 @@ def _spread(value: Tensor, axes: Sequence[int]) -> Tensor:
     return value
 
 
+def _divisor(temperature: Tensor | None, axes: Sequence[int]) -> Any:
+    """Return what scores are divided by, one number a row or 1."""
+    return 1 if temperature is None else _spread(temperature, axes)
+
+
 def _in_front(info: Any, in_dims: Any, args: Any) -> list[Any]:
     """Return the arguments with the mapped axis of every tensor in front, made for those that have none."""
     return [
@@ -358,17 +363,14 @@ def _pull_logit(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _
     p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
     q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
     r = torch.where((q > 0) & (p > 0), g / torch.where(q > 0, q, 1), 0)
-    order = [i for i in range(x.ndim) if i not in axis] + list(axis)
-    flat = r.permute(order).flatten(x.ndim - len(axis))
+    rows = _Flat(x, axis)
+    flat = rows.to(r)
     first = flat.abs().argmax(-1, keepdim=True)
     is_first = torch.zeros_like(flat, dtype=torch.bool).scatter(-1, first, True)
     rest = torch.where(is_first, 0, flat).sum(-1, keepdim=True)
     own = torch.where(is_first, flat, 0).sum(-1, keepdim=True)
-    others = torch.where(is_first, rest, (rest - flat) + own)
-    inverse = sorted(range(x.ndim), key=order.__getitem__)
-    others = others.reshape([x.shape[i] for i in order]).permute(inverse)
-    scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
-    return torch.where(p > 0, (g - p * others) / scale, 0).to(x.dtype)
+    others = rows.back(torch.where(is_first, rest, (rest - flat) + own))
+    return torch.where(p > 0, (g - p * others) / _divisor(temperature, axis), 0).to(x.dtype)
 
 
 def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, Tensor]:
@@ -379,7 +381,7 @@ def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any
     inner = u * (g - mean_g) - g * mean_u
     by_g = _pull_softmax(u, x, temperature, where, axis)
     by_x = _pull_softmax(inner, x, temperature, where, axis)
-    return by_g, by_x if temperature is None else by_x / _spread(temperature.expand(_row_shape(x, axis)), axis)
+    return by_g, by_x / _divisor(temperature, axis)
 
 
 def _twice_log_softmax(
@@ -388,7 +390,7 @@ def _twice_log_softmax(
     p = _ops.softmax(x, temperature, where, axis, x.dtype)
     dims = list(axis)
     possible = p > 0
-    scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
+    scale = _divisor(temperature, axis)
     by_g = torch.where(possible, u - (p * torch.where(possible, u, 0)).sum(dim=dims, keepdim=True), 0) / scale
     total = torch.where(possible, g, 0).sum(dim=dims, keepdim=True)
     return by_g, -total * _pull_softmax(u, x, temperature, where, axis) / scale
@@ -523,7 +525,7 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
     by_t = _by_temperature(by_x, x, temperature, where, axis)
     if by_gradient is not None:  # the gradient is (Q p - q) / T with p the softmax of x / T
         inner = _pull_softmax(by_gradient, x, temperature, where, axis)
-        scale = 1 if temperature is None else _spread(temperature.expand(_row_shape(x, axis)), axis)
+        scale = _divisor(temperature, axis)
         if soft:
             inner = inner * (y.sum(dim=list(axis), keepdim=True) * (1 - smoothing) + smoothing)
         second = inner / scale

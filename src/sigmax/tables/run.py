@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import itertools
 import json
 import os
 from pathlib import Path
@@ -129,7 +131,7 @@ class ScoredBatches:
                 with _arrow_source(self._source) as source:
                     first = next(source.batches, None)
                     plan = self._job.plan(source, first, Path("the table"))
-                    batches = _chain(first, source)
+                    batches = itertools.chain([] if first is None else [first], source.batches)
                     yield from self._batches("", source, plan, batches, pool)
 
     def _file(self, path: Path, job: Job, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
@@ -154,25 +156,10 @@ class ScoredBatches:
         schema = output_schema(source.schema, plan, nested=True)
         if self._summary is None:
             self._summary = Summary(plan)
-        for scored, made in in_order(pool, _Work(plan, schema, file), numbered(batches)):
+        work = functools.partial(score_and_make, plan, schema, file)
+        for scored, made in in_order(pool, work, numbered(batches)):
             self._summary.add(scored)
             yield made
-
-
-@dataclasses.dataclass(frozen=True)
-class _Work:
-    plan: Plan
-    schema: pa.Schema
-    file: str
-
-    def __call__(self, item: tuple[pa.RecordBatch, int]) -> Any:
-        return score_and_make(self.plan, self.schema, self.file, item)
-
-
-def _chain(first: pa.RecordBatch | None, source: Source) -> Iterator[pa.RecordBatch]:
-    if first is not None:
-        yield first
-    yield from source.batches
 
 
 @contextlib.contextmanager
