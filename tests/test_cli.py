@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ def test_score_of_two_classes(examples):
         "--classes",
         "malignant",
         "benign",
+        "--columns",
+        "margin",
         "--rows",
         3,
     )
@@ -99,8 +102,8 @@ def test_errors_are_one_line_and_status_2(examples, tmp_path):
     assert "no such file" in refused("score", tmp_path / "none.csv")
     assert "did you mean 'score_1'?" in refused("score", digits, "--columns", "scroe_1")
     assert "'row' is string, not numeric" in refused("score", digits, "--columns", "row")
-    assert "is the input" in refused("score", digits, "-o", digits)
-    assert "unknown ending '.xls'" in refused("score", digits, "-o", tmp_path / "p.xls")
+    assert "is the input" in refused("score", digits, "--label", "label", "-o", digits)
+    assert "unknown ending '.xls'" in refused("score", digits, "--label", "label", "-o", tmp_path / "p.xls")
     assert "Unknown option" in refused("score", digits, "--wrong")
     assert "unable to convert" in refused("explain", "abc")
     assert "give one score or more" in refused("explain")
@@ -109,9 +112,39 @@ def test_errors_are_one_line_and_status_2(examples, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_could_be_read_in_two_ways_prints_the_commands(examples):
+    done = sigmax_command("score", "digits_scores.csv", "--rows", 3, cwd=examples)
+    assert (done.returncode, done.stdout) == (2, "")
+    said, command = done.stderr.splitlines()
+    assert said == "sigmax: 'label' is numeric and not one of 'score_*'; say which columns are the scores:"
+    assert command == "    sigmax score digits_scores.csv --rows 3 --label label --columns 'score_*'"
+    done = sigmax_command(*shlex.split(command)[1:], cwd=examples)
+    assert "accuracy         0.9791 of 719" in done.stdout, done.stderr
+    assert "left out         row (string)" in done.stdout
+
+
+def test_a_doubtful_answer_is_warned_of(tmp_path):
+    (tmp_path / "s.csv").write_text("z_a,z_b,y\n" + "3,1,b\n1,2,a\n5,1.5,b\n" * 5)
+    done = sigmax_command("score", "s.csv", "--label", "y", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Warning: the accuracy of 0.0000 is no better than always saying 'b' (0.6667)" in done.stderr
+
+
+def test_how_a_csv_file_is_written_can_be_said(tmp_path):
+    (tmp_path / "s.csv").write_text("1.000,5~2,5\n-3,5~1\n")
+    words = ["score", "s.csv", "--no-header", "--decimal", ",", "--thousands", ".", "--delimiter", "~"]
+    done = sigmax_command(*words, "-o", "p.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    p = [[float(word) for word in line.split(",")[:2]] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+    assert p == sigmax.softmax([[1000.5, 2.5], [-3.5, 1.0]]).tolist()
+    assert "decimal mark is ';'" in refused("score", tmp_path / "s.csv", "--decimal", ";")
+
+
 def test_a_target_that_cannot_be_written_is_one_line(examples, tmp_path):
     tmp_path.joinpath("file").touch()
-    assert "no folder" in refused("score", examples / "digits_scores.csv", "-o", tmp_path / "file" / "p.csv")
+    assert "no folder" in refused(
+        "score", examples / "digits_scores.csv", "--label", "label", "-o", tmp_path / "file" / "p.csv"
+    )
 
 
 def test_explain_many():
@@ -197,7 +230,7 @@ def test_a_run_that_is_killed_leaves_no_output(tmp_path, sign):
 
 
 def test_a_reader_that_stops_early_is_no_error(examples):
-    script = f"{sys.executable} -m sigmax score {examples / 'digits_scores.csv'} --rows 700 | head -1"
+    script = f"{sys.executable} -m sigmax score {examples / 'digits_scores.csv'} --label label --rows 700 | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True)
     assert done.stderr == ""
 

@@ -16,8 +16,9 @@ from sigmax.tables import files as table_files
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(300, 4)) * 3
 LABELS = np.where(RNG.random(300) < 0.8, SCORES.argmax(1), RNG.integers(0, 4, 300))
+NAMES = np.array(list("wxyz"))[LABELS].tolist()
 TABLE = pa.table(
-    {"id": [f"r{i}" for i in range(300)], **{f"s_{c}": SCORES[:, k] for k, c in enumerate("wxyz")}, "truth": LABELS}
+    {"id": [f"r{i}" for i in range(300)], **{f"s_{c}": SCORES[:, k] for k, c in enumerate("wxyz")}, "truth": NAMES}
 )
 FORMATS = ["csv", "parquet", "arrow", "feather"]
 
@@ -52,7 +53,7 @@ def test_every_format_in_and_out(tmp_path, out_of, into):
     got = read(target)
     assert got.column_names == ["id", "truth", "p_w", "p_x", "p_y", "p_z", "prediction", "confidence"]
     assert got["id"].to_pylist() == TABLE["id"].to_pylist()
-    assert got["truth"].to_pylist() == LABELS.tolist()
+    assert got["truth"].to_pylist() == NAMES
     p = np.column_stack([got[f"p_{c}"].to_numpy() for c in "wxyz"])
     np.testing.assert_array_equal(p, sigmax.softmax(SCORES))
     assert got["prediction"].to_pylist() == ["wxyz"[k] for k in SCORES.argmax(1)]
@@ -98,7 +99,7 @@ def test_a_list_column(tmp_path, fixed):
     if not fixed:
         lists += [[1.0, 2.0], [1.0, None, 2.0, 3.0]]
     table = pa.table({"id": range(len(lists)), "scores": pa.array(lists, kind)})
-    summary = score_file(write(table, tmp_path / "in.parquet"), output=tmp_path / "out.parquet")
+    summary = score_file(write(table, tmp_path / "in.parquet"), columns=["scores"], output=tmp_path / "out.parquet")
     got = read(tmp_path / "out.parquet")
     p = np.column_stack([got[f"p_{k}"].to_numpy() for k in range(4)])
     np.testing.assert_array_equal(p[:5], sigmax.softmax(SCORES[:5]))
@@ -119,8 +120,10 @@ def test_one_column_is_a_sigmoid(tmp_path):
         temperature=2.0,
     )
     got = read(tmp_path / "out.parquet")
-    np.testing.assert_array_equal(got["p_yes"].to_numpy(), sigmax.sigmoid(margin / 2))
-    np.testing.assert_array_equal(got["p_no"].to_numpy(), sigmax.sigmoid(-margin / 2))
+    p = sigmax.softmax(np.stack([np.zeros(300), margin], 1), temperature=2.0)
+    np.testing.assert_array_equal(got["p_yes"].to_numpy(), p[:, 1])
+    np.testing.assert_array_equal(got["p_no"].to_numpy(), p[:, 0])
+    np.testing.assert_allclose(p[:, 1], sigmax.sigmoid(margin / 2), rtol=4e-16)
     assert got["prediction"].to_pylist() == ["yes" if m >= 0 else "no" for m in margin]
     y = np.asarray(table["truth"]) == "yes"
     assert math.isclose(summary.log_loss, sigmax.softplus(np.where(y, -margin / 2, margin / 2)).mean(), rel_tol=1e-12)
@@ -152,7 +155,7 @@ def test_rows_that_cannot_be_scored_are_counted_and_null(tmp_path):
         {
             "a": pa.array([1, None, math.nan, -math.inf, -math.inf, math.inf]),
             "b": [0.0, 1, 2, -math.inf, 0, 1],
-            "y": [0, 0, 0, 0, 1, 0],
+            "y": list("aaaaba"),
         }
     )
     summary = score_file(write(table, tmp_path / "in.parquet"), label="y", output=tmp_path / "out.parquet")
@@ -177,12 +180,12 @@ def test_columns_by_name_and_glob_and_the_nearest_name(tmp_path):
     assert score_file(path, columns=["s_x", "s_z"]).plan.classes == ["x", "z"]
     assert score_file(path, columns=["s_*"]).plan.columns == ["s_w", "s_x", "s_y", "s_z"]
     assert score_file(path, label="truth").plan.columns == ["s_w", "s_x", "s_y", "s_z"]
-    assert score_file(path).plan.columns[-1] == "truth"  # numeric, and not said to be the label
+    assert score_file(path).plan.left_out == [("id", "string"), ("truth", "string")]
     for arguments, message in [
         (dict(columns=["s_v"]), "did you mean 's_"),
         (dict(columns=["id"]), "'id' is string, not numeric"),
         (dict(label="trut"), "did you mean 'truth'"),
-        (dict(columns=["s_w", "truth"], label="truth"), "both a score and the label"),
+        (dict(columns=["s_w", "s_x"], label="s_x"), "both a score and the label"),
         (dict(columns=["s_w"], kind="softmax"), "always 1"),
         (dict(columns=["s_*"], kind="sigmoid"), "--kind multilabel"),
         (dict(columns=["s_*"], classes=["a", "b"]), "2 classes are named and the scores stand for 4"),
@@ -198,10 +201,10 @@ def test_columns_by_name_and_glob_and_the_nearest_name(tmp_path):
 def test_label_of_a_later_batch_is_named_by_its_row(tmp_path, monkeypatch):
     monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
     monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
-    labels = [0] * 300
-    labels[222] = 9
+    labels = ["w"] * 300
+    labels[222] = "v"
     path = write(TABLE.set_column(5, "truth", pa.array(labels)), tmp_path / "in.parquet")
-    with pytest.raises(TableError, match="the label 9 in row 223 is none of the classes w, x, y, z"):
+    with pytest.raises(TableError, match="the label 'v' in row 223 is none of the classes w, x, y, z"):
         score_file(path, label="truth", output=tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -224,14 +227,16 @@ def test_csv_types_that_change_after_the_first_rows(tmp_path):
         score_file(path, columns=["a", "b"], on_bad="fail", output=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
-    summary = score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    with pytest.raises(TableError, match="in.csv, row 400000, column 'a': 'oops' is no number"):
+        score_file(path, columns=["a", "b"], output=tmp_path / "out.csv")
+    summary = score_file(path, columns=["a", "b"], on_bad="null", output=tmp_path / "out.csv")
     assert dict(summary.unscored) == {"a score is no number": 1}
     assert summary.rows == rows
 
 
 def test_a_stray_word_among_numbers_is_not_passed_over(tmp_path):
     (tmp_path / "in.csv").write_text("a,b\n1,2\n3,oops\n5,6\n")
-    with pytest.raises(TableError, match="column 'b' holds numbers, but also 'oops'"):
+    with pytest.raises(TableError, match="in.csv, row 2, column 'b': 'oops' is no number"):
         score_file(tmp_path / "in.csv")
 
 
@@ -250,7 +255,7 @@ def test_files_that_cannot_be_used(tmp_path):
         ("in.parquet", "none/out.csv", "no folder"),
     ]:
         with pytest.raises(TableError, match=message):
-            score_file(tmp_path / source, output=None if target is None else tmp_path / target)
+            score_file(tmp_path / source, label="truth", output=None if target is None else tmp_path / target)
     clash = write(TABLE.append_column("p_w", TABLE["id"]), tmp_path / "clash.parquet")
     with pytest.raises(TableError, match="has a column 'p_w' already"):
         score_file(clash, columns=["s_*"])

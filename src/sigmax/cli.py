@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -35,6 +37,42 @@ STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 Several = Parameter(consume_multiple=True, negative_iterable=())
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Csv:
+    """
+    How CSV files are written, where that is not noticed.
+
+    Parameters
+    ----------
+    delimiter : str
+        What lies between the fields of a CSV file. Default: a comma, semicolon, tab, bar or blank, whichever cuts its lines alike.
+    decimal : str
+        The decimal mark of a CSV file: . or ,
+    thousands : str
+        What groups the thousands in its scores, as the comma in 1,234.5.
+    header : bool
+        Whether its first line names the columns. Default: it does, and a line of numbers there is an error.
+    encoding : str
+        How its text is encoded, as in latin-1. Default: UTF-8.
+    """
+
+    delimiter: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+
+    def dialect(self) -> Any:
+        """Return it as the tables take it."""
+        from sigmax.tables import Dialect
+
+        return Dialect(**vars(self))
+
+
+AS_WRITTEN = Csv()
+
+
 def main() -> NoReturn:
     """Run the command; an error that the user can mend is one line and exit status 2."""
     try:
@@ -42,7 +80,8 @@ def main() -> NoReturn:
     except cyclopts.CycloptsError as error:
         _fail(" ".join(str(error).split()))
     except ValueError as error:  # a TableError among them
-        _fail(str(error))
+        commands = _commands(error)
+        _fail(f"{error.reason}; say which columns are the scores:" if commands else str(error), *commands)  # type: ignore[attr-defined]
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -58,9 +97,15 @@ def _tokens(arguments: list[str]) -> list[str]:
     ]
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"sigmax: {message}", file=sys.stderr)
+def _fail(message: str, *lines: str) -> NoReturn:
+    print(f"sigmax: {message}", *lines, sep="\n", file=sys.stderr)
     sys.exit(2)
+
+
+def _commands(error: ValueError) -> list[str]:
+    """Return the commands that say which reading of a file is meant."""
+    readings = getattr(error, "readings", [])
+    return [f"    {shlex.join(['sigmax', *sys.argv[1:], *reading.options])}" for reading in readings]
 
 
 @app.command
@@ -71,8 +116,9 @@ def score(
     kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
-    on_bad: Literal["null", "drop", "fail"] = "null",
+    on_bad: Literal["null", "drop", "fail"] | None = None,
     as_scores: bool = False,
+    csv: Csv = AS_WRITTEN,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     output_format: Literal["csv", "csv.gz", "csv.zst", "parquet", "arrow"] = "csv",
     workers: int | None = None,
@@ -88,13 +134,15 @@ def score(
     Parameters
     ----------
     files : str
-        The scores: .csv (.gz, .bz2, .zst), .parquet, .arrow, .feather or .npy files, folders with such files, globs in quotes, or -
-        for standard input.
+        The scores: .csv, .tsv (.gz, .bz2, .zst), .parquet, .arrow, .feather or .npy files, folders with such files, globs in quotes,
+        or - for standard input.
     columns : list of str
-        Names or globs ('score_*') of the score columns, or the name of one list column. Default: every numeric column
-        but the label.
+        Names or globs ('score_*') of the score columns, or the name of one list column. Default: the family of columns that share a
+        name but for the class (score_0, score_1, ...; logit_cat, logit_dog), or are named as the values of the label, or are all that
+        the file has. Where another numeric column could be a score too, nothing is guessed: the commands to choose from are printed.
     label : str
-        The column that holds the true class, by name or by number from 0; adds accuracy and log-loss.
+        The column that holds the true class, called as the columns call it (1, 1.0, "1" and True are one name); by number from 0
+        where the scores have no names. Adds accuracy and log-loss.
     kind : {'softmax', 'sigmoid', 'multilabel'}
         softmax: one class of many. sigmoid: one score for two classes. multilabel: a sigmoid for each score.
         Default: one score is a sigmoid, several are a softmax.
@@ -105,9 +153,10 @@ def score(
         What the scores are divided by: above 1 flattens, below 1 sharpens.
     on_bad : {'null', 'drop', 'fail'}
         What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
-        They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad.
+        They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad. Default: null,
+        but a word among the numbers of a column is an error.
     as_scores : bool
-        Take numbers that look like probabilities or log-probabilities, which are refused, for scores.
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     output : Path
         Where to write all rows; the ending names the format (.npy: the probabilities alone), - is standard output. A file appears
         when it is complete, or not at all. For several files: a folder.
@@ -146,6 +195,7 @@ def score(
             temperature=temperature,
             on_bad=on_bad,
             as_scores=as_scores,
+            dialect=csv.dialect(),
             workers=workers,
             scheduler=scheduler,
             head=rows if output is None else 0,
@@ -155,12 +205,20 @@ def score(
     if output is None and summary.head:
         console.print(_head_table(summary, console.width))
     console.print(_summary_table(summary))
+    _warn(summary)
     for bad in summary.bad_rows:
         console.print(
             f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}", style="yellow", highlight=False, markup=False
         )
     if written is not None:
         console.print(f"Wrote {summary.written:,} rows to {written}", highlight=False, soft_wrap=True)
+
+
+def _warn(summary: Summary) -> None:
+    """Print what makes the answer doubtful."""
+    console = Console(stderr=True)
+    for warning in summary.warnings:
+        console.print(f"Warning: {warning}", style="bold yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -227,7 +285,16 @@ def _summary_table(summary: Summary) -> Table:
     table.add_row(
         "scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else "")
     )
+    table.add_row("left out", _left_out(plan.left_out))
     table.add_row("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}")
+    if plan.label is not None:
+        unseen = [c for c, rows in zip(plan.classes, summary.label_counts, strict=True) if not rows]
+        none = (
+            f"; no row has {', '.join(unseen[:5])}{', ...' if len(unseen) > 5 else ''}"
+            if unseen and plan.kind != "multilabel"
+            else ""
+        )
+        table.add_row("labels", f"{plan.label}, {plan.matching}{none}")
     table.add_row("mean confidence", f"{summary.mean_confidence:.4f}")
     table.add_row("mean entropy", f"{summary.mean_entropy:.4f} nats")
     reasons = "; ".join(f"{count:,}: {reason}" for reason, count in summary.unscored.items() if count)
@@ -236,6 +303,12 @@ def _summary_table(summary: Summary) -> Table:
         table.add_row("accuracy", f"{summary.accuracy:.4f} of {summary.labelled:,} labelled rows")
         table.add_row("log-loss", f"{summary.log_loss:.4f} nats")
     return table
+
+
+def _left_out(columns: Sequence[tuple[str, str]]) -> str:
+    """Name the columns that are no scores, with their types."""
+    few = ", ".join(f"{name or 'a column without a name'} ({kind})" for name, kind in columns[:6])
+    return (few + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")) or "nothing"
 
 
 def _span(names: Sequence[str]) -> str:
@@ -331,6 +404,7 @@ def plot(
     kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
+    csv: Csv = AS_WRITTEN,
     dark: bool = False,
     scale: float = 2.0,
 ) -> None:
@@ -349,9 +423,9 @@ def plot(
     output : Path
         Where to write it; the ending names the format: .png, .svg, .pdf or .html, which opens without network.
     label : str
-        The column of the file that holds the true class, by name or by number from 0.
+        The column of the file that holds the true class, called as the columns call it.
     columns : list of str
-        Names or globs of the file's score columns. Default: every numeric column but the label.
+        Names or globs of the file's score columns. Default: the one family of columns that can be meant, as for score.
     kind : {'softmax', 'sigmoid', 'multilabel'}
         What the file's scores stand for. Default: one score is a sigmoid, several are a softmax.
     classes : list of str
@@ -384,9 +458,11 @@ def plot(
                 kind=kind,
                 classes=classes or (),
                 temperature=temperature,
+                dialect=csv.dialect(),
                 head=0,
                 progress=progress,
             )
+        _warn(summary)
         chart = (
             plots.reliability_chart(summary.reliability)
             if name == "reliability"
@@ -409,6 +485,7 @@ def report(
     kind: Literal["softmax", "sigmoid"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
+    csv: Csv = AS_WRITTEN,
     worst: int = 20,
 ) -> None:
     """
@@ -422,11 +499,11 @@ def report(
     file : Path
         The scores: .csv, .parquet, .arrow, .feather or .npy.
     label : str
-        The column that holds the true class, by name or by number from 0.
+        The column that holds the true class, called as the columns call it.
     output : Path
         The page to write, ending in .html.
     columns : list of str
-        Names or globs of the score columns. Default: every numeric column but the label.
+        Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
     kind : {'softmax', 'sigmoid'}
         What the scores stand for. Default: one score is a sigmoid, several are a softmax.
     classes : list of str
@@ -450,9 +527,11 @@ def report(
             kind=kind,
             classes=classes or (),
             temperature=temperature,
+            dialect=csv.dialect(),
             worst=worst,
             progress=progress,
         )
+    _warn(summary)
     Console().print(f"Wrote a report on {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
 
 
@@ -462,6 +541,7 @@ def explore(
     /,
     *,
     label: str | None = None,
+    columns: Annotated[list[str] | None, Several] = None,
     classes: Annotated[list[str] | None, Several] = None,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -479,6 +559,8 @@ def explore(
         A score file to look at: .csv, .parquet, .arrow, .feather or .npy.
     label : str
         The column of the file that holds the true class.
+    columns : list of str
+        Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
     classes : list of str
         Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
     host : str
@@ -538,6 +620,7 @@ def explore(
     options = [
         ("--file", str(file.resolve()) if file else None),
         ("--label", label),
+        ("--columns", ",".join(columns or ()) or None),
         ("--classes", ",".join(classes or ()) or None),
     ]
     command += ["--", *(word for name, value in options if value is not None for word in (name, value))]

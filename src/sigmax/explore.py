@@ -486,26 +486,39 @@ def _(given, mo):
     classes_field = mo.ui.text(
         value=str(mo.cli_args().get("classes") or ""), label="names of the classes", placeholder="no, yes"
     )
+    columns_field = mo.ui.text(
+        value=str(mo.cli_args().get("columns") or ""), label="score columns", placeholder="score_*"
+    )
     mo.vstack(
         [
             mo.md(f"From the command: `{given}`") if given else mo.md(""),
             upload,
-            mo.hstack([label_field, classes_field], wrap=True, justify="start"),
+            mo.hstack([label_field, columns_field, classes_field], wrap=True, justify="start"),
         ]
     )
-    return classes_field, label_field, upload
+    return classes_field, columns_field, label_field, upload
 
 
 @app.cell(hide_code=True)
-def _(classes_field, given, label_field, mo, read_scores, upload):
+def _(classes_field, columns_field, given, label_field, mo, read_scores, upload):
     mo.stop(not upload.value and not given, mo.md("*Nothing is open yet.*"))
     own, _problem = read_scores(
-        upload.value[0] if upload.value else None, given, label_field.value, classes_field.value
+        upload.value[0] if upload.value else None, given, label_field.value, classes_field.value, columns_field.value
     )
     mo.stop(own is None, mo.callout(mo.md(f"This file cannot be read: {_problem}"), kind="danger"))
-    mo.md(
-        f"**{own.name}**: {own.scores.shape[0]:,} rows, {len(own.classes)} classes: {', '.join(own.classes[:12])}"
-        + ("" if own.labels is not None else ". Name the column of the true class to see how right they are.")
+
+    def _some(names):
+        return ", ".join(f"`{n}`" for n in names[:12]) + (", ..." if len(names) > 12 else "")
+
+    mo.vstack(
+        [
+            mo.md(
+                f"**{own.name}**: {own.scores.shape[0]:,} rows, {len(own.classes)} classes: {', '.join(own.classes[:12])}; "
+                f"scores in {_some(own.columns)}; left out {_some(own.left_out) or 'nothing'}"
+                + ("" if own.labels is not None else ". Name the column of the true class to see how right they are.")
+            ),
+            *(mo.callout(mo.md(f"Take care: {w}"), kind="warn") for w in own.warnings),
+        ]
     )
     return (own,)
 

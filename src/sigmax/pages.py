@@ -15,7 +15,7 @@ import numpy as np
 
 import sigmax
 from sigmax import plots
-from sigmax.tables import score_file
+from sigmax.tables import AmbiguousError, score_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +119,9 @@ class OwnScores:
     scores: NDArray[np.float64]
     labels: NDArray[np.int64] | None
     rows: list[dict[str, str]] = field(repr=False)
+    columns: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -171,7 +174,9 @@ class _Collector:
                 row[name] = "" if value is None else str(value)
 
 
-def read_scores(upload: Any, path: str | None, label: str, classes: str = "") -> tuple[OwnScores | None, str]:
+def read_scores(
+    upload: Any, path: str | None, label: str, classes: str = "", columns: str = ""
+) -> tuple[OwnScores | None, str]:
     """
     Return the scores of an uploaded file, or of the one that the command named; or None and what is wrong.
 
@@ -185,8 +190,10 @@ def read_scores(upload: Any, path: str | None, label: str, classes: str = "") ->
         The column of the true class; empty if there is none.
     classes : str
         The names of the classes, with commas between them; empty for those of the columns.
+    columns : str
+        Names or globs of the score columns, with commas between them; empty for the family that can be meant.
     """
-    names = [word.strip() for word in classes.split(",") if word.strip()]
+    names, chosen = ([word.strip() for word in words.split(",") if word.strip()] for words in (classes, columns))
     with tempfile.TemporaryDirectory() as folder:
         try:
             if upload is not None:
@@ -200,14 +207,23 @@ def read_scores(upload: Any, path: str | None, label: str, classes: str = "") ->
                 found[:] = [_Collector(plan)]
                 return found[0]
 
-            score_file(path, label=label or None, classes=names, head=0, observer=observer)
+            summary = score_file(path, label=label or None, classes=names, columns=chosen, head=0, observer=observer)
             kept = found[0]
             if not kept.kept:
                 return None, "no row has scores" + (" and a label" if label else "")
+        except AmbiguousError as error:
+            ways = "".join(
+                f"\n- columns `{', '.join(r.columns)}`" + (f", label `{r.label}`" if r.label else "")
+                for r in error.readings
+            )
+            return None, f"{error.reason}. Name the score columns above, as in{ways}"
         except (ValueError, OSError) as error:
             return None, str(error).replace(folder + "/", "")
     labels = np.concatenate(kept.labels) if label else None
-    return OwnScores(Path(path).name, kept.plan.classes, np.concatenate(kept.scores), labels, kept.rows), ""
+    own = OwnScores(Path(path).name, kept.plan.classes, np.concatenate(kept.scores), labels, kept.rows)
+    own.columns, own.left_out = kept.plan.columns, [name for name, _ in kept.plan.left_out]
+    own.warnings = summary.warnings
+    return own, ""
 
 
 def best_temperature(own: OwnScores) -> float:

@@ -22,6 +22,7 @@ from sigmax.tables import Diagnosis, Summary, TableError, score_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sigmax.tables import Dialect
     from sigmax.tables.columns import Kind
 
 __all__ = ["write_report"]
@@ -38,6 +39,7 @@ def write_report(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
+    dialect: Dialect | None = None,
     worst: int = 20,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
@@ -51,8 +53,8 @@ def write_report(
     output : str or Path
         The page to write, ending in .html.
     label : str
-        The column of the true classes, by name or by number from 0.
-    columns, kind, classes, temperature, progress
+        The column of the true classes, called as the columns call them.
+    columns, kind, classes, temperature, dialect, progress
         As in :func:`sigmax.tables.score_file`.
     worst : int, default 20
         How many of the rows with the largest loss to show.
@@ -83,6 +85,7 @@ def write_report(
         kind=kind,
         classes=classes,
         temperature=temperature,
+        dialect=dialect,
         head=0,
         progress=progress,
         observer=observer,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,9 @@ import pyarrow as pa
 
 from sigmax.links import sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
-from sigmax.tables.columns import Plan, label_indices, label_sets, score_matrix
-from sigmax.tables.files import TableError
+from sigmax.tables.columns import NO_NUMBER, Plan, score_matrix
+from sigmax.tables.errors import TableError
+from sigmax.tables.labels import label_indices, label_sets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +82,8 @@ class ScoredBatch:
 def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "") -> ScoredBatch:
     """Return the probabilities of a batch; ``plan.on_bad`` says whether a row without may be."""
     x, unscored = score_matrix(batch, plan)
+    if plan.on_bad is None and NO_NUMBER in unscored:
+        raise _no_number(batch, plan, first_row, file, int(np.argmax(unscored[NO_NUMBER])))
     bad = np.zeros(batch.num_rows, bool)
     bad_rows: list[BadRow] = []
     for reason, rows in unscored.items():
@@ -103,16 +108,14 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
         confidence = p.max(axis=0)
         predicted = _largest(p, confidence)
     else:
-        z = _tempered(x, plan.temperature)
-        p, q = sigmoid(z), sigmoid(-z)
-        log_p, log_q = -softplus(-z), -softplus(z)
+        p, q, log_p, log_q = _each_by_itself(x, plan.temperature)
         entropy = _entropy(p, log_p) + _entropy(q, log_q)
         if plan.kind == "sigmoid":
             p, log_p = np.vstack([q, p]), np.vstack([log_q, log_p])
-            predicted = (z[0] >= 0).astype(np.int64)
+            predicted = (x[0] >= 0 if plan.temperature < np.inf else np.ones(x.shape[1], bool)).astype(np.int64)
             confidence = p.max(axis=0)
         else:
-            predicted = z >= 0
+            predicted = x >= 0 if plan.temperature < np.inf else np.ones(x.shape, bool)
             confidence = np.maximum(p, q).min(axis=0)
 
     labels = np.full(batch.num_rows, -1)
@@ -121,12 +124,12 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     if plan.label is not None:
         column = batch.column(plan.label)
         if plan.kind == "multilabel":
-            truth, known = label_sets(column, plan.classes, first_row)
+            truth, known = label_sets(column, plan.names, first_row)
             known &= ~bad
             loss = -np.where(truth, log_p, log_q).mean(axis=0)[known]
             correct = (truth == predicted).all(axis=0)[known]
         else:
-            labels = label_indices(column, plan.classes, first_row)
+            labels = label_indices(column, plan.names, first_row)
             known = ~bad & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
             correct = predicted[known] == labels[known]
@@ -134,6 +137,31 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     counts = {reason: int(rows.sum()) for reason, rows in unscored.items()}
     return ScoredBatch(
         batch, first_row, x, p, predicted, confidence, entropy, labels, known, correct, loss, bad, counts, bad_rows
+    )
+
+
+def _no_number(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str, i: int) -> TableError:
+    """Return the error for a word among the scores of row `i`: where it stands, and what may be meant."""
+    number = plan.dialect.number()
+    words = ((name, batch.column(name)[i].as_py()) for name in plan.columns)
+    name, word = next((n, w) for n, w in words if isinstance(w, str) and not number.fullmatch(w.strip()) and w.strip())
+    plain = word.strip().lstrip("+-")
+    shown = repr(word) if len(word) <= 40 else repr(word[:37] + "...")
+    groups = re.fullmatch(r"\d{1,3}(?:([.,' _\u00a0])\d{3})+(?:[.,]\d*)?", plain)
+    if "%" in word:
+        meant = "percentages are no scores; pass what they were made of"
+    elif plan.dialect.decimal == "." and re.fullmatch(r"\d*,\d+(e[-+]?\d+)?", plain, re.IGNORECASE) and not groups:
+        meant = "if the comma is a decimal mark, say --decimal ,"
+    elif groups and plan.dialect.thousands is None:
+        other = " --decimal ," if groups[1] == "." else ""
+        either = " (or, if it is a decimal mark, --decimal ,)" if re.fullmatch(r"\d{1,3},\d{3}", plain) else ""
+        meant = f"if it groups thousands, say --thousands {shlex.quote(groups[1])}{other}{either}"
+    elif re.search(r"[;\t|]", word):
+        meant = "if the fields are cut at the wrong mark, name it with --delimiter"
+    else:
+        meant = "mend it, or leave such rows empty with --on-bad null, or out with --on-bad drop"
+    return TableError(
+        f"{file}{', ' if file else ''}row {first_row + i}, column '{name}': {shown} is no number; {meant}"
     )
 
 
@@ -148,13 +176,16 @@ def _largest(p: NDArray[Any], confidence: NDArray[Any]) -> NDArray[np.int64]:
     return predicted
 
 
-def _tempered(x: NDArray[Any], temperature: float) -> NDArray[Any]:
-    """Return x / T, with the limits at 0 (a step; one half at 0) and at infinity."""
+def _each_by_itself(
+    x: NDArray[Any], temperature: float
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the probability of each score's class, that of its complement, and the logarithms of both."""
     if temperature == 1:
-        return x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = x / x.dtype.type(temperature)
-    return np.where((x == 0) & ~np.isnan(x), x, z)
+        return sigmoid(x), sigmoid(-x), -softplus(-x), -softplus(x)
+    # x / T, rounded, would cost the tails as many digits as it has; the softmax of (x, 0) divides in the core
+    pair = np.stack([x, np.zeros_like(x)])
+    p, log_p = softmax(pair, axis=0, temperature=temperature), log_softmax(pair, axis=0, temperature=temperature)
+    return p[0], p[1], log_p[0], log_p[1]
 
 
 def _entropy(p: NDArray[Any], log_p: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sigmax.tables.batches import output_schema
-from sigmax.tables.files import TableError, WrongTypeError, format_of, open_sink, open_source, parts_of
+from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.tables.files import format_of, open_sink, open_source, parts_of
 from sigmax.tables.score import Job, Summary, begin, numbered, score_and_make, wider
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def score_part(
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Score one part of a file; return its batches as they travel, and what was counted."""
     summary, made = Summary(plan), []
-    with open_source(path, types, part) as source:
+    with open_source(path, types, part, plan.dialect) as source:
         for item in numbered(source.batches, first_row):
             scored, batch = score_and_make(plan, schema, path.name, item)
             summary.add(scored)
@@ -90,7 +91,7 @@ def score_on_cluster(
     while True:
         plan: Plan | None = None
         try:
-            with open_source(path, types) as source:
+            with open_source(path, types, dialect=job.dialect) as source:
                 plan, _ = begin(path, source, job, types)
                 if plan is None:
                     continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax.tables.files import TableError
+from sigmax.tables.errors import TableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

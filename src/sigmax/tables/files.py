@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from sigmax.tables.dialect import Dialect, layout_of
+from sigmax.tables.errors import TableError, WrongTypeError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
 __all__ = [
     "Source",
-    "TableError",
-    "WrongTypeError",
     "behind",
     "expand",
     "format_of",
@@ -38,9 +39,11 @@ _T = TypeVar("_T")
 
 BATCH_ROWS = 65_536  # upper bound; wide tables take fewer, so that a batch stays near BATCH_BYTES
 BATCH_BYTES = 16 << 20
+BEGINNING = 1 << 18  # of a CSV file, to see how it is written
 
 _FORMATS = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arrow": "arrow",
@@ -51,23 +54,6 @@ _FORMATS = {
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
-class TableError(ValueError):
-    """A file or an option that cannot be used; the message says what would be right."""
-
-
-class WrongTypeError(TableError):
-    """A CSV column turned out to hold something else than its first rows showed."""
-
-    def __init__(self, column: str, kind: pa.DataType, reason: str) -> None:
-        super().__init__(f"column '{column}' is read as {kind}: {reason}")
-        self.column = column
-        self.kind = kind
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:  # it may come from another process
-        return WrongTypeError, (self.column, self.kind, self.reason)
-
-
 @dataclass(frozen=True)
 class Source:
     """A file being read: its schema, its batches, and its size and the position in it, in the same unit, for a progress bar."""
@@ -76,12 +62,14 @@ class Source:
     batches: Iterator[pa.RecordBatch]
     size: int
     position: Callable[[], int]
+    named: bool = True  # whether the columns have names of their own
+    sure: bool = True  # whether these are surely names, and not the first row of a CSV file
 
 
 def format_of(path: Path) -> str:
     """Return the format that the ending of `path` names; a CSV file may be compressed."""
     ending = path.suffix.lower()
-    if ending in _COMPRESSIONS and Path(path.stem).suffix.lower() == ".csv":
+    if ending in _COMPRESSIONS and Path(path.stem).suffix.lower() in (".csv", ".tsv"):
         return "csv"
     kind = _FORMATS.get(ending)
     if kind is None:
@@ -117,23 +105,31 @@ def expand(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], Path 
         Files, folders (with all score files below them) and globs.
     """
     if not isinstance(source, str | Path):
-        found = [path for one in source for path in expand(one)[0]]
+        found = _once(path for one in source for path in expand(one)[0])
         if not found:
             raise TableError("no files are named")
         return found, Path(os.path.commonpath([path.absolute().parent for path in found]))
     path = Path(source)
     if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if _is_score_file(f) and not _hidden(f, path))
+        files = _once(sorted(f for f in path.rglob("*") if _is_score_file(f) and not _hidden(f, path)))
         if not files:
             raise TableError(f"{path} has no score files; they end in {', '.join(_FORMATS)}")
         return files, path
     if not path.exists() and any(c in str(path) for c in "*?["):
         root = Path(*itertools.takewhile(lambda part: not any(c in part for c in "*?["), path.parts))
-        files = sorted(f for f in root.glob(str(path.relative_to(root))) if _is_score_file(f))
+        files = _once(sorted(f for f in root.glob(str(path.relative_to(root))) if _is_score_file(f)))
         if not files:
             raise TableError(f"no score file matches {path}")
         return files, root
     return [path], None
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Return each file once, by the first of its names: what several globs match, or a link leads to, is one file."""
+    first: dict[Path, Path] = {}
+    for path in paths:
+        first.setdefault(path.resolve(), path)
+    return list(first.values())
 
 
 def _hidden(file: Path, root: Path) -> bool:
@@ -167,7 +163,10 @@ def _groups_of_row_groups(file: pq.ParquetFile) -> Iterator[list[int]]:
 
 
 def open_source(
-    path: Path, types: Mapping[str, pa.DataType] | None = None, part: list[int] | None = None
+    path: Path,
+    types: Mapping[str, pa.DataType] | None = None,
+    part: list[int] | None = None,
+    dialect: Dialect | None = None,
 ) -> contextlib.AbstractContextManager[Source]:
     """
     Open a score file for one pass.
@@ -180,6 +179,8 @@ def open_source(
         For CSV: the types of these columns, in place of those that the first rows suggest.
     part : list of int, optional
         For Parquet: one of `parts_of`, instead of the whole file.
+    dialect : Dialect, optional
+        For CSV: how it is written.
     """
     kind = format_of(path)
     if not path.exists():
@@ -188,8 +189,9 @@ def open_source(
         raise TableError(f"{path} is a folder; name a file in it")
     if kind == "parquet":
         return _explained(path, kind, _read_parquet(path, part))
-    readers = {"csv": _read_csv, "arrow": _read_arrow, "npy": _read_npy}
-    return _explained(path, kind, readers[kind](path, types or {}))
+    if kind == "csv":
+        return _explained(path, kind, _read_csv(path, types or {}, dialect or Dialect()))
+    return _explained(path, kind, _read_arrow(path) if kind == "arrow" else _read_npy(path))
 
 
 @contextlib.contextmanager
@@ -198,7 +200,11 @@ def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[
         with reader as source:
             yield source
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise TableError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        hint = (
+            "; if the fields are cut at the wrong mark, name it with --delimiter" if " columns, got " in reason else ""
+        )
+        raise TableError(f"{path} cannot be read as {kind}: {reason}{hint}") from error
 
 
 def _rows_for(schema: pa.Schema) -> int:
@@ -213,22 +219,48 @@ def _rows_for(schema: pa.Schema) -> int:
 
 
 @contextlib.contextmanager
-def _read_csv(path: Path, types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+def _read_csv(path: Path, types: Mapping[str, pa.DataType], dialect: Dialect) -> Iterator[Source]:
     size = path.stat().st_size
     if size == 0:
         raise TableError(f"{path} is empty; a CSV file begins with the names of its columns")
     with path.open("rb") as file, contextlib.ExitStack() as stack:
         compression = _compression_of(path)
-        stream = file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
+
+        def stream() -> Any:
+            file.seek(0)
+            return file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
+
+        beginning = stream().read(BEGINNING)
+        layout = layout_of(bytes(beginning), dialect, whole=len(beginning) < BEGINNING)
         reader = pa_csv.open_csv(
-            stream,
-            read_options=pa_csv.ReadOptions(block_size=4 << 20),
-            convert_options=pa_csv.ConvertOptions(column_types=dict(types)),
+            stream(),
+            read_options=pa_csv.ReadOptions(
+                block_size=4 << 20, skip_rows=layout.skip, column_names=layout.names, encoding=layout.encoding
+            ),
+            parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter),
+            convert_options=pa_csv.ConvertOptions(column_types=dict(types), decimal_point=dialect.decimal),
         )
-        yield Source(reader.schema, _csv_batches(reader), size, file.tell)
+        for field in reader.schema:
+            if pa.types.is_binary(field.type):
+                raise _no_text(path, field.name, dialect)
+        names_said = dialect.header is not None or layout.names is not None
+        yield Source(
+            reader.schema,
+            _csv_batches(path, reader, dialect),
+            size,
+            file.tell,
+            named=dialect.header is not False,
+            sure=names_said,
+        )
 
 
-def _csv_batches(reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
+def _no_text(path: Path, column: str, dialect: Dialect) -> TableError:
+    return TableError(
+        f"{path}: column '{column}' holds bytes that are no {dialect.encoding or 'UTF-8'}; name the encoding, as in --encoding latin-1"
+    )
+
+
+def _csv_batches(path: Path, reader: pa_csv.CSVStreamingReader, dialect: Dialect) -> Iterator[pa.RecordBatch]:
     while True:
         try:
             batch = reader.read_next_batch()
@@ -240,6 +272,8 @@ def _csv_batches(reader: pa_csv.CSVStreamingReader) -> Iterator[pa.RecordBatch]:
                 raise
             number, _, reason = text.removeprefix("In CSV column #").partition(": ")
             field = reader.schema.field(int(number))
+            if pa.types.is_string(field.type):  # any text can be read as that
+                raise _no_text(path, field.name, dialect) from error
             raise WrongTypeError(field.name, field.type, reason.splitlines()[0]) from error
         yield batch
 
@@ -260,7 +294,7 @@ def _read_parquet(path: Path, part: list[int] | None) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def _read_arrow(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+def _read_arrow(path: Path) -> Iterator[Source]:
     with pa.OSFile(str(path)) as file:
         magic = file.read(6)
         file.seek(0)
@@ -279,7 +313,7 @@ def _read_arrow(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Sourc
 
 
 @contextlib.contextmanager
-def _read_npy(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]:
+def _read_npy(path: Path) -> Iterator[Source]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
@@ -302,7 +336,7 @@ def _read_npy(path: Path, _types: Mapping[str, pa.DataType]) -> Iterator[Source]
             column = values if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, array.shape[1])
             yield pa.record_batch([column], schema=schema)
 
-    yield Source(schema, batches(), len(array), lambda: done)
+    yield Source(schema, batches(), len(array), lambda: done, named=False)
 
 
 class Sink(Protocol):
@@ -374,13 +408,13 @@ def behind(sink: Sink) -> Iterator[Sink]:
         writing.close()
 
 
-def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str]) -> Sink:
+def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str], delimiter: str) -> Sink:
     """Make a writer. Probabilities hardly repeat: a dictionary of them would take most of the time and save nothing."""
     sink: Sink
     if kind == "npy":
         sink = _NpySink(file, probabilities)
     elif kind == "csv":
-        sink = pa_csv.CSVWriter(file, schema)
+        sink = pa_csv.CSVWriter(file, schema, write_options=pa_csv.WriteOptions(delimiter=delimiter))
     elif kind == "parquet":
         repeating = [f.name for f in schema if not pa.types.is_floating(f.type) and not pa.types.is_nested(f.type)]
         sink = pq.ParquetWriter(file, schema, use_dictionary=repeating)
@@ -414,7 +448,7 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         with temporary.open("wb") as file, contextlib.ExitStack() as stack:
             compression = _compression_of(path)
             stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
-            sink = _sink(kind, stream, schema, probabilities)
+            sink = _sink(kind, stream, schema, probabilities, "\t" if ".tsv" in path.name.lower() else ",")
             try:
                 yield sink
             finally:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sigmax.tables.batches import output_schema
+from sigmax.tables.dialect import Dialect
+from sigmax.tables.errors import TableError, WrongTypeError
 from sigmax.tables.files import (
     Source,
-    TableError,
-    WrongTypeError,
     expand,
     is_named_like_a_file,
     open_source,
@@ -62,8 +62,9 @@ def score(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
-    on_bad: OnBad = "null",
+    on_bad: OnBad | None = None,
     as_scores: bool = False,
+    dialect: Dialect | None = None,
     workers: int | None = None,
 ) -> ScoredBatches:
     """
@@ -74,7 +75,7 @@ def score(
     source : path, folder, glob, a list of these, or Arrow data
         Score files; or a pyarrow Table, RecordBatch or RecordBatchReader, or whatever gives an Arrow stream, such as a Polars
         frame or a DuckDB result.
-    columns, label, kind, classes, temperature, on_bad, as_scores, workers
+    columns, label, kind, classes, temperature, on_bad, as_scores, dialect, workers
         As for :func:`sigmax.tables.score_file`.
 
     Returns
@@ -99,7 +100,9 @@ def score(
     1
     """
     return ScoredBatches(
-        source, Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores), workers
+        source,
+        Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect()),
+        workers,
     )
 
 
@@ -124,9 +127,10 @@ class ScoredBatches:
         with use_workers(self._workers) as pool:
             if isinstance(self._source, str | Path | list | tuple):
                 job = self._job
-                for path in expand(self._source)[0]:
+                for i, path in enumerate(expand(self._source)[0]):
                     yield from self._file(path, job, pool)
-                    job = _same_for_all(self._job, self.summary.plan)
+                    if i == 0:
+                        job = job.settled(self.summary.plan, path)
             else:
                 with _arrow_source(self._source) as source:
                     first = next(source.batches, None)
@@ -137,7 +141,7 @@ class ScoredBatches:
     def _file(self, path: Path, job: Job, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
         types: dict[str, pa.DataType] = {}
         while True:
-            with open_source(path, types) as source:
+            with open_source(path, types, dialect=job.dialect) as source:
                 plan, batches = begin(path, source, job, types)
                 if plan is None:
                     continue
@@ -184,8 +188,9 @@ def score_files(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
-    on_bad: OnBad = "null",
+    on_bad: OnBad | None = None,
     as_scores: bool = False,
+    dialect: Dialect | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     head: int = 0,
@@ -201,7 +206,7 @@ def score_files(
     output : path, optional
         For a single file: the file to write. Else a folder, which is made; results have the names of their sources. Without it
         only the summary is made.
-    columns, label, kind, classes, temperature, on_bad, as_scores, head, progress
+    columns, label, kind, classes, temperature, on_bad, as_scores, dialect, head, progress
         As for :func:`sigmax.tables.score_file`; what is not given is settled by the first file and holds for all.
     workers : int, optional
         How many threads score; default: as many as there are cores.
@@ -220,7 +225,7 @@ def score_files(
         If a file, a column or an option cannot be used, or the folder holds results made with other options. What is complete
         by then stays, and a rerun goes on from there.
     """
-    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores)
+    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect())
     files, root = expand(source)
     with contextlib.ExitStack() as stack:
         if scheduler is None:
@@ -244,11 +249,6 @@ def score_files(
         return _score_all(files, root, None if output is None else Path(output), job, pool, run, head, progress)
 
 
-def _same_for_all(job: Job, plan: Plan) -> Job:
-    """Return the job with what the first file settled."""
-    return dataclasses.replace(job, columns=tuple(plan.columns), kind=plan.kind, classes=tuple(plan.classes))
-
-
 def _score_all(
     files: list[Path],
     root: Path,
@@ -261,7 +261,7 @@ def _score_all(
 ) -> Summary:
     record = None if folder is None else _Record(folder, root, job)
     plan = _plan_of(files[0], job)
-    settled = _same_for_all(job, plan)
+    settled = job.settled(plan, files[0])
     summary = Summary(plan)
 
     def one(path: Path) -> Summary | dict[str, Any]:
@@ -294,7 +294,7 @@ def _plan_of(path: Path, job: Job) -> Plan:
     types: dict[str, pa.DataType] = {}
     while True:
         try:
-            with open_source(path, types) as source:
+            with open_source(path, types, dialect=job.dialect) as source:
                 plan, _ = begin(path, source, job, types)
                 if plan is not None:
                     return plan

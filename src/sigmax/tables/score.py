@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
+import fnmatch
 import functools
 import itertools
 import math
@@ -19,8 +21,12 @@ import pyarrow as pa
 
 from sigmax.calibration import Reliability, bin_of, from_counts
 from sigmax.tables.batches import FEW, BadRow, ScoredBatch, output_batch, output_schema, score_batch
-from sigmax.tables.columns import Plan, already_probabilities, make_plan, score_matrix
-from sigmax.tables.files import TableError, WrongTypeError, behind, format_of, open_sink, open_source
+from sigmax.tables.columns import Plan, make_plan, score_matrix
+from sigmax.tables.dialect import Dialect
+from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.tables.families import Table, is_numeric
+from sigmax.tables.files import behind, format_of, open_sink, open_source
+from sigmax.tables.noticed import already_probabilities, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -69,6 +75,11 @@ class Summary:
     _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
     _right: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     _wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    _labels: NDArray[np.int64] = field(init=False)  # rows by their label
+    _range: tuple[float, float] = (math.inf, -math.inf)  # of the scores
+
+    def __post_init__(self) -> None:
+        self._labels = np.zeros(len(self.plan.classes), np.int64)
 
     @property
     def scored(self) -> int:
@@ -111,6 +122,30 @@ class Summary:
         merged = [part.reshape(-1, 2).sum(axis=1) for part in (self._right + self._wrong, self._sums, self._right)]
         return from_counts(*merged)
 
+    @property
+    def label_counts(self) -> NDArray[np.int64]:
+        """The labelled rows of each class; none for multilabel."""
+        return self._labels
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes it doubtful that the answer is right, a sentence each."""
+        found = []
+        most = int(self._labels.max(initial=0))
+        if self.labelled and self._correct <= most and self._correct < self.labelled:
+            name = self.plan.classes[int(self._labels.argmax())]
+            found.append(
+                f"the accuracy of {self.accuracy:.4f} is no better than always saying '{name}' ({most / self.labelled:.4f}): "
+                "do the labels and the columns fit, and are the classes in the right order?"
+            )
+        low, high = self._range
+        if self.plan.kind == "softmax" and not self.plan.as_scores and low >= 0 and high <= 1:
+            found.append(
+                "all scores lie in [0, 1], and their sums are not 1: if they are probabilities of each class by itself, "
+                "no softmax is right for them; if they are scores, --as-scores says so"
+            )
+        return found
+
     def add(self, scored: ScoredBatch) -> None:
         """Count the rows of a batch."""
         good = slice(None) if not scored.unscored else ~scored.bad
@@ -121,11 +156,17 @@ class Summary:
         self._confidence.append(float(confidence.sum(dtype=np.float64)))
         self._entropy.append(float(scored.entropy[good].sum(dtype=np.float64)))
         self._counts += np.bincount(bin_of(confidence, BINS), minlength=BINS)
+        if confidence.size and not (self._range[0] < 0 and self._range[1] > 1):
+            x = scored.scores if not scored.unscored else scored.scores[:, good]
+            low, high = max(float(x.min()), -1.0), min(float(x.max()), 2.0)  # farther out it makes no difference
+            self._range = (min(self._range[0], low), max(self._range[1], high))
         if self.plan.label is None:
             return
         confidence, correct = scored.confidence[scored.known], scored.correct
         self.labelled += len(correct)
         self._correct += int(correct.sum())
+        if self.plan.kind != "multilabel":
+            self._labels += np.bincount(scored.labels[scored.known], minlength=self._labels.size)
         self._loss.append(float(scored.loss.sum(dtype=np.float64)))
         where = bin_of(confidence, BINS)
         self._sums += np.bincount(where, confidence, minlength=BINS)
@@ -147,6 +188,8 @@ class Summary:
             "sums": self._sums.tolist(),
             "right": self._right.tolist(),
             "wrong": self._wrong.tolist(),
+            "labels": {int(k): int(self._labels[k]) for k in np.flatnonzero(self._labels)},
+            "range": list(self._range) if self.scored else None,
         }
 
     def merge(self, state: dict[str, Any]) -> None:
@@ -162,6 +205,11 @@ class Summary:
         self._sums += state["sums"]
         self._right += state["right"]
         self._wrong += state["wrong"]
+        for k, rows in state["labels"].items():
+            self._labels[int(k)] += rows
+        if state["range"] is not None:
+            low, high = state["range"]
+            self._range = (min(self._range[0], low), max(self._range[1], high))
 
 
 class Observer(Protocol):
@@ -180,21 +228,53 @@ class Job:
     kind: Kind | None = None
     classes: tuple[str, ...] = ()
     temperature: float = 1.0
-    on_bad: OnBad = "null"
+    on_bad: OnBad | None = None
     as_scores: bool = False
+    dialect: Dialect = field(default_factory=Dialect)
+    patterns: tuple[str, ...] = ()  # what `columns` was before the first file settled it
+    first: tuple[str, tuple[str, ...]] | None = None  # the name of the first file, and its columns
+
+    def settled(self, plan: Plan, file: Path) -> Job:
+        """Return the job for the other files, with what the first one settled."""
+        return dataclasses.replace(
+            self,
+            columns=tuple(plan.columns),
+            kind=plan.kind,
+            classes=tuple(plan.classes),
+            patterns=self.columns,
+            first=(file.name, tuple(n for n, _ in plan.left_out)),
+        )
+
+    def _compare(self, schema: pa.Schema, plan: Plan, file: Path) -> None:
+        """Refuse a file with a score column that the first one has not: its class would be lost."""
+        name, others = self.first or ("", ())
+        known = {*others, *plan.columns, plan.label}
+        new = [f.name for f in schema if f.name not in known]
+        if self.patterns:
+            extra = [n for n in new if any(fnmatch.fnmatchcase(n, pattern) for pattern in self.patterns)]
+        else:
+            extra = [n for n in new if is_numeric(schema.field(n).type)]
+        if extra:
+            raise TableError(
+                f"{file} has the numeric column '{extra[0]}', which {name} has not: "
+                "say with --columns which columns are the scores of all files"
+            )
 
     def plan(self, source: Source, first: pa.RecordBatch | None, file: Path) -> Plan:
-        """Settle what to do with a file; refuse scores that are probabilities already."""
+        """Settle what to do with a file; refuse a first row in place of a header, and scores that are probabilities already."""
+        if not source.sure:
+            self._check_header(source.schema, first, file)
         plan = make_plan(
-            source.schema,
-            first,
+            Table(source.schema, first, source.named, self.label, self.dialect),
             columns=self.columns,
-            label=self.label,
             kind=self.kind,
             classes=self.classes,
             temperature=self.temperature,
             on_bad=self.on_bad,
+            as_scores=self.as_scores,
         )
+        if self.first is not None:
+            self._compare(source.schema, plan, file)
         if first is not None and not self.as_scores:
             x, unscored = score_matrix(first, plan)
             good = np.ones(x.shape[1], bool)
@@ -202,16 +282,28 @@ class Job:
                 good &= ~rows
             found = already_probabilities(x[:, good], plan.kind)
             if found is not None:
-                remedy = (
-                    "a softmax would only flatten them; pass the scores that they were made of (logits, decision_function)"
-                    if found == "probabilities"
-                    else "their exponentials are the probabilities; pass the scores that they were made of, or take exp"
-                )
                 raise TableError(
-                    f"{file}: the columns hold {found} already, in every row that was looked at: {remedy}. "
+                    f"{file}: the columns hold {found} already, in the rows that were looked at: {remedy(found)}. "
                     "If they are raw scores after all, say so with --as-scores"
                 )
         return plan
+
+    def _check_header(self, schema: pa.Schema, first: pa.RecordBatch | None, file: Path) -> None:
+        """Refuse a CSV file whose first line may be a row: numbers, and not those that number columns of fractions."""
+        numbers = [n for n in schema.names if self.dialect.number().fullmatch(n.strip())]
+        asked = {*self.columns, self.label} & set(schema.names)
+        if not numbers or any(n not in numbers for n in asked):
+            return
+        places = sorted(int(n) for n in numbers if n.isdecimal())
+        counted = len(places) == len(numbers) and places in (list(range(len(places))), list(range(1, len(places) + 1)))
+        beneath = [] if first is None else [first.schema.field(n).type for n in numbers]
+        if counted and (self.columns or any(not pa.types.is_integer(t) for t in beneath)):
+            return
+        row = ", ".join(schema.names[:6]) + (", ..." if len(schema.names) > 6 else "")
+        raise TableError(
+            f"{file}: the first line ({row}) looks like a row, not like the names of columns: "
+            "say --no-header if it is one, --header if it is not"
+        )
 
 
 _A = TypeVar("_A")
@@ -275,8 +367,9 @@ def score_file(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
-    on_bad: OnBad = "null",
+    on_bad: OnBad | None = None,
     as_scores: bool = False,
+    dialect: Dialect | None = None,
     output: str | Path | None = None,
     workers: int | None = None,
     head: int = 10,
@@ -289,22 +382,28 @@ def score_file(
     Parameters
     ----------
     path : str or Path
-        A CSV (.csv, .csv.gz, .csv.bz2, .csv.zst), Parquet, Arrow IPC (Feather) or .npy file.
+        A CSV (.csv, .tsv; also .gz, .bz2, .zst), Parquet, Arrow IPC (Feather) or .npy file.
     columns : sequence of str
-        Names or globs of the score columns, or the name of one list column; default: every numeric column but `label`.
+        Names or globs of the score columns, or the name of one list column. Default: the one family of columns that share a name but
+        for the class, or are named as the label's values, or are all that the file has; where another column could be a score too,
+        an error names the readings.
     label : str, optional
-        The column of the true classes, by name or by number from 0.
+        The column of the true classes, called as the columns call them (1, 1.0, "1" and True are one name); by number from 0 where the
+        scores have no names: in a list, in .npy, without a header, for a sigmoid.
     kind : {'softmax', 'sigmoid', 'multilabel'}, optional
         Default: one score is a sigmoid, several are a softmax.
     classes : sequence of str
         Names of the classes, in the order of the scores (for a sigmoid: of the negative and the positive class).
     temperature : float, default 1
         What the scores are divided by.
-    on_bad : {'null', 'drop', 'fail'}
+    on_bad : {'null', 'drop', 'fail'}, optional
         What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error. A
-        score of -inf beside finite ones is an impossible class, and not bad.
+        score of -inf beside finite ones is an impossible class, and not bad. Default: 'null', but a word among the numbers of a
+        column is an error.
     as_scores : bool, default False
-        Take numbers that look like probabilities or log-probabilities for scores.
+        Take numbers that look like probabilities, percentages or log-probabilities for scores.
+    dialect : Dialect, optional
+        How CSV files are written, where that is not noticed.
     output : str or Path, optional
         Where to write the rows with their probabilities; the ending names the format. A .npy file gets the matrix of
         probabilities alone. The file appears when it is complete, or not at all.
@@ -327,7 +426,7 @@ def score_file(
     TableError
         If a file, a column or an option cannot be used.
     """
-    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores)
+    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect())
     target = None if output is None else Path(output)
     check_target(Path(path), target)
     with use_workers(workers) as pool:
@@ -360,7 +459,7 @@ def score_into(
     while True:
         plan: Plan | None = None
         try:
-            with open_source(path, types) as source, contextlib.ExitStack() as stack:
+            with open_source(path, types, dialect=job.dialect) as source, contextlib.ExitStack() as stack:
                 plan, batches = begin(path, source, job, types)
                 if plan is None:
                     continue
@@ -408,4 +507,4 @@ def wider(wrong: WrongTypeError, plan: Plan | None) -> pa.DataType:
     """Return the type to read a CSV column as after a value that does not fit the type it had."""
     if plan is not None and wrong.column in plan.columns:
         return pa.string()  # its numbers are taken out row by row
-    return pa.float64() if pa.types.is_integer(wrong.kind) else pa.string()
+    return pa.float64() if pa.types.is_integer(wrong.kind) or pa.types.is_null(wrong.kind) else pa.string()

@@ -1,0 +1,158 @@
+"""How a CSV file is written: what lies between its fields, how its numbers look, whether its first line names the columns."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sigmax.tables.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["NUMBER", "Dialect", "Layout", "layout_of"]
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|infinity|nan)", re.IGNORECASE)
+
+_MARKS = ("\t", ";", "|", ",")  # in this order: a comma may be a decimal mark between semicolons
+_BYTE_ORDERS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """
+    How CSV files are written. What is not said is noticed where that is safe, and an error where it is not.
+
+    Parameters
+    ----------
+    delimiter : str, optional
+        What lies between fields. Default: a comma, semicolon, tab, bar or blank, whichever cuts the first lines alike.
+    decimal : {'.', ','}
+        The decimal mark of the numbers.
+    thousands : str, optional
+        What groups the thousands of the scores, as the comma in 1,234.5. Default: nothing.
+    header : bool, optional
+        Whether the first line names the columns. Default: it does, and if it looks like a row of numbers, that is an error.
+    encoding : str, optional
+        How the text is encoded, as in 'latin-1'. Default: UTF-8, or UTF-16 where the file begins with its mark.
+
+    Raises
+    ------
+    TableError
+        If an option is not a single character, an encoding is not known, or two options contradict each other.
+
+    Examples
+    --------
+    >>> from sigmax.tables import Dialect
+    >>> Dialect(decimal=",", delimiter=";")
+    Dialect(delimiter=';', decimal=',', thousands=None, header=None, encoding=None)
+    """
+
+    delimiter: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
+    header: bool | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.delimiter in ("tab", "\\t"):
+            object.__setattr__(self, "delimiter", "\t")
+        for name in ("delimiter", "thousands"):
+            value = getattr(self, name)
+            if value is not None and (len(value) != 1 or value.isalnum() or value in '"\r\n'):
+                raise TableError(f"the {name} is {value!r}; it must be one character, and no letter or digit")
+        if self.decimal not in (".", ","):
+            raise TableError(f"the decimal mark is {self.decimal!r}; it must be '.' or ','")
+        for name in ("delimiter", "thousands"):
+            if getattr(self, name) == self.decimal:
+                raise TableError(f"the {name} and the decimal mark are both '{self.decimal}'; change one of them")
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise TableError(f"there is no encoding '{self.encoding}'; try utf-8, utf-16 or latin-1") from None
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return self.decimal == "." and self.thousands is None
+
+    def number(self) -> re.Pattern[str]:
+        """Return what a number looks like."""
+        if self.plain:
+            return NUMBER
+        point = re.escape(self.decimal)
+        digits = r"\d+"
+        if self.thousands is not None:
+            digits = rf"(?:\d+|\d{{1,3}}(?:{re.escape(self.thousands)}\d{{3}})+)"
+        return re.compile(
+            rf"[-+]?({digits}{point}?\d*|{point}\d+)([eE][-+]?\d+)?|[-+]?(inf|infinity|nan)", re.IGNORECASE
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the beginning of a CSV file shows."""
+
+    delimiter: str
+    encoding: str
+    skip: int  # lines before the first that is read
+    names: list[str] | None  # of the columns; None where the first line that is read has them
+
+
+def layout_of(beginning: bytes, dialect: Dialect, *, whole: bool) -> Layout:
+    """
+    Return how a CSV file is laid out.
+
+    Parameters
+    ----------
+    beginning : bytes
+        The first of the file; more than a line.
+    dialect : Dialect
+        What is known of it.
+    whole : bool
+        Whether that is all of the file.
+    """
+    encoding = dialect.encoding or next((e for mark, e in _BYTE_ORDERS.items() if beginning.startswith(mark)), "utf-8")
+    text = beginning.decode(encoding, "replace").removeprefix("\ufeff")
+    lines = re.split(r"\r\n|\n|\r", text)
+    if not whole and len(lines) > 1:
+        lines = lines[:-1]  # the last may be cut
+    skip = 0
+    told = re.fullmatch(r"sep=(.)", lines[0].strip('"'), re.IGNORECASE) if lines else None
+    if told is not None:  # what spreadsheets write for each other
+        lines, skip = lines[1:], 1
+    filled = [line for line in lines[:200] if line.strip()]
+    delimiter = dialect.delimiter or (told[1] if told is not None else _delimiter(filled))
+    names = None
+    first = next(_fields(filled, delimiter), [])
+    if dialect.header is False:
+        names = [f"column_{i + 1}" for i in range(len(first))]
+    elif first and first[0].startswith("#"):  # numpy.savetxt writes its header as a comment
+        names = [first[0].lstrip("# "), *(name.strip() for name in first[1:])]
+        skip += 1 + next(i for i, line in enumerate(lines) if line.strip())
+    return Layout(delimiter, encoding, skip, names)
+
+
+def _fields(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """Cut lines into fields, up to what cannot be cut."""
+    with contextlib.suppress(csv.Error):
+        yield from csv.reader(lines, delimiter=delimiter)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return the mark that cuts all lines into as many fields, two or more; else the most frequent one of the first line."""
+    for mark in _MARKS:
+        widths = {len(row) for row in _fields(lines, mark)}
+        if len(widths) == 1 and widths != {1}:
+            return mark
+    words = [line.split(" ") for line in lines]
+    if len({len(row) for row in words}) == 1 and all(len(row) > 1 and all(map(NUMBER.fullmatch, row)) for row in words):
+        return " "
+    first = lines[0] if lines else ""
+    most = max(_MARKS, key=first.count)
+    return most if most in first else ","
