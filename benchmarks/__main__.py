@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | conformance | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | conformance | readme``: see each module."""
 
 import argparse
 import importlib
@@ -21,6 +21,7 @@ def main() -> None:
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
+    what.add_parser("torch_samples", help="PyTorch's own samples of modules and functions against sigmax")
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())

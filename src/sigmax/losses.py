@@ -114,7 +114,7 @@ def cross_entropy_and_grad(
         As from :func:`cross_entropy`.
     gradient : ndarray or scalar
         Of the shape and dtype of `x`: ``(p - q) / temperature``, where q is 1 for the label and 0 elsewhere, or the
-        label's probabilities. 0 for an impossible class.
+        label's probabilities; ``(sum(q) p - q) / temperature`` where these do not sum to 1. 0 for an impossible class.
 
     Raises
     ------

@@ -29,6 +29,15 @@ __all__ = [
 ]
 
 
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+def _under_autocast(scores: Tensor) -> Tensor:
+    """Return the scores as a loss takes them: in float32 under autocast, as torch's losses do."""
+    narrow = scores.dtype in _HALVES and torch.is_autocast_enabled(scores.device.type)
+    return scores.float() if narrow else scores
+
+
 class Sigmoid(nn.Sigmoid):
     """
     The probability of a logit, as a module: :data:`sigmax.sigmoid`.
@@ -167,42 +176,54 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
+        input = _under_autocast(input)
         axis = 0 if input.ndim == 1 else 1
-        if target.is_floating_point():
-            if self.weight is None:
-                loss = sigmax.cross_entropy(input, target, axis=axis, label_smoothing=self.label_smoothing)
-            else:
-                smooth = target * (1 - self.label_smoothing) + self.label_smoothing / input.shape[axis]
-                loss = self._weighted(input, smooth, axis)
-            rows = max(loss.numel(), 1)
-            return loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.sum() / rows
-        if self.weight is None and self.reduction != "none":
+        if self.weight is None and self.reduction != "none" and not target.is_floating_point():
             mean = self.reduction == "mean"
             return adapter.reduced_cross_entropy(input, target, axis, self.label_smoothing, self.ignore_index, mean)
-        loss = adapter.cross_entropy(
-            input,
-            target,
-            axis=axis,
-            label_smoothing=0.0 if self.weight is not None else self.label_smoothing,
-            ignore=self.ignore_index,
-        )
-        weights: Any = target != self.ignore_index
-        if self.weight is not None:
-            weights = torch.where(weights, self.weight[torch.where(weights, target, 0)], 0)
-            loss = weights * loss
-            if self.label_smoothing:
-                smooth = torch.full_like(input, self.label_smoothing / input.shape[axis])
-                spread = torch.where(target != self.ignore_index, self._weighted(input, smooth, axis), 0)
-                loss = (1 - self.label_smoothing) * loss + spread
+        # sums and products of several roundings: in half precision they would be seen
+        scores = input.float() if input.dtype in _HALVES else input
+        loss, rows = self._soft(scores, target, axis) if target.is_floating_point() else self._hard(scores, target, axis)
         if self.reduction == "none":
-            return loss
-        return loss.sum() if self.reduction == "sum" else loss.sum() / weights.sum()
+            return loss.to(input.dtype)
+        total = loss.sum()
+        if self.reduction == "mean":  # of no rows it is NaN, and its gradient 0
+            total = torch.where(rows == 0, torch.nan, total / torch.where(rows == 0, 1, rows))
+        return total.to(input.dtype)
+
+    def _soft(self, scores: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Return the loss of each row against probabilities, and what their mean divides by."""
+        target = target.to(scores.dtype)
+        if self.weight is None:
+            loss = sigmax.cross_entropy(scores, target, axis=axis, label_smoothing=self.label_smoothing)
+        else:
+            loss = self._weighted(scores, self._smoothed(target, scores.shape[axis]), axis)
+        return loss, torch.tensor(loss.numel())
+
+    def _hard(self, scores: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Return the loss of each row against class numbers, and what their mean divides by: the weights of those that count."""
+        kept = target != self.ignore_index
+        options = dict(axis=axis, ignore=self.ignore_index)
+        if self.weight is None:
+            loss: Tensor = adapter.cross_entropy(scores, target, label_smoothing=self.label_smoothing, **options)
+            return loss, kept.sum()
+        label = torch.where(kept, target, 0)
+        weights = torch.where(kept, self.weight.to(scores.dtype)[label], 0)
+        if not self.label_smoothing:
+            return weights * adapter.cross_entropy(scores, target, **options), weights.sum()
+        whole = torch.zeros_like(scores).scatter(axis, label.unsqueeze(axis), 1)
+        return torch.where(kept, self._weighted(scores, self._smoothed(whole, scores.shape[axis]), axis), 0), weights.sum()
+
+    def _smoothed(self, target: Tensor, classes: int) -> Tensor:
+        return target * (1 - self.label_smoothing) + self.label_smoothing / classes
 
     def _weighted(self, scores: Tensor, target: Tensor, axis: int) -> Tensor:
+        """Return the loss against probabilities with a factor for each class."""
         shape = [1] * scores.ndim
         shape[axis] = -1
-        terms = torch.where(target == 0, 0, -sigmax.log_softmax(scores, axis=axis) * target)
-        return (terms * self.weight.reshape(shape)).sum(dim=axis)
+        factors = target * self.weight.to(scores.dtype).reshape(shape)
+        loss: Tensor = adapter.cross_entropy(scores, factors, axis=axis, any_label=True)
+        return loss
 
 
 class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
@@ -232,10 +253,16 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         """Return the loss of logits against labels of the same shape."""
         if input.shape != target.shape:
             raise ValueError(f"labels have shape {tuple(target.shape)}; the logits have {tuple(input.shape)}")
+        input = _under_autocast(input)
+        # sums and products of several roundings: in half precision they would be seen
+        several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
+        logits = input.float() if several and input.dtype in _HALVES else input
         if self.pos_weight is None:
-            loss = sigmax.binary_cross_entropy(input, target)
+            loss = sigmax.binary_cross_entropy(logits, target)
         else:
-            loss = self.pos_weight * target * sigmax.softplus(-input) + (1 - target) * sigmax.softplus(input)
+            target = target.to(logits.dtype)
+            loss = self.pos_weight * target * sigmax.softplus(-logits) + (1 - target) * sigmax.softplus(logits)
         if self.weight is not None:
             loss = loss * self.weight
-        return loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.mean()
+        loss = loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.mean()
+        return loss.to(input.dtype)

@@ -441,7 +441,7 @@ def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, 
     return (torch.where(counts, share * weights, 0)).to(x.dtype), share.to(weights.dtype), None, None, None, None
 
 
-_CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing, int? ignore"
+_CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing, int? ignore, bool any_label"
 
 
 def _is_classes(y: Tensor) -> bool:
@@ -457,15 +457,18 @@ def _run_cross_entropy(
     axis: Sequence[int],
     smoothing: float,
     ignore: int | None,
+    any_label: bool = False,
 ) -> Any:
     ignored = None
+    classes = math.prod(x.shape[i] for i in axis)
     if not _is_classes(y):
-        _check_probabilities(y)
-    elif not _are_classes(y, math.prod(x.shape[i] for i in axis)):
-        if ignore is not None:  # as a label, it stands for none
+        if not any_label:
+            _check_probabilities(y)
+    elif _is_class(ignore, classes) or not _are_classes(y, classes):
+        if ignore is not None:  # as a label, it stands for none; it may be the number of a class
             ignored = y == ignore
             y = torch.where(ignored, 0, y)
-        _check_classes(y, math.prod(x.shape[i] for i in axis))
+        _check_classes(y, classes)
     run = _native_cross_entropy if _is_native(x) else _foreign_cross_entropy
     loss, gradient = run(with_gradient, x, y, temperature, where, axis, smoothing)
     if ignored is not None:
@@ -503,6 +506,10 @@ def _foreign_cross_entropy(
     return loss, flat.back(f.cross_entropy_slope(r, q, t)).to(x.dtype)
 
 
+def _is_class(ignore: int | None, classes: int) -> bool:
+    return ignore is not None and 0 <= ignore < classes
+
+
 def _are_classes(y: Tensor, classes: int) -> bool:
     if not y.numel():
         return True
@@ -513,7 +520,7 @@ def _are_classes(y: Tensor, classes: int) -> bool:
 
 
 def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
-    x, y, temperature, where, axis, smoothing, ignore, _, gradient = _remembered(ctx)
+    x, y, temperature, where, axis, smoothing, ignore, _, _, gradient = _remembered(ctx)
     if by_loss is None:
         by_loss = gradient.new_zeros(_row_shape(x, axis))
     by_x = _spread(by_loss, axis) * gradient
@@ -539,49 +546,52 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
             p = _ops.softmax(x, temperature, where, axis, x.dtype)
             mean = (by_gradient * p).sum(dim=list(axis), keepdim=True)
             by_y = by_y + ((mean - by_gradient) / scale * (1 - smoothing)).to(y.dtype)
-    return by_x.to(x.dtype), by_y, by_t, None, None, None, None
+    return by_x.to(x.dtype), by_y, by_t, None, None, None, None, None
 
 
 def _run_reduced(
     x: Tensor, y: Tensor, axis: Sequence[int], smoothing: float, ignore: int, mean: bool
 ) -> tuple[Tensor, Tensor]:
+    """
+    Return the sum or mean of the losses, and the gradient of their sum.
+
+    What a mean divides by is left to the backward pass, where it meets the gradient that comes in: divided here, the gradient of a large
+    batch in half precision would be below the smallest numbers, whatever it is scaled with later.
+    """
     classes = math.prod(x.shape[i] for i in axis)
-    if (
-        _is_native(x) and mean and _are_classes(y, classes)
-    ):  # the usual call, without the time of torch's small operations
+    if _is_native(x) and mean and not _is_class(ignore, classes) and _are_classes(y, classes):
+        # the usual call, without the time of torch's small operations
         table, labels = _table(x, None, axis), _array(y)
         losses, slopes = np.empty(table.rows, table.dtype), np.empty(table.shape, table.dtype)
         table.call("cross_entropy_and_grad", labels, 1.0, smoothing, results=[losses], y=slopes)
-        value = np.add.reduce(losses, axis=None, dtype=np.float64) / max(losses.size, 1) if losses.size else np.nan
-        np.multiply(slopes, 1 / max(losses.size, 1), out=slopes, dtype=slopes.dtype)
+        value = np.add.reduce(losses, axis=None, dtype=np.float64) / losses.size if losses.size else np.nan
         return torch.full((), float(value), dtype=x.dtype), _tensor(slopes)
     loss, gradient = _run_cross_entropy(True, x, y, None, None, axis, smoothing, ignore)
     total = loss.sum(dtype=torch.float64)
-    if not mean:
-        return total.to(x.dtype), gradient
-    rows = int((y != ignore).sum())
-    return (total / rows).to(x.dtype), gradient.mul_(1 / rows if rows else math.nan)
+    return (total / (y != ignore).sum() if mean else total).to(x.dtype), gradient
 
 
 def _vmap_reduced(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
     """Each batch by itself, as one operation over all rows: reduced last."""
     x, y, axis, smoothing, ignore, mean = _in_front(info, in_dims, args)
-    loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore)
+    loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore, False)
     total = loss.flatten(1).sum(1)
     if mean:
-        rows = (y != ignore).flatten(1).sum(1)
-        total, gradient = total / rows, gradient / rows.reshape(-1, *[1] * (x.ndim - 1))
+        total = total / (y != ignore).flatten(1).sum(1)
     return (total, gradient), (0, 0)
 
 
 def _back_reduced(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
     x, y, axis, _, ignore, mean, _, gradient = _remembered(ctx)
-    by_x = torch.zeros_like(x) if by_loss is None else by_loss * gradient
-    if by_gradient is not None:  # the gradient is p - q, of rows that count, over their number
-        kept = y != ignore
-        second = torch.where(_spread(kept, axis), _pull_softmax(by_gradient, x, None, None, axis), 0)
-        by_x = by_x + (second / kept.sum() if mean else second).to(x.dtype)
-    return by_x, None, None, None, None, None
+    if by_loss is None:
+        by_x = torch.zeros_like(x)
+    else:
+        rows = (y != ignore).sum().clamp(min=1) if mean else 1  # where none counts, the mean is NaN and its gradient 0
+        by_x = gradient * (_wide(by_loss) / rows)
+    if by_gradient is not None:  # the gradient is p - q, of rows that count
+        kept = torch.where(_spread(y != ignore, axis), by_gradient, 0)
+        by_x = by_x + _pull_softmax(kept, x, None, None, axis)
+    return by_x.to(x.dtype), None, None, None, None, None
 
 
 def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
@@ -633,12 +643,12 @@ _define(
 _define(
     f"cross_entropy({_CE}) -> Tensor",
     functools.partial(_run_cross_entropy, False),
-    lambda x, y, temperature, where, axis, label_smoothing, ignore: x.new_empty(_row_shape(x, axis)),
+    lambda x, y, temperature, where, axis, label_smoothing, ignore, any_label: x.new_empty(_row_shape(x, axis)),
 )
 _define(
     f"cross_entropy_and_grad({_CE}) -> (Tensor, Tensor)",
     functools.partial(_run_cross_entropy, True),
-    lambda x, y, temperature, where, axis, label_smoothing, ignore: (
+    lambda x, y, temperature, where, axis, label_smoothing, ignore, any_label: (
         x.new_empty(_row_shape(x, axis)),
         x.new_empty(x.shape),
     ),
@@ -803,8 +813,13 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     with_gradient: bool = False,
     ignore: int | None = None,
+    any_label: bool = False,
 ) -> Any:
-    """Return the loss of each row; rows with the label `ignore` have none, that is 0."""
+    """
+    Return the loss of each row.
+
+    Rows with the label `ignore` have none, that is 0. With `any_label`, what is given for each class need be no probability.
+    """
     a = _Arguments(x, axis, temperature, where, None)
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; it must be in [0, 1)")
@@ -817,10 +832,10 @@ def cross_entropy(
         and (a.x.requires_grad or y.requires_grad or (a.temperature is not None and a.temperature.requires_grad))
     ):
         loss, gradient = _ops.cross_entropy_and_grad(
-            a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore
+            a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore, any_label
         )
         return (loss, a.result(gradient)) if with_gradient else loss
-    return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore)
+    return _ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore, any_label)
 
 
 def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: float, ignore: int, mean: bool) -> Tensor:
@@ -830,8 +845,8 @@ def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: floa
     if torch.is_grad_enabled() and a.x.requires_grad:
         loss: Tensor = _ops.reduced_cross_entropy(a.x, y, a.axis, float(label_smoothing), ignore, mean)[0]
         return loss
-    rows = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore)
-    return rows.sum() / (y != ignore).sum() if mean else rows.sum()
+    total = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore, False).sum(dtype=torch.float64)
+    return (total / (y != ignore).sum() if mean else total).to(a.x.dtype)
 
 
 def _check_label_shape(a: _Arguments, y: Tensor) -> None:
