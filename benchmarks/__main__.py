@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | conformance | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | coverage | conformance | readme``: see each module."""
 
 import argparse
 import importlib
@@ -22,6 +22,8 @@ def main() -> None:
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
     what.add_parser("torch_samples", help="PyTorch's own samples of modules and functions against sigmax")
+    coverage = what.add_parser("coverage", help="how often the interval of the calibration error holds the truth")
+    coverage.add_argument("--draws", type=int, default=1000)
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())

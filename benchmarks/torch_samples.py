@@ -85,7 +85,10 @@ def _modules(dtype: Any) -> Iterator[Case]:
         drawn = info.module_inputs_func(info, device="cpu", dtype=torch.float64, requires_grad=False, training=True)
         for i, sample in enumerate(drawn):
             given, call = sample.constructor_input, sample.forward_input
-            args, options = _in(given.args, dtype), dict(zip(given.kwargs, _in(given.kwargs.values(), dtype), strict=True))
+            args, options = (
+                _in(given.args, dtype),
+                dict(zip(given.kwargs, _in(given.kwargs.values(), dtype), strict=True)),
+            )
             ours = getattr(sigmax.torch, name)(*args, **options)
             theirs = info.module_cls(
                 *_in(args, torch.float64), **dict(zip(options, _in(options.values(), torch.float64), strict=True))
@@ -134,7 +137,9 @@ def _functions(dtype: Any) -> Iterator[Case]:
                 function: Any, x: Any, *tensors: Any, rest: Any = sample.args, kept: Any = kept, options: Any = None
             ) -> Any:
                 found = iter(tensors)
-                return function(x, *(v if k is None else next(found) for v, k in zip(rest, kept, strict=True)), **options)
+                return function(
+                    x, *(v if k is None else next(found) for v, k in zip(rest, kept, strict=True)), **options
+                )
 
             def theirs(*tensors: Any, info: Any = info, call: Any = call, options: Any = wide) -> Any:
                 return call(info.op, *tensors, options=options)
@@ -191,14 +196,23 @@ def _compared(case: Case) -> Outcome:
         wrong = _distance(case, "value", found, theirs, y)
         if wrong or not theirs.requires_grad:
             return Outcome(wrong)
-        v = (0.5 + torch.arange(theirs.numel(), dtype=torch.float64) % 8 / 8).reshape(theirs.shape)  # exact in every type
+        v = (0.5 + torch.arange(theirs.numel(), dtype=torch.float64) % 8 / 8).reshape(
+            theirs.shape
+        )  # exact in every type
         g, h = _derivatives(found, x, v.to(found.dtype)), _derivatives(theirs, y, v)
-        wrong = next(filter(None, (_distance(case, f"gradient {i}", a, b, y) for i, (a, b) in enumerate(zip(g, h, strict=True)))), "")
+        wrong = next(
+            filter(
+                None, (_distance(case, f"gradient {i}", a, b, y) for i, (a, b) in enumerate(zip(g, h, strict=True)))
+            ),
+            "",
+        )
         if wrong or dtype in (torch.float16, torch.bfloat16):
             return Outcome(wrong)
         g2, h2 = (_derivatives(sum((d * d).sum() for d in ds), of, None) for ds, of in ((g, x), (h, y)))
         pairs = enumerate(zip(g2, h2, strict=True))
-        return Outcome(next(filter(None, (_distance(case, f"second derivative {i}", a, b, y) for i, (a, b) in pairs)), ""))
+        return Outcome(
+            next(filter(None, (_distance(case, f"second derivative {i}", a, b, y) for i, (a, b) in pairs)), "")
+        )
     except Exception as error:
         return Outcome(f"{type(error).__name__}: {str(error).splitlines()[0]}")
 
@@ -259,7 +273,9 @@ def main() -> None:
                 shapes = ", ".join(_short(v) for v in case.inputs)
                 print(f"    {case.name} {case.number} ({shapes}; {case.told}) {dtype}: {outcome.differs}")
         for name, (agree, explained, differ) in counts.items():
-            print(f"{str(dtype).removeprefix('torch.'):9} {name:48} agree {agree:4}  known {explained:3}  differ {differ:3}")
+            print(
+                f"{str(dtype).removeprefix('torch.'):9} {name:48} agree {agree:4}  known {explained:3}  differ {differ:3}"
+            )
     for reason, count in known.items():
         print(f"known: {reason} ({count})")
     sys.exit(1 if unexplained else 0)

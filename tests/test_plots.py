@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 import sigmax
 from sigmax import plots
-from sigmax.calibration import confidence_of, reliability, wilson_interval
+from sigmax.calibration import calibration_error, confidence_of, reliability, wilson_interval
 
 rng = np.random.default_rng(0)
 SCORES = rng.normal(size=(400, 4)) * 2
@@ -156,7 +156,9 @@ def test_the_reliability_diagram_agrees_with_counting():
         error += inside.mean() * abs(sure[inside].mean() - right[inside].mean())
         filled += 1
     assert reliability(sure, right, 5).error == pytest.approx(error, rel=1e-12)
-    assert f"calibration error {error:.4f}" in json.dumps(chart.to_dict())
+    drawn = json.dumps(chart.to_dict())
+    assert f"plug-in error {error:.4f}" in drawn
+    assert f"calibration error: {calibration_error(sure, right)}" in drawn
 
 
 def test_an_interval_stays_within_its_range():

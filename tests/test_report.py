@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sigmax
-from sigmax.calibration import error_interval, reliability
+from sigmax.calibration import calibration_error, reliability
 from sigmax.report import write_report
 from sigmax.tables import TableError
 
@@ -85,18 +85,53 @@ def test_the_figures_are_those_of_counting(page):
     cards = Page(page).cards
     whole = np.eye(4)[Y]
     found = reliability(P.max(axis=1), GUESS == Y)
-    low, high = error_interval(found)
+    error = calibration_error(P.max(axis=1), GUESS == Y)
+    assert not error.is_found
     for card, number, name in (
         (cards[0], (GUESS == Y).mean(), "accuracy"),
         (cards[1], LOSS.mean(), "log-loss"),
         (cards[2], ((P - whole) ** 2).sum(axis=1).mean(), "Brier score"),
-        (cards[3], found.error, "calibration error"),
     ):
         assert card.split()[0] == f"{number:.4f}"
         assert name in card
-    assert f"95 % interval {low:.4f} to {high:.4f}" in cards[3]
+    assert cards[3].split() == f"none found calibration error no error found, at most {error.high:.4f} (95 %)".split()
+    text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert f"is {found.error:.4f} here; a calibrated model would show {found.error_by_chance:.4f}" in text
     assert f"guessing evenly gives {np.log(4):.4f}" in cards[1]
-    assert low < found.error < high
+
+
+def test_a_model_that_is_too_sure_is_found_out(file, tmp_path):
+    write_report(file, tmp_path / "r.html", label="truth", temperature=0.5)
+    p = sigmax.softmax(SCORES, temperature=0.5)[KEPT]
+    error = calibration_error(p.max(axis=1), p.argmax(axis=1) == Y)
+    assert error.low > 0.15
+    card = Page((tmp_path / "r.html").read_text()).cards[3]
+    assert card.split() == (
+        f"{error.error:.4f} calibration error 95 % interval {error.low:.4f} to {error.high:.4f}".split()
+    )
+
+
+def test_a_calibrated_model_is_not_accused(tmp_path):
+    """Of eight calibrated models not one report says more than 'none found', whose plug-in errors are far from 0."""
+    draws = np.random.default_rng(7)
+    for i in range(8):
+        x = draws.normal(size=(400, 10)) * 2.5
+        y = (draws.random((400, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, 9)
+        lines = [f"{','.join(map(repr, row.tolist()))},{t}" for row, t in zip(x, y, strict=True)]
+        (tmp_path / "s.csv").write_text("\n".join([",".join([f"s_{k}" for k in range(10)] + ["y"]), *lines]))
+        summary = write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+        card = Page((tmp_path / "r.html").read_text()).cards[3]
+        assert card.startswith("none found"), i
+        assert summary.reliability.error > 0.02
+        assert 0.5 < summary.reliability.error / summary.reliability.error_by_chance < 2
+
+
+def test_doubts_and_what_was_left_out_are_said_at_the_top(tmp_path):
+    (tmp_path / "s.csv").write_text("who,z_a,z_b,y\n" + "r,3,1,b\nr,1,2,a\nr,5,1.5,b\n" * 5)
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    text = " ".join(re.sub(r"<[^>]*>", " ", (tmp_path / "r.html").read_text()).split())
+    assert "the truth in “y”, matched by name; left out: who." in text
+    assert "Take care: the accuracy of 0.0000 is no better than always saying &#39;b&#39; (0.6667)" in text
 
 
 def test_the_confusion_matrix_and_the_classes_count_every_row(page):

@@ -62,10 +62,14 @@ def test_the_mean_of_a_large_batch_keeps_its_gradient_in_half_precision(dtype):
     (loss * 1024.0).backward()
     (torch.nn.CrossEntropyLoss()(wide, y) * 1024.0).backward()
     smallest = torch.finfo(dtype).smallest_normal
-    torch.testing.assert_close(narrow.grad.double(), wide.grad, rtol=torch.finfo(dtype).eps, atol=smallest * torch.finfo(dtype).eps)
+    torch.testing.assert_close(
+        narrow.grad.double(), wide.grad, rtol=torch.finfo(dtype).eps, atol=smallest * torch.finfo(dtype).eps
+    )
     with torch.no_grad():
         assert sigmax.torch.CrossEntropyLoss()(x, y) == loss
-        assert not torch.isinf(sigmax.torch.CrossEntropyLoss()(x.repeat(2, 1) * 16, y.repeat(2)))  # whose sum would overflow
+        assert not torch.isinf(
+            sigmax.torch.CrossEntropyLoss()(x.repeat(2, 1) * 16, y.repeat(2))
+        )  # whose sum would overflow
 
 
 @pytest.mark.parametrize("name", ["CrossEntropyLoss", "BCEWithLogitsLoss"])

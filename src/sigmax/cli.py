@@ -464,7 +464,7 @@ def plot(
             )
         _warn(summary)
         chart = (
-            plots.reliability_chart(summary.reliability)
+            plots.reliability_chart(summary.reliability, summary.calibration_error)
             if name == "reliability"
             else plots.confidence_chart(summary.by_confidence)
         )

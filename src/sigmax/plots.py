@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import sigmax
-from sigmax.calibration import Reliability, bin_of, confidence_of, reliability
+from sigmax.calibration import CalibrationError, Reliability, bin_of, calibration_error, confidence_of, reliability
 from sigmax.dtypes import BFLOAT16
 
 try:
@@ -628,10 +628,10 @@ def reliability_diagram(probabilities: ArrayLike, labels: ArrayLike, *, bins: in
     confidence, correct = confidence_of(probabilities, labels)
     if correct is None:
         raise ValueError("a reliability diagram needs the labels")
-    return reliability_chart(reliability(confidence, correct, bins))
+    return reliability_chart(reliability(confidence, correct, bins), calibration_error(confidence, correct))
 
 
-def reliability_chart(found: Reliability) -> Any:
+def reliability_chart(found: Reliability, error: CalibrationError) -> Any:
     """Draw bins that were counted before."""
     filled = found.rows > 0
     data = rows_of(
@@ -657,7 +657,11 @@ def reliability_chart(found: Reliability) -> Any:
         width=320,
         height=320,
         title=alt.TitleParams(
-            "Reliability", subtitle=f"calibration error {found.error:.4f}; bars are 95 % confidence intervals"
+            "Reliability",
+            subtitle=[
+                f"calibration error: {error}",
+                f"plug-in error {found.error:.4f}, by chance alone {found.error_by_chance:.4f}; bars: 95 % intervals",
+            ],
         ),
     )
     counts = base.mark_bar(color=GREY, stroke="white").encode(

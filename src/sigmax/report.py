@@ -16,7 +16,7 @@ import jinja2
 
 import sigmax
 from sigmax import plots
-from sigmax.calibration import error_interval, wilson_interval
+from sigmax.calibration import wilson_interval
 from sigmax.tables import Diagnosis, Summary, TableError, score_file
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     )
     template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text())
     figures = {
-        "reliability": plots.reliability_chart(summary.reliability),
+        "reliability": plots.reliability_chart(summary.reliability, summary.calibration_error),
         "confidence": plots.confidence_chart(summary.by_confidence),
     }
     drawn = {
@@ -116,8 +116,8 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         summary=summary,
         plan=summary.plan,
         diagnosis=diagnosis,
-        error=summary.reliability.error,
-        error_interval=error_interval(summary.reliability),
+        reliability=summary.reliability,
+        error=summary.calibration_error,
         accuracy_interval=tuple(map(float, wilson_interval(int(diagnosis.confusion.trace()), diagnosis.rows))),
         guess=math.log(len(summary.plan.classes)),
         figures=drawn,

@@ -183,7 +183,9 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
             return adapter.reduced_cross_entropy(input, target, axis, self.label_smoothing, self.ignore_index, mean)
         # sums and products of several roundings: in half precision they would be seen
         scores = input.float() if input.dtype in _HALVES else input
-        loss, rows = self._soft(scores, target, axis) if target.is_floating_point() else self._hard(scores, target, axis)
+        loss, rows = (
+            self._soft(scores, target, axis) if target.is_floating_point() else self._hard(scores, target, axis)
+        )
         if self.reduction == "none":
             return loss.to(input.dtype)
         total = loss.sum()
@@ -212,7 +214,9 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         if not self.label_smoothing:
             return weights * adapter.cross_entropy(scores, target, **options), weights.sum()
         whole = torch.zeros_like(scores).scatter(axis, label.unsqueeze(axis), 1)
-        return torch.where(kept, self._weighted(scores, self._smoothed(whole, scores.shape[axis]), axis), 0), weights.sum()
+        return torch.where(
+            kept, self._weighted(scores, self._smoothed(whole, scores.shape[axis]), axis), 0
+        ), weights.sum()
 
     def _smoothed(self, target: Tensor, classes: int) -> Tensor:
         return target * (1 - self.label_smoothing) + self.label_smoothing / classes

@@ -845,7 +845,9 @@ def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: floa
     if torch.is_grad_enabled() and a.x.requires_grad:
         loss: Tensor = _ops.reduced_cross_entropy(a.x, y, a.axis, float(label_smoothing), ignore, mean)[0]
         return loss
-    total = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore, False).sum(dtype=torch.float64)
+    total = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore, False).sum(
+        dtype=torch.float64
+    )
     return (total / (y != ignore).sum() if mean else total).to(a.x.dtype)
 
 

@@ -12,7 +12,6 @@ most columns fit is their family. Numbers and words do not mix, so that 'score_m
 from __future__ import annotations
 
 import fnmatch
-import os.path
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -430,7 +429,12 @@ def _label_for(table: Table, names: list[str], columns: Sequence[str]) -> str | 
 
 def _shared(names: Sequence[str]) -> tuple[str, str]:
     """Return what all names begin with, and what they end in."""
-    return os.path.commonpath(list(names)), os.path.commonpath([n[::-1] for n in names])[::-1]
+    return _beginning(names), _beginning([n[::-1] for n in names])[::-1]
+
+
+def _beginning(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)  # what these share, all between them share
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _at_words(prefix: str, ending: str) -> tuple[str, str]:

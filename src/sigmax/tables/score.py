@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from sigmax.calibration import Reliability, bin_of, from_counts
+from sigmax.calibration import CalibrationError, Cells, Reliability, bin_of, from_counts
 from sigmax.tables.batches import FEW, BadRow, ScoredBatch, output_batch, output_schema, score_batch
 from sigmax.tables.columns import Plan, make_plan, score_matrix
 from sigmax.tables.dialect import Dialect
@@ -73,6 +73,8 @@ class Summary:
     # by the probability of the predicted class: all rows, and of the labelled ones the sum of it, the right and the wrong ones
     _counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    _spread: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))  # sums of p (1 - p)
+    _cells: Cells = field(default_factory=Cells, repr=False)
     _right: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     _wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     _labels: NDArray[np.int64] = field(init=False)  # rows by their label
@@ -119,8 +121,13 @@ class Summary:
     @property
     def reliability(self) -> Reliability:
         """How often predictions are right, in ten bins of confidence."""
-        merged = [part.reshape(-1, 2).sum(axis=1) for part in (self._right + self._wrong, self._sums, self._right)]
-        return from_counts(*merged)
+        parts = (self._right + self._wrong, self._sums, self._right, self._spread)
+        return from_counts(*(part.reshape(-1, 2).sum(axis=1) for part in parts))
+
+    @property
+    def calibration_error(self) -> CalibrationError:
+        """How far confidence lies from the share of right predictions, free of chance, with its interval."""
+        return self._cells.error()
 
     @property
     def label_counts(self) -> NDArray[np.int64]:
@@ -170,6 +177,8 @@ class Summary:
         self._loss.append(float(scored.loss.sum(dtype=np.float64)))
         where = bin_of(confidence, BINS)
         self._sums += np.bincount(where, confidence, minlength=BINS)
+        self._spread += np.bincount(where, confidence * (1 - confidence.astype(np.float64)), minlength=BINS)
+        self._cells.add(confidence, correct)
         self._right += np.bincount(where[correct], minlength=BINS)
         self._wrong += np.bincount(where[~correct], minlength=BINS)
 
@@ -186,6 +195,8 @@ class Summary:
             "loss": math.fsum(self._loss),
             "counts": self._counts.tolist(),
             "sums": self._sums.tolist(),
+            "spread": self._spread.tolist(),
+            "cells": self._cells.state(),
             "right": self._right.tolist(),
             "wrong": self._wrong.tolist(),
             "labels": {int(k): int(self._labels[k]) for k in np.flatnonzero(self._labels)},
@@ -203,6 +214,8 @@ class Summary:
             sums.append(state[name])
         self._counts += state["counts"]
         self._sums += state["sums"]
+        self._spread += state["spread"]
+        self._cells.merge(state["cells"])
         self._right += state["right"]
         self._wrong += state["wrong"]
         for k, rows in state["labels"].items():

@@ -1,0 +1,94 @@
+"""
+How often the interval of the calibration error holds the truth: ``python -m benchmarks coverage``.
+
+Draws rows from models whose true error is known, beside the percentile bootstrap of the plug-in error, and writes the table of
+docs/calibration.md; with fewer draws than the full number it only prints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import sigmax
+from benchmarks.marks import put
+from sigmax.calibration import Reliability, calibration_error, reliability
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["main"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "calibration.md"
+DRAWS = 1000
+CLASSES, SCALE = 10, 2.5
+
+
+def draw(rng: np.random.Generator, rows: int, temperature: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return confidence and outcomes of a model that divides its scores by a temperature; 1 is calibrated."""
+    x = rng.normal(size=(rows, CLASSES)) * SCALE
+    y = (rng.random((rows, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, CLASSES - 1)
+    p = sigmax.softmax(x, temperature=temperature)
+    return p.max(axis=1), p.argmax(axis=1) == y
+
+
+def true_error(rng: np.random.Generator, temperature: float, rows: int = 1_000_000) -> float:
+    """Return the root mean squared distance of confidence from the chance of being right, given the confidence."""
+    if temperature == 1:
+        return 0.0
+    x = rng.normal(size=(rows, CLASSES)) * SCALE
+    p, q = sigmax.softmax(x, temperature=temperature), sigmax.softmax(x)
+    confidence, chance = p.max(axis=1), q[np.arange(rows), p.argmax(axis=1)]
+    order = np.argsort(confidence)
+    gaps = [confidence[part].mean() - chance[part].mean() for part in np.array_split(order, 2000)]
+    return float(np.sqrt(np.mean(np.square(gaps))))
+
+
+def bootstrap_excludes_zero(rng: np.random.Generator, found: Reliability, times: int = 200) -> bool:
+    """Return whether the percentile interval of the plug-in error, over redrawn rows and outcomes, lies above 0."""
+    filled = found.rows > 0
+    n = int(found.rows.sum())
+    rows = rng.multinomial(n, found.rows[filled] / n, times)
+    hits = rng.binomial(rows, found.accuracy[filled])
+    errors = np.abs(hits - found.confidence[filled] * rows).sum(axis=1) / n
+    return bool(np.quantile(errors, 0.025) > 0)
+
+
+def table(draws: int) -> str:
+    """Return a line for each setting."""
+    lines = [
+        "| rows | temperature | true error | interval holds it | error found | mean of its upper end | plug-in error, mean | by chance alone | "
+        "bootstrap of the plug-in excludes 0 |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    rng = np.random.default_rng(0)
+    for temperature in (1.0, 1.25, 0.8):
+        truth = true_error(rng, temperature)
+        for rows in (200, 1000, 5000):
+            seen = [draw(rng, rows, temperature) for _ in range(draws)]
+            errors = [calibration_error(*s) for s in seen]
+            plug_in = [reliability(*s) for s in seen]
+            holds = np.mean([e.low <= truth <= e.high for e in errors])
+            cells = [
+                f"{rows:,}",
+                f"{temperature:g}",
+                f"{truth:.4f}",
+                f"{100 * holds:.1f} %",
+                f"{100 * np.mean([e.is_found for e in errors]):.1f} %",
+                f"{np.mean([e.high for e in errors]):.4f}",
+                f"{np.mean([r.error for r in plug_in]):.4f}",
+                f"{np.mean([r.error_by_chance for r in plug_in]):.4f}",
+                f"{100 * np.mean([bootstrap_excludes_zero(rng, r) for r in plug_in]):.1f} %",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(draws: int = DRAWS) -> None:
+    """Measure, print and, if it is the whole measurement, write."""
+    found = table(draws)
+    print(found)
+    if draws >= DRAWS:
+        PAGE.write_text(put(PAGE.read_text(), "coverage", found))

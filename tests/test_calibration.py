@@ -1,0 +1,141 @@
+"""The calibration error: the formula against a plain one, cells that merge, and that its intervals hold what they promise."""
+
+import itertools
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax.calibration import Cells, calibration_error, reliability
+
+RNG = np.random.default_rng(0)
+
+
+def draw(rng, rows, temperature=1.0, classes=10, scale=2.5):
+    """Return confidence and outcomes of a model that divides its scores by a temperature; 1 is calibrated."""
+    x = rng.normal(size=(rows, classes)) * scale
+    y = (rng.random((rows, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, classes - 1)
+    p = sigmax.softmax(x, temperature=temperature)
+    return p.max(axis=1), p.argmax(axis=1) == y
+
+
+@pytest.mark.parametrize("rows", [5, 37, 200, 3001])
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.0])
+def test_it_is_the_debiased_square_in_bins_of_equal_rows(rows, temperature):
+    p, right = draw(np.random.default_rng(rows), rows, temperature)
+    found = calibration_error(p, right)
+    # rows of one cell, the upper half of the bits of their logit, stay together
+    cell = np.log(p / (1 - p)).astype(np.float32).view(np.uint32) >> 16
+    bins, parts = [[]], max(min(15, rows // 5), 1)
+    for group in sorted(({*cell.tolist()}), key=lambda c: p[cell == c].min()):
+        if len(bins[-1]) * parts >= rows:
+            bins.append([])
+        bins[-1] += np.flatnonzero(cell == group).tolist()
+    if len(bins) > 1 and len(bins[-1]) < 5:
+        bins[-2:] = [bins[-2] + bins[-1]]
+    total, by_chance, top, bottom, flat = 0.0, 0.0, 0.0, 0.0, 0.0
+    for chosen in bins:
+        m, w = len(chosen), len(chosen) / rows
+        r = p[chosen] - right[chosen]
+        noise = max(r.var(ddof=1), (p[chosen] * (1 - p[chosen])).mean()) / m
+        excess = r.mean() ** 2 - noise
+        total += w * excess
+        by_chance += w * w * 2 * noise**2 * m / (m - 1)
+        top += w * w * max(excess, 0) * noise
+        bottom += w * max(excess, 0)
+        flat += w * w * noise
+    assert (found.rows, found.bins) == (rows, len(bins))
+    assert found.squared == pytest.approx(total, rel=1e-3, abs=1e-6)
+    growth = 4 * (top / bottom if bottom else flat)
+    for end in {found.low, found.high} - {0.0, 1.0}:
+        assert (found.squared - end**2) ** 2 == pytest.approx(1.959964**2 * (by_chance + growth * end**2), rel=1e-3)
+
+
+def test_batches_merge_in_any_order_to_the_same_bits():
+    p, right = draw(RNG, 5000, 1.5)
+    cuts = [slice(0, 17), slice(17, 3000), slice(3000, 3000), slice(3000, 5000)]
+    whole = calibration_error(p, right)
+    for order in itertools.permutations(cuts):
+        merged = Cells()
+        for cut in order:
+            part = Cells()
+            part.add(p[cut], right[cut])
+            merged.merge(part.state())
+        assert merged.error() == whole
+    shuffled = RNG.permutation(5000)
+    assert calibration_error(p[shuffled], right[shuffled]) == whole
+
+
+def test_cells_ascend_with_confidence_and_lose_no_row():
+    p = np.concatenate([[0.0, 1.0, 0.5, 1e-300, 1 - 2**-53], RNG.random(1000)])
+    one_each = []
+    for value in np.sort(p):
+        cells = Cells()
+        cells.add(np.array([value]), np.array([True]))
+        one_each.append(int(np.flatnonzero(cells.rows)[0]))
+    assert one_each == sorted(one_each)
+    cells = Cells()
+    cells.add(p, p > 0.5)
+    assert (cells.rows.sum(), cells.hits.sum()) == (p.size, (p > 0.5).sum())
+
+
+# the six settings of the published measurement: the plug-in's bootstrap interval excluded 0 in 300 of 300 draws of the first three
+@pytest.mark.parametrize(("rows", "temperature", "true"), [(200, 1, 0), (1000, 1, 0), (5000, 1, 0), (200, 0.8, 0.0713), (1000, 0.8, 0.0713), (5000, 0.8, 0.0713), (200, 1.25, 0.0764), (1000, 1.25, 0.0764), (5000, 1.25, 0.0764)])  # fmt: skip
+def test_the_interval_holds_the_error(rows, temperature, true):
+    rng = np.random.default_rng(rows)
+    found = [calibration_error(*draw(rng, rows, temperature)) for _ in range(300)]
+    covers = np.mean([e.low <= true <= e.high for e in found])
+    assert covers >= 0.93  # of 95 %, less what 300 draws may miss by chance
+    if true and rows == 5000:
+        assert np.mean([e.is_found for e in found]) > 0.99
+
+
+@pytest.mark.parametrize("scale", [6, 20, 100])
+def test_confident_models_are_not_accused_either(scale):
+    """Where nearly all are right the few errors may all be missing: their variance must not be taken for 0."""
+    rng = np.random.default_rng(scale)
+    found = [calibration_error(*draw(rng, rows, scale=scale)).is_found for rows in (60, 400, 2000) for _ in range(150)]
+    assert np.mean(found) <= 0.06
+
+
+def test_what_it_says_of_few_and_of_certain_rows():
+    assert str(calibration_error([], [])) == "no rows to tell by"
+    few = calibration_error([0.9] * 4, [True] * 4)
+    assert math.isnan(few.error)
+    assert (few.low, few.high, few.is_found, few.bins) == (0, 1, False, 0)
+    certain = calibration_error([1.0] * 100, [True] * 100)
+    assert (certain.error, certain.is_found) == (0, False)
+    wrong = calibration_error([1.0] * 100, [True] * 60 + [False] * 40)
+    assert wrong.error == pytest.approx(0.4, abs=0.01)
+    assert wrong.low < 0.4 < wrong.high
+    assert calibration_error([0.9] * 50, [True] * 45 + [False] * 5, level=0.5).high < calibration_error([0.9] * 50, [True] * 45 + [False] * 5).high  # fmt: skip
+    for arguments, said in [
+        (([1.5], [True]), "a confidence is 1.5"),
+        (([0.5, 0.5], [True]), r"confidence of shape \(2,\)"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            calibration_error(*arguments)
+    for options in (dict(bins=0), dict(level=0), dict(level=95)):
+        with pytest.raises(ValueError, match="at least one bin, and a level between 0 and 1"):
+            calibration_error([0.5] * 9, [True] * 9, **options)
+
+
+def test_what_chance_alone_gives_the_plug_in_error():
+    errors, chance = [], []
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        found = reliability(*draw(rng, 500))
+        errors.append(found.error)
+        chance.append(found.error_by_chance)
+    assert np.mean(chance) == pytest.approx(np.mean(errors), rel=0.05)
+    assert math.isnan(reliability([], []).error_by_chance)
+
+
+def test_the_command_that_measures_coverage_runs():
+    words = ["-m", "benchmarks", "coverage", "--draws", "8"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ") and "true" not in line]
+    assert len(rows) == 9
