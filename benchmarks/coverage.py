@@ -58,11 +58,11 @@ def bootstrap_excludes_zero(rng: np.random.Generator, found: Reliability, times:
 
 def table(draws: int) -> str:
     """Return a line for each setting."""
-    lines = [
-        "| rows | temperature | true error | interval holds it | error found | mean of its upper end | plug-in error, mean | by chance alone | "
-        "bootstrap of the plug-in excludes 0 |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    names = (
+        *("rows", "temperature", "true error", "interval holds it", "error found", "mean of its upper end"),
+        *("plug-in error, mean", "by chance alone", "bootstrap of the plug-in excludes 0"),
+    )
+    lines = [f"| {' | '.join(names)} |", "|" + "---:|" * len(names)]
     rng = np.random.default_rng(0)
     for temperature in (1.0, 1.25, 0.8):
         truth = true_error(rng, temperature)

@@ -442,6 +442,7 @@ def _duckdb(create):
 
 BACKENDS = {
     "numpy": lambda: Backend("NumPy", np.asarray, np.asarray, (np.ndarray, np.generic)),
+    "masked": lambda: Backend("NumPy, masked", np.ma.asarray, np.ma.getdata, (np.ma.MaskedArray, np.generic)),
     "torch": _torch,
     "torch-compiled": _torch_compiled,
     "torch-formulas": _torch_formulas,

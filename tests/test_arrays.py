@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 import sigmax
+import sigmax.special
 from sigmax import groups
 from sigmax.sql import create_macros
 
@@ -83,6 +84,168 @@ def test_lists_are_rows(kind):
     assert sigmax.sigmoid(array).to_pylist()[0][:2] == sigmax.sigmoid([1.0, 2.0]).tolist()
 
 
+FRAME = pd.DataFrame(RNG.normal(size=(3, 3)) * 3, index=list("xyz"), columns=list("abc"))
+OTHER = (list("zxy"), list("cab"))  # the same rows and columns in another order
+MASK = pd.DataFrame(RNG.random((3, 3)) < 0.7, index=FRAME.index, columns=FRAME.columns) | np.eye(3, dtype=bool)
+WEIGHTS = pd.DataFrame(RNG.random((3, 3)), index=FRAME.index, columns=FRAME.columns)
+SOFT = sigmax.softmax(FRAME * 0.3)
+
+
+def test_what_goes_with_a_pandas_frame_goes_by_name():
+    rows, columns = OTHER
+    x = FRAME.to_numpy()
+    y, t, w = (pd.Series(v, index=list("xyz")) for v in ([0, 1, 2], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]))
+    w.index = list("abc")
+    for got, wanted in [
+        (sigmax.softmax(FRAME, where=MASK.loc[rows, columns]), sigmax.softmax(x, where=MASK.to_numpy())),
+        (sigmax.softmax(FRAME, where=MASK.loc["x", columns]), sigmax.softmax(x, where=MASK.to_numpy()[0])),
+        (sigmax.softmax(FRAME, temperature=t[rows]), sigmax.softmax(x, temperature=[1.0, 2.0, 3.0])),
+        (sigmax.logsumexp(FRAME, weights=WEIGHTS.loc[rows, columns]), sigmax.logsumexp(x, weights=WEIGHTS.to_numpy())),
+        (sigmax.logsumexp(FRAME, weights=w[columns]), sigmax.logsumexp(x, weights=[1.0, 2.0, 3.0])),
+        (sigmax.cross_entropy(FRAME, y[rows]), sigmax.cross_entropy(x, [0, 1, 2])),
+        (sigmax.cross_entropy(FRAME, SOFT.loc[rows, columns]), sigmax.cross_entropy(x, SOFT.to_numpy())),
+        (sigmax.binary_cross_entropy(FRAME, SOFT.loc[rows, columns]), sigmax.binary_cross_entropy(x, SOFT.to_numpy())),
+        (sigmax.softmax(FRAME, axis=0, temperature=w[columns]), sigmax.softmax(x, axis=0, temperature=[1.0, 2.0, 3.0])),
+        (sigmax.softmax(FRAME["a"], where=MASK["a"][rows]), sigmax.softmax(x[:, 0], where=MASK["a"].to_numpy())),
+        (sigmax.softmax(FRAME, where=pl.from_pandas(MASK[columns])), sigmax.softmax(x, where=MASK.to_numpy())),
+    ]:
+        np.testing.assert_array_equal(got, wanted)
+        assert list(got.index) == list("xyz")
+    for call, said in [
+        (lambda: sigmax.softmax(FRAME, where=MASK.rename(columns={"a": "q"})), "where has the columns 'q', 'b', 'c'"),
+        (lambda: sigmax.softmax(FRAME, where=MASK[["a", "b"]]), "where has the columns 'a', 'b' and"),
+        (
+            lambda: sigmax.cross_entropy(FRAME, pd.Series([0, 1, 2])),
+            "labels has the index 0, 1, 2 and the scores have 'x'",
+        ),
+        (lambda: sigmax.logsumexp(FRAME, weights=t), "weights has the index 'x'"),
+        (lambda: sigmax.softmax(FRAME["a"], where=MASK["a"][:2]), "where has the index 'x', 'y' and"),
+        (lambda: groups.softmax(FRAME["a"], pd.Series(["u", "u", "v"])), "by has the index 0"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            call()
+    twice = FRAME.set_axis(["x", "x", "y"])
+    np.testing.assert_array_equal(sigmax.softmax(twice, where=MASK.set_axis(["x", "x", "y"])), sigmax.softmax(x, where=MASK.to_numpy()))  # fmt: skip
+    with pytest.raises(ValueError, match="where has the index"):
+        sigmax.softmax(twice, where=MASK.set_axis(["x", "y", "x"]))
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, lambda f: pa.Table.from_pandas(f, preserve_index=False)])
+def test_what_goes_with_a_table_goes_by_name(make):
+    x, columns = FRAME.to_numpy(), OTHER[1]
+    for got, wanted in [
+        (sigmax.softmax(make(FRAME), where=make(MASK[columns])), sigmax.softmax(x, where=MASK.to_numpy())),
+        (
+            sigmax.logsumexp(make(FRAME), weights=make(WEIGHTS[columns])),
+            sigmax.logsumexp(x, weights=WEIGHTS.to_numpy()),
+        ),
+        (sigmax.cross_entropy(make(FRAME), make(SOFT[columns])), sigmax.cross_entropy(x, SOFT.to_numpy())),
+        (
+            sigmax.binary_cross_entropy(make(FRAME), make(SOFT[columns])),
+            sigmax.binary_cross_entropy(x, SOFT.to_numpy()),
+        ),
+        (
+            sigmax.softmax(make(FRAME), where=MASK[columns].reset_index(drop=True)),
+            sigmax.softmax(x, where=MASK.to_numpy()),
+        ),
+    ]:
+        np.testing.assert_array_equal(np.asarray(got.to_pandas() if hasattr(got, "to_pandas") else got), wanted)
+    with pytest.raises(ValueError, match="where has the columns 'a', 'b' and the scores have 'a', 'b', 'c'"):
+        sigmax.softmax(make(FRAME), where=make(MASK[["a", "b"]]))
+    with pytest.raises(ValueError, match="labels has the columns 'q', 'b', 'c'"):
+        sigmax.cross_entropy(make(FRAME), make(SOFT.rename(columns={"a": "q"})))
+
+
+def test_a_missing_label_is_missing_on_plain_scores_too():
+    y = pd.Series([0, None, 2], dtype="Int64", index=FRAME.index)
+    loss, gradient = sigmax.cross_entropy_and_grad(FRAME, y)
+    assert loss.isna().tolist() == [False, True, False]
+    assert loss["z"] == sigmax.cross_entropy(FRAME.to_numpy()[2], 2)
+    binary = sigmax.binary_cross_entropy(FRAME["a"], pd.Series([0, 1, None], dtype="Int64", index=FRAME.index))
+    assert binary.isna().tolist() == [False, False, True]
+    assert gradient.loc["x"].tolist() == sigmax.cross_entropy_and_grad(FRAME.to_numpy()[0], 0)[1].tolist()
+
+
+ROWS_OF_LISTS = [
+    ("softmax", {}),
+    ("softmax", dict(complement=True)),
+    ("softmax", dict(temperature=0.7)),
+    ("log_softmax", {}),
+    ("logit_softmax", {}),
+    ("logsumexp", {}),
+    ("sigmoid", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), ROWS_OF_LISTS)
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.float16(), pa.int32()])
+def test_a_list_is_as_if_it_were_alone(name, options, kind):
+    function = getattr(sigmax, name)
+    lists = [(RNG.normal(size=n) * 4).astype(kind.to_pandas_dtype()).tolist() for n in (3, 2, 2, 17, 100, 3, 1000)]
+    lists += [[], [1.0, None, 3.0], [None, None], None, []]
+    column = pa.array(lists, pa.list_(kind))
+    got = function(column, **options).to_pylist()
+    for x, y in zip(lists, got, strict=True):
+        alone = function(pa.array([x], pa.list_(kind)), **options)
+        assert repr(alone.to_pylist()) == repr([y]), x
+    # whatever stands before and after, in whatever pieces
+    assert repr(function(column.slice(3, 5), **options).to_pylist()) == repr(got[3:8])
+    pieces = pa.chunked_array([column.slice(0, 0), column.slice(0, 7), column.slice(7, 0), column.slice(7)])
+    chunked = function(pieces, **options)
+    assert repr(chunked.to_pylist()) == repr(got)
+    assert chunked.type == function(column, **options).type
+    assert repr(function(pl.Series(column), **options).to_list()) == repr(got)
+
+
+def test_the_sum_of_an_empty_list_is_that_of_an_empty_row():
+    lists = pa.array([[], [None], [1.0, None], None, [2.0]], pa.list_(pa.float64()))
+    assert sigmax.logsumexp(lists).to_pylist() == [-np.inf, None, 1.0, None, 2.0]
+    assert sigmax.logsumexp(lists, keepdims=True).to_pylist() == [[-np.inf], [None], [1.0], [None], [2.0]]
+    with pytest.raises(TypeError, match="axis=0: the scores of a list have one axis"):
+        sigmax.softmax(lists, axis=0)
+
+
+def test_masked_arrays():
+    x = np.ma.masked_invalid([[1.0, np.nan, 2.0], [3.0, 1.0, 0.0]])
+    possible = ~np.ma.getmaskarray(x)
+    for name in ("softmax", "log_softmax", "logit_softmax"):
+        got = getattr(sigmax, name)(x, temperature=2.0)
+        assert isinstance(got, np.ma.MaskedArray)
+        np.testing.assert_array_equal(got.mask, ~possible)
+        np.testing.assert_array_equal(
+            got.compressed(), getattr(sigmax, name)(x.data, where=possible, temperature=2.0)[possible]
+        )
+    np.testing.assert_array_equal(sigmax.logsumexp(x), sigmax.logsumexp(x.data, where=possible))
+    np.testing.assert_array_equal(sigmax.logsumexp(x, axis=0), sigmax.logsumexp(x.data, where=possible, axis=0))
+    nothing = np.ma.array([1.0, 2.0], mask=True)
+    assert sigmax.softmax(nothing).mask.all()
+    assert sigmax.logsumexp(nothing) is np.ma.masked
+    loss = sigmax.cross_entropy(x, np.ma.array([2, 0], mask=[0, 1]))
+    assert loss.mask.tolist() == [False, True]
+    assert loss[0] == -P_LOG[1]
+    assert sigmax.cross_entropy(x, [1, 1]).mask.tolist() == [True, False]  # the label's score is not known
+    gradient = sigmax.cross_entropy_and_grad(x, [0, 1])[1]
+    np.testing.assert_array_equal(gradient.mask, ~possible)
+    assert sigmax.binary_cross_entropy(x, 1.0).mask.tolist() == x.mask.tolist()
+    assert sigmax.sigmoid(x).mask.tolist() == x.mask.tolist()
+    # masks and weights may be masked themselves: then the class is not possible, and the element is left out
+    where = np.ma.array([True, True, True], mask=[0, 0, 1])
+    assert sigmax.softmax(x, where=where)[0, 0] == 1.0
+    np.testing.assert_array_equal(
+        sigmax.softmax(x.data[1:], where=where), sigmax.softmax(x.data[1:], where=[True, True, False])
+    )
+    weights = np.ma.array([1.0, 2.0, 9.0], mask=[0, 0, 1])
+    np.testing.assert_array_equal(
+        sigmax.logsumexp(x[1:], weights=weights), sigmax.logsumexp(x.data[1:], weights=[1.0, 2.0, 0.0])
+    )
+    with pytest.raises(ValueError, match="a temperature is masked"):
+        sigmax.softmax(x, temperature=np.ma.array([1.0, 2.0], mask=[1, 0]))
+    assert sigmax.special.logsumexp(x, axis=1).tolist() == sigmax.logsumexp(x).tolist()
+
+
+P_LOG = sigmax.log_softmax([1.0, 2.0])
+
+
 def test_polars_expressions():
     frame = pl.DataFrame({"q": [1, 1, 2, 2], "s": [1.0, 2.0, 7.0, None], "a": [1.0, 2, 1, 0], "b": [2.0, 1, 2, None]})
     got = frame.lazy().select(
@@ -113,7 +276,7 @@ def test_pandas_keeps_index_and_names():
     for got in (sigmax.softmax(frame), sigmax.sigmoid(frame), sigmax.cross_entropy_and_grad(frame, [0, 1, 0])[1]):
         assert got.index.equals(frame.index)
         assert got.columns.equals(frame.columns)
-    loss = sigmax.cross_entropy(frame, pd.Series([0, 1, 0]))
+    loss = sigmax.cross_entropy(frame, pd.Series([0, 1, 0], index=frame.index))
     assert loss.index.equals(frame.index)
     np.testing.assert_array_equal(loss, sigmax.cross_entropy(frame.to_numpy(), [0, 1, 0]))
     down = sigmax.softmax(frame, axis=0)
@@ -138,7 +301,9 @@ def test_groups_of_rows():
         P[1],
         1.0,
     ]
-    series = groups.log_softmax(pd.Series([1.0, 2.0, 5.0], index=[7, 8, 9], name="s"), pd.Series(["u", "u", "v"]))
+    series = groups.log_softmax(
+        pd.Series([1.0, 2.0, 5.0], index=[7, 8, 9], name="s"), pd.Series(["v", "u", "u"], index=[9, 8, 7])
+    )
     assert series.tolist() == [*sigmax.log_softmax([1.0, 2.0]).tolist(), 0.0]
     assert (series.index.tolist(), series.name) == ([7, 8, 9], "s")
     assert groups.softmax(
@@ -149,6 +314,40 @@ def test_groups_of_rows():
         groups.softmax([1.0, 2, 3], [1, 2])
     with pytest.raises(ValueError, match=r"\(2, 2\)"):
         groups.softmax(np.zeros((2, 2)), [1, 2])
+
+
+def test_what_goes_with_an_xarray_goes_by_coordinate():
+    x = xr.DataArray(FRAME.to_numpy(), dims=("row", "class"), coords={"row": list("xyz"), "class": list("abc")})
+    rows, columns = OTHER
+
+    def labelled(values, *dims):
+        return xr.DataArray(values, dims=dims, coords={d: x[d].to_numpy() for d in dims})
+
+    mask, weights, soft = (labelled(f.to_numpy(), "row", "class") for f in (MASK, WEIGHTS, SOFT))
+    other = {"row": rows, "class": columns}
+    y, t = labelled([0, 1, 2], "row"), labelled([1.0, 2.0, 3.0], "row")
+    a = x.to_numpy()
+    for got, wanted in [
+        (sigmax.softmax(x, where=mask.sel(other)), sigmax.softmax(a, where=MASK.to_numpy())),
+        (sigmax.softmax(x, where=mask.sel(other).T), sigmax.softmax(a, where=MASK.to_numpy())),
+        (sigmax.softmax(x, where=mask.sel(row="x")[::-1]), sigmax.softmax(a, where=MASK.to_numpy()[0])),
+        (sigmax.logsumexp(x, weights=weights.sel(other)), sigmax.logsumexp(a, weights=WEIGHTS.to_numpy())),
+        (sigmax.softmax(x, temperature=t[::-1]), sigmax.softmax(a, temperature=[1.0, 2.0, 3.0])),
+        (sigmax.cross_entropy(x, y.sel(row=rows)), sigmax.cross_entropy(a, [0, 1, 2])),
+        (sigmax.cross_entropy(x, soft.sel(other)), sigmax.cross_entropy(a, SOFT.to_numpy())),
+        (sigmax.binary_cross_entropy(x, soft.sel(other)), sigmax.binary_cross_entropy(a, SOFT.to_numpy())),
+    ]:
+        np.testing.assert_array_equal(got, wanted)
+        assert list(got["row"].to_numpy()) == list("xyz")
+    for call in (
+        lambda: sigmax.cross_entropy(x, y.assign_coords(row=[7, 8, 9])),
+        lambda: sigmax.softmax(x, where=mask.assign_coords({"class": list("abq")})),
+        lambda: sigmax.softmax(x, temperature=t.assign_coords(row=list("xyq"))),
+    ):
+        with pytest.raises(ValueError, match="has the coordinate '(row|class)' .* and the scores have"):
+            call()
+    # without coordinates there is nothing to go by but the place
+    np.testing.assert_array_equal(sigmax.cross_entropy(x, y[::-1].drop_vars("row")), sigmax.cross_entropy(a, [2, 1, 0]))
 
 
 def test_xarray_dimensions_by_name():

@@ -4,9 +4,9 @@ import warnings
 
 import pytest
 import torch
+from benchmarks.torch_samples import cases, compare
 
 import sigmax.torch
-from benchmarks.torch_samples import cases, compare
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 

@@ -40,7 +40,7 @@ def softmax(
         One score a row.
     by : the same, or a list of several
         What group each row belongs to: numbers, strings, anything that can be sorted. Rows of a group need not stand together. Missing
-        values are a group.
+        values are a group. A pandas Series beside one goes by its index.
     temperature, complement, dtype
         As for :func:`sigmax.softmax`.
 
@@ -103,6 +103,8 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     several = isinstance(by, list | tuple) and len(by) > 0 and not np.isscalar(by[0]) and by[0] is not None
     codes = np.zeros(len(scores.values), np.int64)
     for column in by if several else [by]:
+        if hasattr(column, "index") and hasattr(adapter, "in_rows"):
+            column = adapter.in_rows(column, x.index, "by")
         part = _codes(column)
         if len(part) != len(codes):
             raise ValueError(
@@ -114,7 +116,7 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     lengths = np.bincount(codes)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if len(lengths) else np.zeros(0, np.int64)
     valid = None if scores.valid is None else scores.valid[order]
-    (sorted_result,) = per_list(function, Column(scores.values[order], valid), starts, lengths, options)
+    ((sorted_result, _),) = per_list(function, Column(scores.values[order], valid), starts, lengths, options)
     values = np.empty_like(sorted_result.values)
     values[order] = sorted_result.values
     return adapter.from_column(Column(values, scores.valid), x) if is_column else values

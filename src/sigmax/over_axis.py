@@ -145,7 +145,9 @@ def _name(dtype: np.dtype[Any]) -> str:
 
 
 def _mask(where: ArrayLike) -> NDArray[np.bool_]:
-    mask = np.asarray(where)
+    mask = (
+        where.filled(False) if isinstance(where, np.ma.MaskedArray) else np.asarray(where)
+    )  # not known to be possible
     if mask.dtype != np.bool_:
         raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
     return mask

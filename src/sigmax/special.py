@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax import links, rows
+from sigmax.arrays.registry import adapter_of
 from sigmax.dtypes import as_float
 
 if TYPE_CHECKING:
@@ -126,22 +127,24 @@ def logsumexp(
     >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
-    exponents = as_float(np.asarray(a))
+    plain = adapter_of(type(a)) is None and adapter_of(type(b)) is None
+    if plain:
+        a = as_float(np.asarray(a))
+        b = None if b is None else as_float(np.asarray(b), "b")
+    options: dict[str, Any] = dict(keepdims=keepdims, return_sign=return_sign)
     if b is None:
-        options: dict[str, Any] = dict(axis=_axes(exponents.ndim, axis), keepdims=keepdims)
-        return rows.logsumexp(exponents, return_sign=return_sign, **options)
-    factors = as_float(np.asarray(b), "b")
-    dtype = np.result_type(exponents, factors)
-    exponents, factors = np.broadcast_arrays(exponents, factors)
-    value, sign = rows.logsumexp(
-        exponents,
-        axis=_axes(exponents.ndim, axis),
-        weights=factors,
-        keepdims=keepdims,
-        return_sign=True,
-        dtype=dtype,
-    )
-    return (value, sign) if return_sign else np.where(sign < 0, dtype.type(np.nan), value)[()]
+        return rows.logsumexp(a, axis=_axes(np.ndim(a), axis), **options)
+    if plain:
+        options["dtype"] = np.result_type(a, b)
+        a, b = np.broadcast_arrays(a, b)
+    elif np.broadcast_shapes(np.shape(a), np.shape(b)) != np.shape(a):
+        a = a + b * 0  # type: ignore[operator] # of the shape of both, on whatever array they are
+    options |= dict(axis=_axes(np.ndim(a), axis), weights=b, return_sign=True)
+    value, sign = rows.logsumexp(a, **options)
+    if return_sign:
+        return value, sign
+    with np.errstate(invalid="ignore"):
+        return value + 0 / (sign + 1)  # NaN for a negative sum, and nothing else, in every library's own operations
 
 
 def _axes(ndim: int, axis: Axis) -> int | Sequence[int]:

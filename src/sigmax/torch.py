@@ -7,8 +7,6 @@ not 0), and the rows that torch answers with NaN: see the contract. `sigmax.soft
 
 from __future__ import annotations
 
-from typing import Any
-
 try:
     import torch
 except ModuleNotFoundError:
@@ -176,22 +174,22 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
-        input = _under_autocast(input)
-        axis = 0 if input.ndim == 1 else 1
+        given = _under_autocast(input)
+        axis = 0 if given.ndim == 1 else 1
         if self.weight is None and self.reduction != "none" and not target.is_floating_point():
             mean = self.reduction == "mean"
-            return adapter.reduced_cross_entropy(input, target, axis, self.label_smoothing, self.ignore_index, mean)
+            return adapter.reduced_cross_entropy(given, target, axis, self.label_smoothing, self.ignore_index, mean)
         # sums and products of several roundings: in half precision they would be seen
-        scores = input.float() if input.dtype in _HALVES else input
+        scores = given.float() if given.dtype in _HALVES else given
         loss, rows = (
             self._soft(scores, target, axis) if target.is_floating_point() else self._hard(scores, target, axis)
         )
         if self.reduction == "none":
-            return loss.to(input.dtype)
+            return loss.to(given.dtype)
         total = loss.sum()
         if self.reduction == "mean":  # of no rows it is NaN, and its gradient 0
             total = torch.where(rows == 0, torch.nan, total / torch.where(rows == 0, 1, rows))
-        return total.to(input.dtype)
+        return total.to(given.dtype)
 
     def _soft(self, scores: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         """Return the loss of each row against probabilities, and what their mean divides by."""
@@ -257,10 +255,10 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         """Return the loss of logits against labels of the same shape."""
         if input.shape != target.shape:
             raise ValueError(f"labels have shape {tuple(target.shape)}; the logits have {tuple(input.shape)}")
-        input = _under_autocast(input)
+        given = _under_autocast(input)
         # sums and products of several roundings: in half precision they would be seen
         several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
-        logits = input.float() if several and input.dtype in _HALVES else input
+        logits = given.float() if several and given.dtype in _HALVES else given
         if self.pos_weight is None:
             loss = sigmax.binary_cross_entropy(logits, target)
         else:
@@ -269,4 +267,4 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         if self.weight is not None:
             loss = loss * self.weight
         loss = loss if self.reduction == "none" else loss.sum() if self.reduction == "sum" else loss.mean()
-        return loss.to(input.dtype)
+        return loss.to(given.dtype)

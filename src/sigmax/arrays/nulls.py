@@ -8,6 +8,7 @@ its row is NaN, as everywhere.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ import numpy as np
 from sigmax.over_axis import axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Column", "call", "columns_as_matrix", "per_list"]
+__all__ = ["Column", "call", "columns_as_matrix", "in_order_of", "is_frame", "not_alike", "per_list"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         where = options.get("where")
         options["where"] = x.valid if where is None else np.asarray(where) & x.valid
         rows_valid = x.valid.any(axis=axes, keepdims=bool(options.get("keepdims")))
+        if not math.prod(x.values.shape[i] for i in axes):  # nothing is missing from an empty row
+            rows_valid = np.ones_like(rows_valid)
     if "cross_entropy" in function.__name__:
         labels = args[0] if isinstance(args[0], Column) else Column(np.asarray(args[0]))
         rows_valid = _labelled(x, labels, rows_valid, axes)
@@ -98,8 +101,9 @@ def _labelled(
     if labels.values.dtype.kind in "iu" and x.valid is not None and len(axes) == 1:
         number = np.expand_dims(np.clip(labels.values, 0, x.values.shape[axes[0]] - 1), axes[0])
         rows_valid = np.take_along_axis(x.valid, number, axes[0]).squeeze(axes[0])
-    if labels.valid is not None and labels.values.ndim == x.values.ndim - len(axes):
-        rows_valid = labels.valid if rows_valid is None else rows_valid & labels.valid
+    if labels.valid is not None:
+        there = labels.valid if labels.values.ndim == x.values.ndim - len(axes) else labels.valid.all(axis=axes)
+        rows_valid = there if rows_valid is None else rows_valid & there
     return rows_valid
 
 
@@ -109,7 +113,7 @@ def per_list(
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
     options: Mapping[str, Any],
-) -> list[Column]:
+) -> list[tuple[Column, bool]]:
     """
     Call `function` on each of many lists of scores.
 
@@ -122,33 +126,63 @@ def per_list(
 
     Returns
     -------
-    list of Column
-        One number a score in the places of `x`, or one number a list.
+    list of (Column, bool)
+        One number a score in the places of `x`, and True; or one number a list, and False.
     """
-    options = {k: v for k, v in options.items() if k not in ("axis", "out")}
+    if options.get("axis", -1) not in (-1, (-1,)):
+        raise TypeError(f"axis={options['axis']!r}: the scores of a list have one axis; leave it away")
+    options = {k: v for k, v in options.items() if k not in ("axis", "out", "keepdims")}
     if options.get("where") is not None:
         raise TypeError("where= is for arrays; leave scores out by making them null")
-    found: list[Column] | None = None
+    kinds = call(function, Column(x.values[:0].reshape(0, 1)), (), options)
+    found = []
+    for r in kinds:
+        per_score = r.values.ndim == 2
+        count = len(x.values) if per_score else len(lengths)
+        found.append((Column(np.zeros(count, r.values.dtype), np.ones(count, bool)), per_score))
     # lists of one length are a matrix, whose rows do not depend on one another
     for length in np.unique(lengths):
         which = np.flatnonzero(lengths == length)
         places = starts[which, None] + np.arange(length)
         part = Column(x.values[places], None if x.valid is None else x.valid[places])
-        results = call(function, part, (), {**options, "axis": -1})
-        per_score = [r.values.ndim == 2 for r in results]
-        if found is None:
-            found = [
-                Column(
-                    np.zeros(len(x.values) if each else len(lengths), r.values.dtype),
-                    np.ones(len(x.values) if each else len(lengths), bool),
-                )
-                for r, each in zip(results, per_score, strict=True)
-            ]
-        for target, r, each in zip(found, results, per_score, strict=True):
-            target.values[places if each else which] = r.values
+        for (target, per_score), r in zip(found, call(function, part, (), options), strict=True):
+            at = places if per_score else which
+            target.values[at] = r.values
             if r.valid is not None and target.valid is not None:
-                target.valid[places if each else which] = r.valid
-    if found is None:
-        empty = call(function, Column(x.values[:0].reshape(0, 1)), (), {**options, "axis": -1})
-        return [Column(r.values.reshape(-1)) for r in empty]
+                target.valid[at] = r.valid
     return found
+
+
+def in_order_of(names: Sequence[Any], frame: Any, what: str) -> Any:
+    """
+    Return a frame that goes with the scores, its columns in their order; refuse one that has others.
+
+    Parameters
+    ----------
+    names : sequence
+        What the columns of the scores are called.
+    frame : a table of pandas, Polars or pyarrow
+        A mask, weights, or the probabilities of classes.
+    what : str
+        Its name, for the error.
+    """
+    own = list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
+    if own == list(names):
+        return frame
+    if len(set(own)) < len(own) or set(own) != set(names):
+        raise not_alike(what, "columns", own, names)
+    return frame.select(list(names)) if hasattr(frame, "column_names") else frame[list(names)]
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a table with named columns."""
+    library = type(value).__module__.partition(".")[0]
+    return library in ("pandas", "polars", "pyarrow") and type(value).__name__ in ("DataFrame", "Table", "RecordBatch")
+
+
+def not_alike(what: str, axis: str, own: Sequence[Any], names: Sequence[Any]) -> ValueError:
+    """Return the error for what has other names than the scores."""
+    shown = [", ".join(map(repr, list(v)[:4])) + (", ..." if len(v) > 4 else "") for v in (own, names)]
+    return ValueError(
+        f"{what} has the {axis} {shown[0]} and the scores have {shown[1]}: give both the same, or pass an array to go by position"
+    )

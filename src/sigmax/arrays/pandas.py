@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sigmax.arrays.nulls import Column, columns_as_matrix
+from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, not_alike
 from sigmax.arrays.nulls import call as call_on_column
+from sigmax.over_axis import axes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["as_column", "call", "from_column"]
+__all__ = ["as_column", "call", "from_column", "in_rows"]
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -46,8 +47,8 @@ def _as_series(r: Column, dtype: Any, **labels: Any) -> pd.Series:
         values: Any = pd.array(
             pa.array(r.values, mask=r.missing), dtype=pd.ArrowDtype(pa.from_numpy_dtype(r.values.dtype))
         )
-    elif _is_plain(dtype):
-        values = r.values
+    elif _is_plain(dtype):  # which writes NaN for what is missing
+        values = r.values if r.missing is None else np.where(r.missing, r.values.dtype.type(np.nan), r.values)
     else:
         values = pd.arrays.FloatingArray(
             np.array(r.values), np.zeros(len(r.values), bool) if r.missing is None else r.missing.copy()
@@ -60,8 +61,8 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     x, *rest = args
     if not isinstance(x, pd.Series | pd.DataFrame):
         return NotImplemented
-    rest = [as_column(v, "labels") if isinstance(v, pd.Series) else v for v in rest]
-    options = {k: v.to_numpy() if isinstance(v, pd.Series | pd.DataFrame) else v for k, v in options.items()}
+    rest = [_label_column(_alike(v, x, "labels", options)) for v in rest]
+    options = {k: _as_array(_alike(v, x, k, options)) for k, v in options.items()}
     if isinstance(x, pd.Series):
         results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(rest), options)]
     else:
@@ -69,6 +70,53 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         matrix = matrix if len(x.columns) else Column(np.empty((len(x), 0)))
         results = [_from_matrix(r, x) for r in call_on_column(function, matrix, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
+
+
+def _alike(value: Any, x: pd.Series | pd.DataFrame, what: str, options: Mapping[str, Any]) -> Any:
+    """Return what goes with the scores in their order, by the names of its rows and columns; refuse what has others."""
+    if is_frame(value) and isinstance(x, pd.DataFrame):
+        value = in_order_of(list(x.columns), value, what)
+        return in_rows(value, x.index, what) if isinstance(value, pd.DataFrame) else value
+    if not isinstance(value, pd.Series):
+        return value
+    if isinstance(x, pd.Series):
+        return in_rows(value, x.index, what)
+    # one number a row for labels and temperatures, one a column for what broadcasts
+    axes = axes_of(options.get("axis", -1), 2)
+    a_row = what == "temperature" or (what == "labels" and axes in ((0,), (1,)))
+    return in_rows(value, x.index if a_row and axes == (1,) else x.columns, what)
+
+
+def in_rows(value: Any, index: pd.Index, what: str) -> Any:
+    """Return a Series or frame with its rows in the order of `index`; refuse one that has others."""
+    if value.index.equals(index):
+        return value
+    if (
+        len(value) != len(index)
+        or not value.index.is_unique
+        or not index.is_unique
+        or not value.index.isin(index).all()
+    ):
+        raise not_alike(what, "index", value.index, index)
+    return value.reindex(index)
+
+
+def _label_column(value: Any) -> Any:
+    if isinstance(value, pd.Series):
+        return as_column(value, "labels")
+    if isinstance(value, pd.DataFrame):
+        return columns_as_matrix(as_column(value.iloc[:, i], "labels") for i in range(value.shape[1]))
+    return np.asarray(value) if is_frame(value) else value
+
+
+def _as_array(value: Any) -> Any:
+    return (
+        value.to_numpy()
+        if isinstance(value, pd.Series | pd.DataFrame)
+        else np.asarray(value)
+        if is_frame(value)
+        else value
+    )
 
 
 def from_column(r: Column, x: pd.Series) -> Any:
@@ -85,7 +133,8 @@ def _from_matrix(r: Column, x: pd.DataFrame) -> Any:
     kind = kinds[0] if kinds else np.dtype(np.float64)
     if r.values.shape == x.shape:
         if not kinds:
-            return pd.DataFrame(r.values, index=x.index, columns=x.columns)
+            values = r.values if r.missing is None else np.where(r.missing, r.values.dtype.type(np.nan), r.values)
+            return pd.DataFrame(values, index=x.index, columns=x.columns)
         columns = [
             _as_series(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]), kind, index=x.index)
             for i in range(x.shape[1])

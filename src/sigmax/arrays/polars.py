@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from sigmax.arrays import pyarrow as arrow
-from sigmax.arrays.nulls import Column, columns_as_matrix
+from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame
 from sigmax.arrays.nulls import call as call_on_column
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
             lambda frame: call(function, (frame, *rest), options), schema=_schema_of(function, x, rest, options)
         )
     if isinstance(x, pl.DataFrame):
-        results = _on_frame(function, x, _labels(rest), options)
+        results = _on_frame(function, x, *_beside(x.columns, rest, options))
     elif not isinstance(x, pl.Series):
         return NotImplemented
     elif x.dtype == pl.Struct:
-        frames = _on_frame(function, x.struct.unnest(), _labels(rest), options)
+        frame = x.struct.unnest()
+        frames = _on_frame(function, frame, *_beside(frame.columns, rest, options))
         results = [r.to_struct(x.name) if isinstance(r, pl.DataFrame) else r.alias(x.name) for r in frames]
     elif x.dtype in (pl.List, pl.Array):
         made = arrow.call(function, (x.to_arrow(), *_labels(rest)), options)
@@ -67,6 +68,25 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     else:
         results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(_labels(rest)), options)]
     return results[0] if len(results) == 1 else tuple(results)
+
+
+def _beside(names: list[str], rest: list[Any], options: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return labels and options with the columns of each frame in the order of the scores."""
+
+    def ordered(value: Any, what: str) -> Any:
+        frame = value.struct.unnest() if isinstance(value, pl.Series) and value.dtype == pl.Struct else value
+        return in_order_of(names, frame, what) if is_frame(frame) else value
+
+    found = [ordered(v, "labels") for v in rest]
+    labels = [
+        columns_as_matrix(map(_label_column, v.get_columns())) if isinstance(v, pl.DataFrame) else v for v in found
+    ]
+    chosen = {k: ordered(v, k) for k, v in options.items()}
+    return _labels(labels), {k: np.asarray(v) if is_frame(v) else v for k, v in chosen.items()}
+
+
+def _label_column(column: pl.Series) -> Column:
+    return as_column(column, "labels")
 
 
 def _labels(values: list[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmax.arrays.nulls import Column, columns_as_matrix, per_list
+from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, per_list
 from sigmax.arrays.nulls import call as call_on_column
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def _is_list(kind: pa.DataType) -> bool:
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Call `function` on an array or a table."""
     x, *rest = args
+    if isinstance(x, pa.Table | pa.RecordBatch):
+        rest = [_as_matrix(in_order_of(x.schema.names, v, "labels")) if is_frame(v) else v for v in rest]
+        options = {k: _as_array(in_order_of(x.schema.names, v, k)) if is_frame(v) else v for k, v in options.items()}
     rest = [as_column(v, "labels") if isinstance(v, pa.Array | pa.ChunkedArray) else v for v in rest]
     if isinstance(x, pa.Table | pa.RecordBatch):
         return _on_table(function, x, tuple(rest), options)
@@ -69,6 +72,21 @@ def from_column(r: Column, x: pa.Array | pa.ChunkedArray) -> pa.Array | pa.Chunk
         there = r.valid is None or bool(r.valid)
         return pa.scalar(r.values[()] if there else None, pa.from_numpy_dtype(r.values.dtype))
     return pa.chunked_array([as_array(r)]) if isinstance(x, pa.ChunkedArray) else as_array(r)
+
+
+def _as_array(table: Any) -> Any:
+    return (
+        np.stack([np.asarray(c) for c in table.columns], axis=1)
+        if isinstance(table, pa.Table | pa.RecordBatch)
+        else np.asarray(table)
+    )
+
+
+def _as_matrix(table: Any) -> Any:
+    """Return a table of labels as a matrix, with what is missing in it."""
+    if not isinstance(table, pa.Table | pa.RecordBatch):
+        return np.asarray(table)
+    return columns_as_matrix(as_column(c, "labels") for c in table.columns)
 
 
 def _on_table(
@@ -111,15 +129,12 @@ def _on_lists(
     there = x.is_valid().to_numpy(zero_copy_only=False) if x.null_count else None
     column = as_column(values)
     if isinstance(function, np.ufunc):
-        results = call_on_column(function, column, (), options)
+        results = [(r, True) for r in call_on_column(function, column, (), options)]
     else:
         results = per_list(function, column, starts, lengths, options)
-    made = [
-        _lists_of(as_array(r), x, there)
-        if len(r.values) == len(values) and "logsumexp" not in function.__name__
-        else _with_nulls(r, there)
-        for r in results
-    ]
+    made = [_lists_of(as_array(r), x, there) if per_score else _with_nulls(r, there) for r, per_score in results]
+    if options.get("keepdims"):
+        made = [r if per_score else _lists_of_one(r) for r, (_, per_score) in zip(made, results, strict=True)]
     return made[0] if len(made) == 1 else tuple(made)
 
 
@@ -130,6 +145,10 @@ def _lists_of(values: pa.Array, x: pa.Array, there: np.ndarray[Any, Any] | None)
     kind = pa.LargeListArray if pa.types.is_large_list(x.type) else pa.ListArray
     offsets = x.offsets if x.offset == 0 else pa.array(np.asarray(x.offsets), x.offsets.type)
     return kind.from_arrays(offsets, values, mask=mask)
+
+
+def _lists_of_one(values: pa.Array) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(values, 1)
 
 
 def _with_nulls(r: Column, there: np.ndarray[Any, Any] | None) -> pa.Array:

@@ -55,6 +55,8 @@ def adapter_of(kind: type) -> Adapter | None:
 
 
 def _find(kind: type) -> Adapter | None:
+    if issubclass(kind, np.ma.MaskedArray):
+        return importlib.import_module("sigmax.arrays.masked")
     if issubclass(kind, (np.ndarray, np.generic)):
         return None
     packages = [base.__module__.partition(".")[0] for base in kind.__mro__]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from sigmax.arrays.nulls import not_alike
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -29,9 +31,9 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
             return NotImplemented
         return function(x, *(v.data if isinstance(v, xr.DataArray) else v for v in rest), **options)
     if isinstance(function, np.ufunc):
-        return _put(x, function(x.data, *rest, **options))
+        return _put(x, function(x.data, *rest, **{k: _spread(v, x, k) for k, v in options.items()}))
     if "binary" in function.__name__:
-        labels = [v.broadcast_like(x).transpose(*x.dims).data if isinstance(v, xr.DataArray) else v for v in rest]
+        labels = [_spread(v, x, "labels") for v in rest]
         return _each(function(x.data, *labels), x, ())
 
     if x.ndim == 0:
@@ -42,19 +44,40 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     rows = tuple(d for d in x.dims if d not in dims)
     template = x.isel(dict.fromkeys(dims, 0), drop=True) if all(x.sizes[d] for d in dims) else None
     for name in ("where", "weights"):
-        if isinstance(options.get(name), xr.DataArray):
-            options[name] = options[name].broadcast_like(x).transpose(*x.dims).data
-    if isinstance(options.get("temperature"), xr.DataArray) and template is not None:
-        options["temperature"] = options["temperature"].broadcast_like(template).transpose(*rows).data
-    labels = [_ordered(v, x.dims if np.ndim(v) == x.ndim else rows) for v in rest]
+        if name in options:
+            options[name] = _spread(options[name], x, name)
+    if "temperature" in options and template is not None:
+        options["temperature"] = _spread(options["temperature"], template, "temperature")
+    labels = [_ordered(v, x, x.dims if np.ndim(v) == x.ndim else rows) for v in rest]
     return _each(function(x.data, *labels, **options), x, dims)
 
 
-def _ordered(labels: Any, dims: tuple[Any, ...]) -> Any:
+def _alike(value: xr.DataArray, x: xr.DataArray, what: str) -> xr.DataArray:
+    """Return what goes with the scores in the order of their coordinates; refuse what has others."""
+    for d in value.dims:
+        if d not in x.indexes or d not in value.indexes or value.indexes[d].equals(x.indexes[d]):
+            continue
+        own, theirs = value.indexes[d], x.indexes[d]
+        if len(own) != len(theirs) or not own.is_unique or not theirs.is_unique or not own.isin(theirs).all():
+            raise not_alike(what, f"coordinate '{d}'", own, theirs)
+        value = value.reindex({d: theirs})
+    return value
+
+
+def _spread(value: Any, x: xr.DataArray, what: str) -> Any:
+    """Return the array in a DataArray with the dimensions of the scores; anything else as it is."""
+    if not isinstance(value, xr.DataArray):
+        return value
+    return _alike(value, x, what).broadcast_like(x).transpose(*x.dims).data
+
+
+def _ordered(labels: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> Any:
     """Return the array in `labels` with its axes in the order of `dims`, if those are its dimensions."""
     if not isinstance(labels, xr.DataArray):
         return labels
-    return labels.transpose(*dims).data if set(labels.dims) == set(dims) else labels.data
+    if set(labels.dims) != set(dims):
+        return labels.data
+    return _alike(labels, x, "labels").transpose(*dims).data
 
 
 def _dims(x: xr.DataArray, axis: Any) -> tuple[Any, ...]:

@@ -1,0 +1,49 @@
+"""
+NumPy's masked arrays: what is masked is an impossible class, and stays masked in the result.
+
+The ufuncs know masks by themselves; the functions over an axis get them from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax.arrays.nulls import Column
+from sigmax.arrays.nulls import call as call_on_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["call"]
+
+
+def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call `function` on masked arrays."""
+    if isinstance(function, np.ufunc):
+        return NotImplemented
+    x, *rest = (_as_column(v) for v in args)
+    # a class of which it is not known whether it is possible is not; an element without a weight is left out
+    options = {
+        name: value.filled(0) if name in ("where", "weights") and isinstance(value, np.ma.MaskedArray) else value
+        for name, value in options.items()
+    }
+    if np.ma.is_masked(options.get("temperature")):
+        raise ValueError("a temperature is masked; give one number, or one for each row")
+    results = [_as_masked(r) for r in call_on_column(function, x, tuple(rest), options)]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _as_column(value: Any) -> Column:
+    if not isinstance(value, np.ma.MaskedArray):
+        return Column(np.asarray(value))
+    mask = np.ma.getmaskarray(value)
+    return Column(value.filled(0) if mask.any() else np.asarray(value), ~mask if mask.any() else None)
+
+
+def _as_masked(r: Column) -> Any:
+    mask = np.ma.nomask if r.missing is None else r.missing
+    if r.values.ndim == 0:
+        return np.ma.masked if mask is not np.ma.nomask and bool(mask) else r.values[()]
+    return np.ma.MaskedArray(r.values, mask)
