@@ -2,8 +2,8 @@
 PyTorch's own samples against sigmax: ``python -m benchmarks torch_samples``.
 
 The inputs that PyTorch tests its modules and functions with ship inside it, in ``torch.testing._internal``. Each is given to PyTorch in
-float64 and to sigmax in every type; values, gradients and second derivatives are compared, and so is the type of the result. Prints, for
-each function and type, how many agree, and what differs with the reason.
+float64 and to sigmax in every type; values, gradients and second derivatives are compared, and so is the type of the result. Prints, and
+writes into docs/conformance.md, how many agree, and what differs with the reason.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import contextlib
 import sys
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.marks import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Case", "Outcome", "cases", "compare", "main"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 
 # what stays different, with the reason: of a case, and what was found
 KNOWN: dict[str, Callable[[Case, str], bool]] = {
@@ -253,29 +258,37 @@ def _distance(case: Case, what: str, ours: Any, theirs: Any, inputs: list[Any]) 
 
 
 def main() -> None:
-    """Compare all samples in all types and print what differs; ends with status 1 if something does for no known reason."""
+    """Compare all samples in all types, print what differs and write the table; ends with status 1 if something does for no known reason."""
     import torch
 
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
-    unexplained = 0
+    dtypes = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+    cells: dict[str, list[str]] = {}
     known: collections.Counter[str] = collections.Counter()
-    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
-        counts: dict[str, list[int]] = {}
+    unexplained = 0
+    for dtype in dtypes:
+        found: dict[str, list[Outcome]] = {}
         for case in cases(dtype):
             outcome = compare(case)
-            count = counts.setdefault(case.name, [0, 0, 0])
-            count[1 if outcome.known else 2 if outcome.differs else 0] += 1
-            if outcome.known:
-                known[outcome.known] += 1
-            elif outcome.differs:
+            found.setdefault(case.name, []).append(outcome)
+            known.update([outcome.known] if outcome.known else [])
+            if outcome.differs and not outcome.known:
                 unexplained += 1
                 shapes = ", ".join(_short(v) for v in case.inputs)
                 print(f"    {case.name} {case.number} ({shapes}; {case.told}) {dtype}: {outcome.differs}")
-        for name, (agree, explained, differ) in counts.items():
-            print(
-                f"{str(dtype).removeprefix('torch.'):9} {name:48} agree {agree:4}  known {explained:3}  differ {differ:3}"
-            )
-    for reason, count in known.items():
-        print(f"known: {reason} ({count})")
-    sys.exit(1 if unexplained else 0)
+        for name, outcomes in found.items():
+            agree, apart = sum(not o.differs for o in outcomes), sum(bool(o.known) for o in outcomes)
+            cells.setdefault(name, []).append(f"{agree}" + (f" + {apart}" if apart else ""))
+    names = [str(d).removeprefix("torch.") for d in dtypes]
+    lines = [f"| | {' | '.join(names)} |", "|---" * (len(dtypes) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(cells[name])} |" for name in cells]
+    lines += ["", *(f"- {reason} ({times})" for reason, times in known.items())]
+    lines += [
+        "",
+        f"Samples of torch {torch.__version__}; those behind a + differ for the reasons listed, none for another.",
+    ]
+    print("\n".join(lines))
+    if unexplained:
+        sys.exit(1)
+    PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), "torch", "\n".join(lines)), encoding="utf-8")

@@ -103,9 +103,8 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     several = isinstance(by, list | tuple) and len(by) > 0 and not np.isscalar(by[0]) and by[0] is not None
     codes = np.zeros(len(scores.values), np.int64)
     for column in by if several else [by]:
-        if hasattr(column, "index") and hasattr(adapter, "in_rows"):
-            column = adapter.in_rows(column, x.index, "by")
-        part = _codes(column)
+        is_beside = hasattr(adapter, "in_rows") and type(column) is type(x)
+        part = _codes(adapter.in_rows(column, x.index, "by") if is_beside else column)
         if len(part) != len(codes):
             raise ValueError(
                 f"there are {len(codes):,} scores and {len(part):,} rows of groups; each score needs its group"

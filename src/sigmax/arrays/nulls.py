@@ -102,7 +102,8 @@ def _labelled(
         number = np.expand_dims(np.clip(labels.values, 0, x.values.shape[axes[0]] - 1), axes[0])
         rows_valid = np.take_along_axis(x.valid, number, axes[0]).squeeze(axes[0])
     if labels.valid is not None:
-        there = labels.valid if labels.values.ndim == x.values.ndim - len(axes) else labels.valid.all(axis=axes)
+        a_row = labels.values.ndim == x.values.ndim - len(axes)
+        there = labels.valid if a_row else np.asarray(labels.valid.all(axis=axes))
         rows_valid = there if rows_valid is None else rows_valid & there
     return rows_valid
 
