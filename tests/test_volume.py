@@ -182,18 +182,22 @@ def test_scores_that_are_no_scores(tmp_path):
     scores = RNG.normal(size=(20, 4)) * 3
     p = sigmax.softmax(scores)
     for values, message in [
-        (p, "hold probabilities already"),
-        (p.round(3), "hold probabilities already"),
-        (p.astype(np.float32), "hold probabilities already"),
-        (sigmax.log_softmax(scores), "hold log-probabilities already"),
+        (p, "hold probabilities, no scores"),
+        (p.round(3), "hold probabilities, no scores"),
+        (p.astype(np.float32), "hold probabilities, no scores"),
+        (sigmax.log_softmax(scores), "hold log-probabilities, no scores"),
+        (sigmax.log_softmax(scores) / np.log(10), "hold log-probabilities to base 10, no scores"),
+        ((100 * p).round(), "hold percentages, no scores"),
+        ((500 * p).round(), "hold shares of 500, no scores"),
+        (np.vstack([p, [[-1.0] * 4]]), "hold probabilities, no scores"),  # one row in twenty may be anything
     ]:
         source = tmp_path / "p.parquet"
         pq.write_table(pa.table({n: values[:, k] for k, n in enumerate(NAMES)}), source)
         with pytest.raises(TableError, match=message):
             score_file(source, output=tmp_path / "out.parquet")
         assert not (tmp_path / "out.parquet").exists()
-        assert score_file(source, as_scores=True).rows == 20
-    for values in (scores, np.abs(scores) / 100, p * 2, np.vstack([p, scores])):
+        assert score_file(source, as_scores=True).rows == len(values)
+    for values in (scores, np.abs(scores) / 100, np.vstack([p, scores])):
         pq.write_table(pa.table({n: values[:, k] for k, n in enumerate(NAMES)}), source)
         assert score_file(source).rows == len(values)
 

@@ -14,6 +14,7 @@ try:
     from cyclopts import Parameter
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 except ModuleNotFoundError as missing:
     sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
 
@@ -90,11 +91,26 @@ def main() -> NoReturn:
 
 
 def _tokens(arguments: list[str]) -> list[str]:
-    """Write out what a single - means, which would be taken for an option: standard output after -o, else standard input."""
-    return [
-        word if word != "-" else STDOUT if before in ("-o", "--output") else STDIN
-        for before, word in zip(["", *arguments], arguments, strict=False)
-    ]
+    """
+    Write out what would be taken for options.
+
+    A single - is standard output after -o, else standard input; and names of columns and classes may begin with -, as -1 does.
+    """
+    found, option, values = [], "", 0
+    for word in [*arguments, "--"]:
+        is_option = word.startswith("--") or word == "-o"
+        if option in ("--columns", "--classes"):
+            if not is_option:
+                found.append(f"{option}={word}")
+                values += 1
+                continue
+            found += [] if values else [option]  # which says that it has none
+        if word == "-":
+            found.append(STDOUT if option in ("-o", "--output") else STDIN)
+        elif word not in ("--columns", "--classes"):
+            found.append(word)
+        option, values = word if is_option else "", 0
+    return found[:-1]
 
 
 def _fail(message: str, *lines: str) -> NoReturn:
@@ -207,18 +223,22 @@ def score(
     console.print(_summary_table(summary))
     _warn(summary)
     for bad in summary.bad_rows:
-        console.print(
-            f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}", style="yellow", highlight=False, markup=False
-        )
+        console.print(plain(f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}"), style="yellow")
     if written is not None:
-        console.print(f"Wrote {summary.written:,} rows to {written}", highlight=False, soft_wrap=True)
+        console.print(plain(f"Wrote {summary.written:,} rows to {written}"), soft_wrap=True)
+
+
+def _say_how(summary: Summary) -> None:
+    """Print what of a file was taken for what, where it is not the answer itself, and what makes that doubtful."""
+    Console().print(plain("; ".join(f"{name}: {value}" for name, value in _understood(summary))), soft_wrap=True)
+    _warn(summary)
 
 
 def _warn(summary: Summary) -> None:
     """Print what makes the answer doubtful."""
     console = Console(stderr=True)
     for warning in summary.warnings:
-        console.print(f"Warning: {warning}", style="bold yellow", highlight=False, markup=False, soft_wrap=True)
+        console.print(plain(f"Warning: {warning}"), style="bold yellow", soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -251,9 +271,9 @@ def _head_table(summary: Summary, width: int) -> Table:
         title=f"The first {len(summary.head)} of {summary.rows:,} rows", title_justify="left", header_style="bold"
     )
     for name in kept:
-        table.add_column(name)
+        table.add_column(plain(name))
     for name in probabilities if all_fit else ["most probable classes"]:
-        table.add_column(name, justify="right" if all_fit else "left")
+        table.add_column(plain(name), justify="right" if all_fit else "left")
     table.add_column("prediction")
     table.add_column("confidence", justify="right")
     for row in summary.head:
@@ -265,8 +285,14 @@ def _head_table(summary: Summary, width: int) -> Table:
             shown = ["  ".join(f"{name.removeprefix('p_')} {_number(row[name])}" for name in visible)]
         predicted = row["prediction"]
         cells = [_text(row[name]) for name in kept] + shown
-        table.add_row(*cells, "not scored" if predicted is None else _text(predicted), _number(row["confidence"]))
+        cells += ["not scored" if predicted is None else _text(predicted), _number(row["confidence"])]
+        table.add_row(*map(plain, cells))
     return table
+
+
+def plain(text: str) -> Text:
+    """Return a user's text as it is: no markup, no emoji, and no character that steers the terminal."""
+    return Text("".join(c if c.isprintable() else " " if c in "\t\n" else f"\\x{ord(c):02x}" for c in text))
 
 
 def _text(value: Any) -> str:
@@ -275,26 +301,32 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _understood(summary: Summary) -> list[tuple[str, str]]:
+    """Say what of a file was taken for what."""
+    plan = summary.plan
+    names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
+    lines = [
+        ("scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else "")),
+        ("left out", _left_out(plan.left_out)),
+        ("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}"),
+    ]
+    if plan.label is not None:
+        unseen = [c for c, rows in zip(plan.classes, summary.label_counts, strict=True) if not rows]
+        none = f"; no row has {', '.join(unseen[:5])}{', ...' if len(unseen) > 5 else ''}" if unseen else ""
+        lines.append(
+            ("labels", f"{plan.label}, {plan.matching}{none if plan.kind != 'multilabel' and summary.labelled else ''}")
+        )
+    return lines
+
+
 def _summary_table(summary: Summary) -> Table:
     plan = summary.plan
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
-    names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
     table.add_row("rows", f"{summary.rows:,}")
-    table.add_row(
-        "scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else "")
-    )
-    table.add_row("left out", _left_out(plan.left_out))
-    table.add_row("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}")
-    if plan.label is not None:
-        unseen = [c for c, rows in zip(plan.classes, summary.label_counts, strict=True) if not rows]
-        none = (
-            f"; no row has {', '.join(unseen[:5])}{', ...' if len(unseen) > 5 else ''}"
-            if unseen and plan.kind != "multilabel"
-            else ""
-        )
-        table.add_row("labels", f"{plan.label}, {plan.matching}{none}")
+    for name, value in _understood(summary):
+        table.add_row(name, plain(value))
     table.add_row("mean confidence", f"{summary.mean_confidence:.4f}")
     table.add_row("mean entropy", f"{summary.mean_entropy:.4f} nats")
     reasons = "; ".join(f"{count:,}: {reason}" for reason, count in summary.unscored.items() if count)
@@ -404,6 +436,8 @@ def plot(
     kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
+    on_bad: Literal["null", "drop", "fail"] | None = None,
+    as_scores: bool = False,
     csv: Csv = AS_WRITTEN,
     dark: bool = False,
     scale: float = 2.0,
@@ -432,6 +466,11 @@ def plot(
         Names of the classes, in the order of the scores.
     temperature : float
         What the scores are divided by.
+    on_bad : {'null', 'drop', 'fail'}
+        What becomes of a row of the file that cannot be scored. Default: it is passed over and counted, but a word among the numbers of
+        a column is an error.
+    as_scores : bool
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     dark : bool
         Draw for a dark page.
     scale : float
@@ -458,11 +497,13 @@ def plot(
                 kind=kind,
                 classes=classes or (),
                 temperature=temperature,
+                on_bad=on_bad,
+                as_scores=as_scores,
                 dialect=csv.dialect(),
                 head=0,
                 progress=progress,
             )
-        _warn(summary)
+        _say_how(summary)
         chart = (
             plots.reliability_chart(summary.reliability, summary.calibration_error)
             if name == "reliability"
@@ -471,7 +512,7 @@ def plot(
     else:
         chart = _picture(plots, name, _numbers(values), classes, temperature)
     plots.save(plots.on_dark(chart) if dark else chart, output, scale=scale)
-    Console().print(f"Wrote {output}", highlight=False, soft_wrap=True)
+    Console().print(plain(f"Wrote {output}"), soft_wrap=True)
 
 
 @app.command
@@ -485,6 +526,8 @@ def report(
     kind: Literal["softmax", "sigmoid"] | None = None,
     classes: Annotated[list[str] | None, Several] = None,
     temperature: float = 1.0,
+    on_bad: Literal["null", "drop", "fail"] | None = None,
+    as_scores: bool = False,
     csv: Csv = AS_WRITTEN,
     worst: int = 20,
 ) -> None:
@@ -510,6 +553,11 @@ def report(
         Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
     temperature : float
         What the scores are divided by.
+    on_bad : {'null', 'drop', 'fail'}
+        What becomes of a row of the file that cannot be scored. Default: it is passed over and counted, but a word among the numbers of
+        a column is an error.
+    as_scores : bool
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     worst : int
         How many of the rows with the largest loss to show.
     """
@@ -527,12 +575,14 @@ def report(
             kind=kind,
             classes=classes or (),
             temperature=temperature,
+            on_bad=on_bad,
+            as_scores=as_scores,
             dialect=csv.dialect(),
             worst=worst,
             progress=progress,
         )
-    _warn(summary)
-    Console().print(f"Wrote a report on {summary.rows:,} rows to {output}", highlight=False, soft_wrap=True)
+    _say_how(summary)
+    Console().print(plain(f"Wrote a report on {summary.rows:,} rows to {output}"), soft_wrap=True)
 
 
 @app.command
@@ -543,6 +593,7 @@ def explore(
     label: str | None = None,
     columns: Annotated[list[str] | None, Several] = None,
     classes: Annotated[list[str] | None, Several] = None,
+    as_scores: bool = False,
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
@@ -563,6 +614,8 @@ def explore(
         Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
     classes : list of str
         Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
+    as_scores : bool
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     host : str
         The address to serve at. Beyond this machine a token is asked for, which the address printed carries.
     port : int
@@ -622,6 +675,7 @@ def explore(
         ("--label", label),
         ("--columns", ",".join(columns or ()) or None),
         ("--classes", ",".join(classes or ()) or None),
+        ("--as-scores", "yes" if as_scores else None),
     ]
     command += ["--", *(word for name, value in options if value is not None for word in (name, value))]
     sys.stdout.flush()

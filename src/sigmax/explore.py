@@ -489,21 +489,29 @@ def _(given, mo):
     columns_field = mo.ui.text(
         value=str(mo.cli_args().get("columns") or ""), label="score columns", placeholder="score_*"
     )
+    scores_box = mo.ui.checkbox(
+        value=bool(mo.cli_args().get("as-scores")), label="they are scores, even if they look like probabilities"
+    )
     mo.vstack(
         [
             mo.md(f"From the command: `{given}`") if given else mo.md(""),
             upload,
-            mo.hstack([label_field, columns_field, classes_field], wrap=True, justify="start"),
+            mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start"),
         ]
     )
-    return classes_field, columns_field, label_field, upload
+    return classes_field, columns_field, label_field, scores_box, upload
 
 
 @app.cell(hide_code=True)
-def _(classes_field, columns_field, given, label_field, mo, read_scores, upload):
+def _(classes_field, columns_field, given, label_field, mo, read_scores, scores_box, upload):
     mo.stop(not upload.value and not given, mo.md("*Nothing is open yet.*"))
     own, _problem = read_scores(
-        upload.value[0] if upload.value else None, given, label_field.value, classes_field.value, columns_field.value
+        upload.value[0] if upload.value else None,
+        given,
+        label_field.value,
+        classes_field.value,
+        columns_field.value,
+        scores_box.value,
     )
     mo.stop(own is None, mo.callout(mo.md(f"This file cannot be read: {_problem}"), kind="danger"))
 

@@ -175,7 +175,7 @@ class _Collector:
 
 
 def read_scores(
-    upload: Any, path: str | None, label: str, classes: str = "", columns: str = ""
+    upload: Any, path: str | None, label: str, classes: str = "", columns: str = "", as_scores: bool = False
 ) -> tuple[OwnScores | None, str]:
     """
     Return the scores of an uploaded file, or of the one that the command named; or None and what is wrong.
@@ -192,6 +192,8 @@ def read_scores(
         The names of the classes, with commas between them; empty for those of the columns.
     columns : str
         Names or globs of the score columns, with commas between them; empty for the family that can be meant.
+    as_scores : bool
+        Whether numbers that look like probabilities are scores.
     """
     names, chosen = ([word.strip() for word in words.split(",") if word.strip()] for words in (classes, columns))
     with tempfile.TemporaryDirectory() as folder:
@@ -207,7 +209,15 @@ def read_scores(
                 found[:] = [_Collector(plan)]
                 return found[0]
 
-            summary = score_file(path, label=label or None, classes=names, columns=chosen, head=0, observer=observer)
+            summary = score_file(
+                path,
+                label=label or None,
+                classes=names,
+                columns=chosen,
+                as_scores=as_scores,
+                head=0,
+                observer=observer,
+            )
             kept = found[0]
             if not kept.kept:
                 return None, "no row has scores" + (" and a label" if label else "")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sigmax.tables import Dialect
-    from sigmax.tables.columns import Kind
+    from sigmax.tables.columns import Kind, OnBad
 
 __all__ = ["write_report"]
 
@@ -39,6 +39,8 @@ def write_report(
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
+    on_bad: OnBad | None = None,
+    as_scores: bool = False,
     dialect: Dialect | None = None,
     worst: int = 20,
     progress: Callable[[int, int], None] | None = None,
@@ -54,7 +56,7 @@ def write_report(
         The page to write, ending in .html.
     label : str
         The column of the true classes, called as the columns call them.
-    columns, kind, classes, temperature, dialect, progress
+    columns, kind, classes, temperature, on_bad, as_scores, dialect, progress
         As in :func:`sigmax.tables.score_file`.
     worst : int, default 20
         How many of the rows with the largest loss to show.
@@ -85,6 +87,8 @@ def write_report(
         kind=kind,
         classes=classes,
         temperature=temperature,
+        on_bad=on_bad,
+        as_scores=as_scores,
         dialect=dialect,
         head=0,
         progress=progress,
@@ -92,7 +96,7 @@ def write_report(
     )
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
-    output.write_text(render(Path(path).name, summary, found[0]))
+    output.write_text(render(Path(path).name, summary, found[0]), encoding="utf-8")
     return summary
 
 
@@ -101,7 +105,7 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text())
+    template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text(encoding="utf-8"))
     figures = {
         "reliability": plots.reliability_chart(summary.reliability, summary.calibration_error),
         "confidence": plots.confidence_chart(summary.by_confidence),

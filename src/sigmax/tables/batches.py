@@ -14,7 +14,9 @@ from sigmax.links import sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
 from sigmax.tables.columns import NO_NUMBER, Plan, score_matrix
 from sigmax.tables.errors import TableError
+from sigmax.tables.kept import typed
 from sigmax.tables.labels import label_indices, label_sets
+from sigmax.tables.noticed import already_probabilities, remedy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +94,8 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             values = ", ".join(f"{name} = {batch.column(name)[int(i)].as_py()}" for name in plan.columns[:4])
             more = ", ..." if len(plan.columns) > 4 else ""
             bad_rows.append(BadRow(file, first_row + int(i), reason, values + more))
+    if not plan.as_scores:
+        _check_scores(x, bad, plan, first_row, file)
     bad_rows = sorted(bad_rows, key=lambda r: r.row)[:FEW]
     if bad_rows and plan.on_bad == "fail":
         at = bad_rows[0]
@@ -124,12 +128,12 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     if plan.label is not None:
         column = batch.column(plan.label)
         if plan.kind == "multilabel":
-            truth, known = label_sets(column, plan.names, first_row)
+            truth, known = label_sets(column, plan.names, first_row, file)
             known &= ~bad
             loss = -np.where(truth, log_p, log_q).mean(axis=0)[known]
             correct = (truth == predicted).all(axis=0)[known]
         else:
-            labels = label_indices(column, plan.names, first_row)
+            labels = label_indices(column, plan.names, first_row, file)
             known = ~bad & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
             correct = predicted[known] == labels[known]
@@ -138,6 +142,21 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     return ScoredBatch(
         batch, first_row, x, p, predicted, confidence, entropy, labels, known, correct, loss, bad, counts, bad_rows
     )
+
+
+def _check_scores(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row: int, file: str) -> None:
+    """Refuse a batch whose rows, a thousand of them, hold no scores but probabilities."""
+    good = np.flatnonzero(~bad)
+    if first_row > 1 and good.size < 20:  # the last few rows of many may look like anything
+        return
+    found = already_probabilities(x[:, good[:: max(1, good.size // 1000)]], plan.kind)
+    if found is not None:
+        where = f"{file}: " if file else ""
+        since = f" from row {first_row:,} on" if first_row > 1 else ""
+        raise TableError(
+            f"{where}the columns hold {found}, no scores, in the rows that were looked at{since}: {remedy(found)}. "
+            "If they are raw scores after all, say so with --as-scores"
+        )
 
 
 def _no_number(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str, i: int) -> TableError:
@@ -196,25 +215,36 @@ def _entropy(p: NDArray[Any], log_p: NDArray[Any]) -> NDArray[Any]:
 
 
 def _kept(schema: pa.Schema, plan: Plan) -> list[pa.Field]:
-    return [f for f in schema if f.name not in plan.columns]
+    scores = set(plan.columns)
+    return [f for f in schema if f.name not in scores]
 
 
-def output_schema(schema: pa.Schema, plan: Plan, *, nested: bool) -> pa.Schema:
-    """Return the input's columns but the scores, then p_<class> for each class, prediction and confidence."""
+def output_schema(schema: pa.Schema, plan: Plan, *, text: bool = False, shown: bool = False) -> pa.Schema:
+    """
+    Return the input's columns but the scores, then p_<class> for each class, prediction and confidence.
+
+    Parameters
+    ----------
+    text : bool
+        Whether they go into a CSV file: what was text stays so, and a list of classes becomes text.
+    shown : bool
+        Whether they are only looked at: columns that the result would hide are left out, and not refused.
+    """
     value = pa.from_numpy_dtype(plan.dtype)
     name = pa.int64() if plan.numbered else pa.string()
     if plan.kind == "multilabel":
-        name = pa.list_(name) if nested else pa.string()
+        name = pa.string() if text else pa.list_(name)
     new = [
         *(pa.field(f"p_{c}", value) for c in plan.classes),
         pa.field("prediction", name),
         pa.field("confidence", value),
     ]
-    kept = _kept(schema, plan)
-    clash = {f.name for f in kept} & {f.name for f in new}
-    if clash:
+    made = {f.name for f in new}
+    kept = [f if text else pa.field(f.name, plan.kept.get(f.name, f.type)) for f in _kept(schema, plan)]
+    clash = {f.name for f in kept} & made
+    if clash and not shown:
         raise TableError(f"the input has a column '{min(clash)}' already, which the result would hide; rename it")
-    return pa.schema([*kept, *new])
+    return pa.schema([*(f for f in kept if f.name not in clash), *new])
 
 
 def output_batch(scored: ScoredBatch, plan: Plan, schema: pa.Schema) -> pa.RecordBatch:
@@ -231,7 +261,8 @@ def output_batch(scored: ScoredBatch, plan: Plan, schema: pa.Schema) -> pa.Recor
         ]
         joined = [None if s is None else ";".join(map(str, s)) for s in sets] if pa.types.is_string(kind) else sets
         prediction = pa.array(joined, kind)
-    columns = [scored.batch.column(f.name) for f in _kept(scored.batch.schema, plan)]
+    kept = list(schema)[: len(schema) - len(plan.classes) - 2]
+    columns = [typed(scored.batch.column(f.name), f.name, f.type) for f in kept]
     columns += [pa.array(p, mask=bad) for p in scored.probability]
     made = pa.record_batch([*columns, prediction, pa.array(scored.confidence, mask=bad)], schema=schema)
     return made.filter(pa.array(~bad)) if bad is not None and plan.on_bad == "drop" else made

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from sigmax.tables.batches import output_schema
 from sigmax.tables.errors import TableError, WrongTypeError
 from sigmax.tables.files import format_of, open_sink, open_source, parts_of
-from sigmax.tables.score import Job, Summary, begin, numbered, score_and_make, wider
+from sigmax.tables.reading import Reading
+from sigmax.tables.score import Job, Summary, numbered, score_and_make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,16 +88,13 @@ def score_on_cluster(
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Score one file on a cluster; see `sigmax.tables.score_files`."""
-    types: dict[str, pa.DataType] = {}
+    reading = Reading(path, job)
     while True:
-        plan: Plan | None = None
         try:
-            with open_source(path, types, dialect=job.dialect) as source:
-                plan, _ = begin(path, source, job, types)
-                if plan is None:
-                    continue
+            with reading.open() as (source, plan, _):
                 read_schema = source.schema
-            schema = output_schema(read_schema, plan, nested=target is None or format_of(target) != "csv")
+            text = target is not None and format_of(target) == "csv"
+            schema = output_schema(read_schema, plan, text=text, shown=target is None)
             with contextlib.ExitStack() as stack:
                 sink = None
                 if target is not None:
@@ -105,7 +103,7 @@ def score_on_cluster(
                 parts = parts_of(path)
                 wanted = schema if sink is not None or head else None
                 calls = [
-                    (path.absolute(), part, row, plan, wanted, types)
+                    (path.absolute(), part, row, plan, wanted, dict(reading.types))
                     for part, row in zip(parts, _first_rows(path, parts), strict=True)
                 ]
                 for i, (made, state) in enumerate(_in_order(client, calls)):
@@ -120,7 +118,7 @@ def score_on_cluster(
                         progress(i + 1, len(parts))
                 return summary
         except WrongTypeError as wrong:
-            types[wrong.column] = wider(wrong, plan)
+            reading.widen(wrong)
 
 
 def _in_order(client: Any, calls: list[tuple[Any, ...]]) -> Iterator[Any]:

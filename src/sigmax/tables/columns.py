@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
-from sigmax.tables.families import Table, class_names, is_list, is_numeric, score_columns
-from sigmax.tables.labels import ClassNames
+from sigmax.tables.families import Table, class_names, is_list, is_numeric, score_columns, variants
+from sigmax.tables.labels import ClassNames, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,10 @@ class Plan:
     by_place: bool = False  # whether the scores have no names, and a label may be the place of its class
     left_out: list[tuple[str, str]] = field(default_factory=list)  # the other columns, with their types
     dialect: Dialect = field(default_factory=Dialect)
+    notes: list[str] = field(default_factory=list)  # what should be looked at, a sentence each
+    kept: dict[str, pa.DataType] = field(
+        default_factory=dict
+    )  # of a CSV file, what the text of other columns says in full
 
     @property
     def scores(self) -> int:
@@ -74,7 +78,7 @@ class Plan:
     @property
     def numbered(self) -> bool:
         """Whether the classes are called by numbers."""
-        return all(c.isdecimal() and str(int(c)) == c for c in self.classes)
+        return all(c.isdecimal() and len(c) < 19 and str(int(c)) == c for c in self.classes)
 
 
 def _unknown(name: str, schema: pa.Schema) -> TableError:
@@ -86,12 +90,17 @@ def _unknown(name: str, schema: pa.Schema) -> TableError:
 
 def _asked(schema: pa.Schema, patterns: Sequence[str], label: str | None) -> list[str]:
     known, names = set(schema.names), dict[str, None]()
-    for pattern in patterns:
+    for pattern in _separated(patterns, known):
         matches = [pattern] if pattern in known else fnmatch.filter(schema.names, pattern)
         if not matches:
             raise _unknown(pattern, schema)
         names.update(dict.fromkeys(n for n in matches if n != label or n == pattern))
     return list(names)
+
+
+def _separated(words: Sequence[str], known: set[str]) -> list[str]:
+    """Return the words, those cut at commas that name no column as they are but do in parts."""
+    return [part for word in words for part in ([word] if word in known or "," not in word else word.split(","))]
 
 
 def _list_size(column: str, schema: pa.Schema, first: pa.RecordBatch | None) -> int:
@@ -128,7 +137,7 @@ def make_plan(
     lists = len(names) == 1 and is_list(schema.field(names[0]).type)
     for name in names if not lists else []:
         kind_of = schema.field(name).type
-        if not is_numeric(kind_of) and not pa.types.is_null(kind_of) and not table.holds_numbers(name):
+        if not is_numeric(kind_of) and not pa.types.is_null(kind_of) and not table.holds_numbers(name, almost=True):
             raise TableError(
                 f"column '{name}' is {schema.field(name).type}, not numeric; choose the score columns with --columns"
             )
@@ -144,14 +153,19 @@ def make_plan(
     if kind == "softmax" and count == 1:
         raise TableError("the softmax of one score is always 1: use --kind sigmoid, or name more columns")
 
+    if label is not None and pa.types.is_nested(schema.field(label).type) and kind != "multilabel":
+        raise TableError(f"the label '{label}' holds lists: say --kind multilabel, a sigmoid for each score")
     expected = 2 if kind == "sigmoid" else count
+    if len(classes) == 1 and classes[0].count(",") == expected - 1:
+        classes = classes[0].split(",")
     if classes and len(classes) != expected:
         raise TableError(f"{len(classes)} classes are named and the scores stand for {expected}")
     if len(set(classes)) < len(classes):
         raise TableError(f"the classes {', '.join(classes)} are not all different")
     by_place = lists or kind == "sigmoid" or not table.named
-    if not classes:
-        classes = [str(k) for k in range(expected)] if by_place else class_names(names, table.label_values())
+    own = [str(k) for k in range(expected)] if by_place else class_names(names, table.labels)
+    notes = _order(names, own, classes) if classes and not by_place else []
+    classes = classes or own
     kinds = [schema.field(n).type.value_type if lists else schema.field(n).type for n in names]
     narrow = all(pa.types.is_float16(t) or pa.types.is_float32(t) for t in kinds)
     dtype = np.dtype(np.float32 if narrow else np.float64)
@@ -170,7 +184,25 @@ def make_plan(
         by_place,
         left_out,
         table.dialect,
+        notes,
     )
+
+
+def _order(columns: list[str], own: list[str], classes: Sequence[str]) -> list[str]:
+    """Refuse the columns' own class names in another order; return what should be said of names given to numbered columns."""
+    given = [key_of(c) for c in classes]
+    for names in variants(columns):
+        keys = [key_of(n) for n in names]
+        if keys != given and set(keys) == set(given):
+            i = next(i for i, (a, b) in enumerate(zip(keys, given, strict=True)) if a != b)
+            raise TableError(
+                f"--classes calls the column '{columns[i]}' the class '{classes[i]}', which is the name of another column: "
+                "leave --classes away, or name the --columns in that order"
+            )
+    if all(n.isdecimal() for n in own) and [int(n) for n in own] != sorted(int(n) for n in own):
+        few = ", ".join(f"{c} = {name}" for c, name in list(zip(columns, classes, strict=True))[:4])
+        return [f"the numbers of the columns do not ascend, and --classes names them as they stand: {few}, ..."]
+    return []
 
 
 def score_matrix(batch: pa.RecordBatch, plan: Plan) -> tuple[NDArray[np.floating[Any]], dict[str, NDArray[np.bool_]]]:

@@ -72,7 +72,7 @@ class Dialect:
                 raise TableError(f"the {name} and the decimal mark are both '{self.decimal}'; change one of them")
         if self.encoding is not None:
             try:
-                codecs.lookup(self.encoding)
+                "".encode(self.encoding)
             except LookupError:
                 raise TableError(f"there is no encoding '{self.encoding}'; try utf-8, utf-16 or latin-1") from None
 
@@ -127,14 +127,21 @@ def layout_of(beginning: bytes, dialect: Dialect, *, whole: bool) -> Layout:
     if told is not None:  # what spreadsheets write for each other
         lines, skip = lines[1:], 1
     filled = [line for line in lines[:200] if line.strip()]
-    delimiter = dialect.delimiter or (told[1] if told is not None else _delimiter(filled))
+    remarks = next((i for i, line in enumerate(filled) if not line.startswith("#")), len(filled))
+    body = filled[remarks:] or filled
+    delimiter = dialect.delimiter or (told[1] if told is not None else _delimiter(body, dialect.decimal))
+    below = next(_fields(body, delimiter), [])
     names = None
-    first = next(_fields(filled, delimiter), [])
+    if remarks and body is not filled:
+        skip += next(i for i, line in enumerate(lines) if line == body[0])  # remarks are passed over
+        header = [name.strip() for name in next(_fields([filled[remarks - 1]], delimiter), [])]
+        if len(header) == len(below) and any(NUMBER.fullmatch(word.strip()) for word in below):
+            names = [header[0].lstrip("# ") or "#", *header[1:]]  # numpy.savetxt writes its header as one
     if dialect.header is False:
-        names = [f"column_{i + 1}" for i in range(len(first))]
-    elif first and first[0].startswith("#"):  # numpy.savetxt writes its header as a comment
-        names = [first[0].lstrip("# "), *(name.strip() for name in first[1:])]
-        skip += 1 + next(i for i, line in enumerate(lines) if line.strip())
+        names = [f"column_{i + 1}" for i in range(len(below))]
+    elif names is None and (any(n != n.strip() for n in below) or below.count("") > 1):
+        names = [n.strip() or f"Unnamed: {i}" for i, n in enumerate(below)]
+        skip += 1 + next((i for i, line in enumerate(lines[skip - (told is not None) :]) if line.strip()), 0)
     return Layout(delimiter, encoding, skip, names)
 
 
@@ -144,9 +151,10 @@ def _fields(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
         yield from csv.reader(lines, delimiter=delimiter)
 
 
-def _delimiter(lines: Sequence[str]) -> str:
+def _delimiter(lines: Sequence[str], decimal: str) -> str:
     """Return the mark that cuts all lines into as many fields, two or more; else the most frequent one of the first line."""
-    for mark in _MARKS:
+    marks = [mark for mark in _MARKS if mark != decimal]
+    for mark in marks:
         widths = {len(row) for row in _fields(lines, mark)}
         if len(widths) == 1 and widths != {1}:
             return mark
@@ -154,5 +162,5 @@ def _delimiter(lines: Sequence[str]) -> str:
     if len({len(row) for row in words}) == 1 and all(len(row) > 1 and all(map(NUMBER.fullmatch, row)) for row in words):
         return " "
     first = lines[0] if lines else ""
-    most = max(_MARKS, key=first.count)
-    return most if most in first else ","
+    most = max(marks, key=first.count)
+    return most if most in first else marks[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,7 @@ class Source:
     position: Callable[[], int]
     named: bool = True  # whether the columns have names of their own
     sure: bool = True  # whether these are surely names, and not the first row of a CSV file
+    typed: bool = True  # whether their types are those of the file, and not guessed from its text
 
 
 def format_of(path: Path) -> str:
@@ -145,7 +147,7 @@ def parts_of(path: Path) -> list[list[int] | None]:
     """Return the pieces that a file can be read in by itself: groups of row groups of a Parquet file, else the whole."""
     if format_of(path) != "parquet":
         return [None]
-    with _explained(path, "parquet", contextlib.closing(pq.ParquetFile(path))) as file:
+    with _blamed(path, "parquet"), pq.ParquetFile(path) as file:
         return list(_groups_of_row_groups(file))
 
 
@@ -195,16 +197,39 @@ def open_source(
 
 
 @contextlib.contextmanager
-def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[_T]) -> Iterator[_T]:
+def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[Source]) -> Iterator[Source]:
+    """Blame the file for what goes wrong in reading it, and for nothing else."""
+    with contextlib.ExitStack() as stack:
+        with _blamed(path, kind):
+            source = stack.enter_context(reader)
+        yield dataclasses.replace(source, batches=_blamed_batches(path, kind, source.batches))
+
+
+def _blamed_batches(path: Path, kind: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    while True:
+        with _blamed(path, kind):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextlib.contextmanager
+def _blamed(path: Path, kind: str) -> Iterator[None]:
     try:
-        with reader as source:
-            yield source
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        yield
+    except (pa.ArrowException, EOFError) as error:
+        reason = next(iter(str(error).splitlines()), "it ends too early")
         hint = (
             "; if the fields are cut at the wrong mark, name it with --delimiter" if " columns, got " in reason else ""
         )
         raise TableError(f"{path} cannot be read as {kind}: {reason}{hint}") from error
+    except OSError as error:
+        if error.filename is not None:  # the error names it
+            raise
+        raise TableError(
+            f"{path} cannot be read as {kind}: {next(iter(str(error).splitlines()), 'it is damaged')}"
+        ) from error
 
 
 def _rows_for(schema: pa.Schema) -> int:
@@ -230,14 +255,15 @@ def _read_csv(path: Path, types: Mapping[str, pa.DataType], dialect: Dialect) ->
             file.seek(0)
             return file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
 
-        beginning = stream().read(BEGINNING)
-        layout = layout_of(bytes(beginning), dialect, whole=len(beginning) < BEGINNING)
+        beginning = bytes(stream().read(BEGINNING))
+        _check_text(path, beginning)
+        layout = layout_of(beginning, dialect, whole=len(beginning) < BEGINNING)
         reader = pa_csv.open_csv(
             stream(),
             read_options=pa_csv.ReadOptions(
                 block_size=4 << 20, skip_rows=layout.skip, column_names=layout.names, encoding=layout.encoding
             ),
-            parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter),
+            parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(column_types=dict(types), decimal_point=dialect.decimal),
         )
         for field in reader.schema:
@@ -251,6 +277,28 @@ def _read_csv(path: Path, types: Mapping[str, pa.DataType], dialect: Dialect) ->
             file.tell,
             named=dialect.header is not False,
             sure=names_said,
+            typed=False,
+        )
+
+
+def _check_text(path: Path, beginning: bytes) -> None:
+    """Refuse what is no text, by its first bytes."""
+    kinds = {
+        b"PK\x03\x04": "a workbook or another archive: save it as CSV",
+        b"PAR1": "a Parquet file: name it .parquet",
+        b"ARROW1": "an Arrow file: name it .arrow",
+        b"\x93NUMPY": "a NumPy array: name it .npy",
+        b"\x1f\x8b": "compressed: name it .csv.gz",
+        b"BZh": "compressed: name it .csv.bz2",
+        b"\x28\xb5\x2f\xfd": "compressed: name it .csv.zst",
+    }
+    is_utf16 = beginning.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for magic, what in kinds.items():
+        if beginning.startswith(magic):
+            raise TableError(f"{path} is no CSV file but {what}")
+    if b"\0" in beginning and not is_utf16:
+        raise TableError(
+            f"{path} holds zero bytes; if it is text in UTF-16, say --encoding utf-16-le, else it is no CSV file"
         )
 
 
@@ -316,8 +364,9 @@ def _read_arrow(path: Path) -> Iterator[Source]:
 def _read_npy(path: Path) -> Iterator[Source]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise TableError(f"{path} cannot be read as npy: {error}") from error
+    except (ValueError, EOFError, SyntaxError) as error:
+        reason = next(iter(str(error).splitlines()), "") or "it ends too early"
+        raise TableError(f"{path} cannot be read as npy: {reason}") from error
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise TableError(
             f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)"

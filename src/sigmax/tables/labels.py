@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sigmax.tables.dialect import NUMBER
 from sigmax.tables.errors import TableError
@@ -13,18 +15,24 @@ from sigmax.tables.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 __all__ = ["ClassNames", "distinct", "is_missing", "key_of", "label_indices", "label_sets", "members"]
+
+
+_MISSING = frozenset(
+    ["", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None", "NULL", "null"]
+)  # where no class is called so
 
 
 def key_of(value: Any) -> Any:
     """Return what is equal for all ways of writing a label: a number for 1, 1.0, "1" and True, else the word."""
     if isinstance(value, bool | np.bool_):
         return int(value)
-    if isinstance(value, int | float):
-        return int(value) if math.isfinite(value) and value == int(value) else value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):  # beyond 2^53 it stands for several numbers, and is none of them
+        return int(value) if abs(value) < 2**53 and value == int(value) else value
     word = str(value).strip()
     if word.lower() in ("true", "false"):
         return int(word.lower() == "true")
@@ -35,7 +43,9 @@ def key_of(value: Any) -> Any:
 
 def is_missing(value: Any) -> bool:
     """Return whether a label is not there."""
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    if isinstance(value, str):
+        return value.strip() in _MISSING
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 class ClassNames:
@@ -70,27 +80,29 @@ class ClassNames:
             return key
         return found
 
-    def unknown(self, value: Any, row: int) -> TableError:
+    def unknown(self, value: Any, row: int, file: str) -> TableError:
         """Return the error for a label that names no class."""
+        where = f"row {row}" + (f" of {file}" if file else "")
         few = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-        shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+        text = value if isinstance(value, str) and NUMBER.fullmatch(value) else repr(value)
+        shown = text if len(text) <= 60 else text[:57] + "..."
         if key_of(value) in self._alike:
             return TableError(
-                f"the label {shown} in row {row} could be several of the classes {few}; write it as they are"
+                f"the label {shown} in {where} could be several of the classes {few}; write it as they are"
             )
         key, count = key_of(value), len(self.classes)
         example = ""
         if isinstance(key, int) and 0 <= key <= count <= 20 and not any(NUMBER.fullmatch(c) for c in self.classes):
             example = f", as in --classes {' '.join(str(k + (key == count)) for k in range(count))}"
         return TableError(
-            f"the label {shown} in row {row} is none of the classes {few}; "
+            f"the label {shown} in {where} is none of the classes {few}; "
             f"say with --classes what the labels call them, in the order of the scores{example}"
         )
 
 
 def distinct(column: pa.Array) -> list[Any]:
     """Return the different labels of a column, as they come."""
-    encoded = column if hasattr(column, "dictionary") else column.dictionary_encode()
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     return [v for v in encoded.dictionary.to_pylist() if not is_missing(v)]
 
 
@@ -100,24 +112,26 @@ def members(value: Any) -> Iterable[Any]:
     return [m for m in found if not is_missing(m)]
 
 
-def label_indices(column: pa.Array, names: ClassNames, first_row: int) -> NDArray[np.int64]:
+def label_indices(column: pa.Array, names: ClassNames, first_row: int, file: str = "") -> NDArray[np.int64]:
     """Return the class of each label, -1 where it is missing or empty."""
-    encoded = column if hasattr(column, "dictionary") else column.dictionary_encode()
-    indices = np.asarray(encoded.indices.fill_null(-1))
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    indices = np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
     found = []
     for i, value in enumerate(encoded.dictionary.to_pylist()):
-        known = -1 if is_missing(value) and value not in names.classes else names.find(value)
+        known = -1 if is_missing(value) and names.find(value) is None else names.find(value)
         if known is None:
             where = np.flatnonzero(indices == i)
             if not where.size:  # a category that no row has
                 known = -1
             else:
-                raise names.unknown(value, first_row + int(where[0]))
+                raise names.unknown(value, first_row + int(where[0]), file)
         found.append(known)
     return np.asarray([*found, -1], np.int64).take(indices)
 
 
-def label_sets(column: pa.Array, names: ClassNames, first_row: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def label_sets(
+    column: pa.Array, names: ClassNames, first_row: int, file: str = ""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which classes each label names (a list, or words joined by ';'), a row a class; and which labels are there."""
     truth = np.zeros((len(names.classes), len(column)), bool)
     known = np.asarray(column.is_valid())
@@ -125,6 +139,6 @@ def label_sets(column: pa.Array, names: ClassNames, first_row: int) -> tuple[NDA
         for member in members(value) if known[row] else []:
             k = names.find(member)
             if k is None:
-                raise names.unknown(member, first_row + row)
+                raise names.unknown(member, first_row + row, file)
             truth[k, row] = True
     return truth, known

@@ -1,11 +1,12 @@
 """
-Numbers that are no scores: probabilities, percentages and log-probabilities, told by their values, rounded as they may be.
+Numbers that are no scores: probabilities, shares of another whole, log-probabilities, class numbers; told by their values.
 
 A softmax of probabilities flattens them and a sigmoid lifts them above one half: answers that look right and are wrong.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +20,12 @@ __all__ = ["already_probabilities", "remedy"]
 
 ENOUGH = 0.95  # of the rows: some may have been mended by hand
 SLACK = 0.0101  # sums from 0.99 to 1.01 are those of probabilities, however they were rounded
+BASES = {"log-probabilities": math.e, "log-probabilities to base 10": 10.0, "log-probabilities to base 2": 2.0}
 
 
 def already_probabilities(matrix: NDArray[Any], kind: Kind) -> str | None:
     """
-    Return 'probabilities', 'percentages' or 'log-probabilities' if that is what scores are.
+    Return what scores are instead, as in 'probabilities' or 'percentages', or None.
 
     Parameters
     ----------
@@ -34,37 +36,74 @@ def already_probabilities(matrix: NDArray[Any], kind: Kind) -> str | None:
     """
     if not matrix.shape[1]:
         return None
-    low, high = float(matrix.min()), float(matrix.max())
-    if kind != "softmax":  # no sums to go by: all in [0, 1], or in [0, 100] and far beyond what a logit is
-        if low >= -1e-9 and high <= 1 + 1e-9:
-            return "probabilities"
-        return "percentages" if low >= 0 and 20 < high <= 100.001 and matrix.shape[1] > 1 else None
-    for name, whole in (("probabilities", 1), ("percentages", 100)):
-        if low >= -1e-6 * whole and high <= whole * (1 + 1e-6):
-            close = whole * SLACK + _rounding(matrix) * len(matrix) / 2
-            return name if (np.abs(matrix.sum(axis=0, dtype=np.float64) - whole) <= close).mean() >= ENOUGH else None
-    if high <= 1e-6:
-        close = SLACK + _rounding(matrix)
-        sums = np.exp(np.minimum(matrix, 0).astype(np.float64)).sum(axis=0)
-        return "log-probabilities" if (np.abs(sums - 1) <= close).mean() >= ENOUGH else None
+    x = matrix.astype(np.float64)
+    if kind == "softmax" and (told := x.max(axis=0) > x.min(axis=0)).any():
+        x = x[:, told]  # a row that is the same for all classes tells nothing
+    low, high = x.min(axis=0), x.max(axis=0)
+    if kind == "softmax":
+        with np.errstate(invalid="ignore"):  # of impossible classes
+            return _shares(x, low, high) or _logarithms(x, high)
+    if _mostly((low >= -1e-9) & (high <= 1 + 1e-9)):  # no sums to go by
+        return "probabilities"
+    if (
+        kind == "sigmoid"
+        and x.size >= 3
+        and low.min() >= 0
+        and bool((x == np.rint(x)).all())
+        and np.unique(x).size <= 20
+    ):
+        return "class numbers"
+    return "percentages" if _mostly((low >= 0) & (high <= 100.001)) and high.max() > 20 else None
+
+
+def _mostly(rows: NDArray[np.bool_]) -> bool:
+    return bool(rows.mean() >= ENOUGH)
+
+
+def _shares(x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str | None:
+    """Return what numbers from 0 on are whose rows all add up to the same whole."""
+    sums = x.sum(axis=0)
+    step = _rounding(x)
+    for name, whole, coarsest in (("probabilities", 1.0, 0.1), ("percentages", 100.0, 1.0)):
+        inside = (low >= -1e-6 * whole) & (high <= whole * (1 + 1e-6))
+        rounding = min(step, coarsest) * len(x) / 2
+        if _mostly(inside & (np.abs(sums - whole) <= whole * SLACK + rounding)):
+            return name
+    rounding = step * len(x) / 2
+    whole = float(np.median(sums))  # votes, parts of 255 or of a thousand
+    same = (low >= 0) & (np.abs(sums - whole) <= whole * 1e-3 + min(rounding, 0.02 * whole))
+    differ = np.ptp(np.quantile(x, (0.1, 0.9), axis=1), axis=0).max() > 0
+    return f"shares of {whole:g}" if sums.size >= 10 and whole > 0 and differ and _mostly(same) else None
+
+
+def _logarithms(x: NDArray[np.float64], high: NDArray[np.float64]) -> str | None:
+    """Return what logarithms of probabilities they are."""
+    rows = high <= 1e-6
+    if not _mostly(rows):
+        return None
+    close = SLACK + min(_rounding(x), 0.1)
+    for name, base in BASES.items():
+        sums = np.exp(np.minimum(x, 0) * math.log(base)).sum(axis=0)
+        if _mostly(rows & (np.abs(sums - 1) <= close)):
+            return name
     return None
 
 
-def _rounding(matrix: NDArray[Any]) -> float:
-    """Return the step that all numbers are whole multiples of, a power of ten down to 10^-6; else 0."""
-    sample = matrix[:, :1000].astype(np.float64)
+def _rounding(x: NDArray[np.float64]) -> float:
+    """Return the step that most numbers are whole multiples of, a power of ten from 1 down to 10^-6; else 0."""
+    sample = x[:, :1000]
     sample = sample[np.isfinite(sample)]
     for digits in range(7):
         scaled = sample * 10.0**digits
-        if (np.abs(scaled - np.rint(scaled)) <= 1e-5 + 1e-6 * np.abs(scaled)).all():
-            return min(10.0**-digits, 0.1)
+        if (np.abs(scaled - np.rint(scaled)) <= 1e-5 + 1e-6 * np.abs(scaled)).mean() >= ENOUGH:
+            return float(10.0**-digits)
     return 0.0
 
 
 def remedy(found: str) -> str:
     """Return what to do about it."""
-    return {
-        "probabilities": "they need no softmax or sigmoid; pass the scores that they were made of (logits, decision_function)",
-        "percentages": "they are probabilities already; pass the scores that they were made of (logits, decision_function)",
-        "log-probabilities": "their exponentials are the probabilities; pass the scores that they were made of, or take exp",
-    }[found]
+    if found.startswith("log"):
+        return "their exponentials are the probabilities; pass the scores that they were made of, or take exp"
+    if found == "class numbers":
+        return "a class alone has no probability; pass the scores that it was chosen by (logits, decision_function)"
+    return "they need no softmax or sigmoid; pass the scores that they were made of (logits, decision_function)"

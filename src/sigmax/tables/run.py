@@ -19,26 +19,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sigmax.tables.batches import output_schema
-from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError, WrongTypeError
 from sigmax.tables.files import (
     Source,
     expand,
     is_named_like_a_file,
-    open_source,
     output_for,
 )
+from sigmax.tables.reading import Reading
 from sigmax.tables.score import (
     Job,
     Summary,
-    begin,
     check_target,
     in_order,
+    job_of,
     numbered,
     score_and_make,
     score_into,
     use_workers,
-    wider,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from sigmax.tables.columns import Kind, OnBad, Plan
+    from sigmax.tables.dialect import Dialect
 
     Progress = Callable[[int, int], None]
 
@@ -101,7 +100,7 @@ def score(
     """
     return ScoredBatches(
         source,
-        Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect()),
+        job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect),
         workers,
     )
 
@@ -133,31 +132,25 @@ class ScoredBatches:
                         job = job.settled(self.summary.plan, path)
             else:
                 with _arrow_source(self._source) as source:
-                    first = next(source.batches, None)
+                    first = next((batch for batch in source.batches if batch.num_rows), None)
                     plan = self._job.plan(source, first, Path("the table"))
                     batches = itertools.chain([] if first is None else [first], source.batches)
                     yield from self._batches("", source, plan, batches, pool)
 
     def _file(self, path: Path, job: Job, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
-        types: dict[str, pa.DataType] = {}
-        while True:
-            with open_source(path, types, dialect=job.dialect) as source:
-                plan, batches = begin(path, source, job, types)
-                if plan is None:
-                    continue
-                try:
-                    yield from self._batches(path.name, source, plan, batches, pool)
-                except WrongTypeError as wrong:  # batches are gone out already, of another type
-                    raise TableError(
-                        f"{path}: column '{wrong.column}' is read as {wrong.kind}, and then: {wrong.reason}; score the file "
-                        "with score_file, which begins anew, or make it Parquet"
-                    ) from wrong
-                return
+        with Reading(path, job).open() as (source, plan, batches):
+            try:
+                yield from self._batches(path.name, source, plan, batches, pool)
+            except WrongTypeError as wrong:  # batches are gone out already, of another type
+                raise TableError(
+                    f"{path}: column '{wrong.column}' is read as {wrong.kind}, and then: {wrong.reason}; score the file "
+                    "with score_file, which begins anew, or make it Parquet"
+                ) from wrong
 
     def _batches(
         self, file: str, source: Source, plan: Plan, batches: Iterator[pa.RecordBatch], pool: ThreadPoolExecutor | None
     ) -> Iterator[pa.RecordBatch]:
-        schema = output_schema(source.schema, plan, nested=True)
+        schema = output_schema(source.schema, plan)
         if self._summary is None:
             self._summary = Summary(plan)
         work = functools.partial(score_and_make, plan, schema, file)
@@ -225,7 +218,7 @@ def score_files(
         If a file, a column or an option cannot be used, or the folder holds results made with other options. What is complete
         by then stays, and a rerun goes on from there.
     """
-    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect())
+    job = job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect)
     files, root = expand(source)
     with contextlib.ExitStack() as stack:
         if scheduler is None:
@@ -291,15 +284,8 @@ def _score_all(
 
 
 def _plan_of(path: Path, job: Job) -> Plan:
-    types: dict[str, pa.DataType] = {}
-    while True:
-        try:
-            with open_source(path, types, dialect=job.dialect) as source:
-                plan, _ = begin(path, source, job, types)
-                if plan is not None:
-                    return plan
-        except WrongTypeError as wrong:
-            types[wrong.column] = wider(wrong, None)
+    with Reading(path, job).open() as (_, plan, _rows):
+        return plan
 
 
 class _Record:

@@ -7,33 +7,31 @@ import contextlib
 import dataclasses
 import fnmatch
 import functools
-import itertools
 import math
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from sigmax.calibration import CalibrationError, Cells, Reliability, bin_of, from_counts
 from sigmax.tables.batches import FEW, BadRow, ScoredBatch, output_batch, output_schema, score_batch
-from sigmax.tables.columns import Plan, make_plan, score_matrix
+from sigmax.tables.columns import Kind, OnBad, Plan, make_plan
 from sigmax.tables.dialect import Dialect
-from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.tables.errors import AmbiguousError, TableError, WrongTypeError
 from sigmax.tables.families import Table, is_numeric
-from sigmax.tables.files import behind, format_of, open_sink, open_source
-from sigmax.tables.noticed import already_probabilities, remedy
+from sigmax.tables.files import behind, format_of, open_sink
+from sigmax.tables.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from sigmax.tables.columns import Kind, OnBad
     from sigmax.tables.files import Source
 
     Progress = Callable[[int, int], None]
@@ -42,15 +40,14 @@ __all__ = [
     "Job",
     "Observer",
     "Summary",
-    "begin",
     "check_target",
     "in_order",
+    "job_of",
     "numbered",
     "score_and_make",
     "score_file",
     "score_into",
     "use_workers",
-    "wider",
 ]
 
 BINS = 20  # of confidence, from 0 to 1
@@ -137,19 +134,24 @@ class Summary:
     @property
     def warnings(self) -> list[str]:
         """What makes it doubtful that the answer is right, a sentence each."""
-        found = []
+        found = list(self.plan.notes)
         most = int(self._labels.max(initial=0))
-        if self.labelled and self._correct <= most and self._correct < self.labelled:
+        if self.plan.kind != "multilabel" and self.labelled and self._correct <= most and self._correct < self.labelled:
             name = self.plan.classes[int(self._labels.argmax())]
             found.append(
                 f"the accuracy of {self.accuracy:.4f} is no better than always saying '{name}' ({most / self.labelled:.4f}): "
                 "do the labels and the columns fit, and are the classes in the right order?"
             )
         low, high = self._range
-        if self.plan.kind == "softmax" and not self.plan.as_scores and low >= 0 and high <= 1:
+        if self.plan.kind == "softmax" and not self.plan.as_scores and 0 <= low <= high <= 1:
             found.append(
                 "all scores lie in [0, 1], and their sums are not 1: if they are probabilities of each class by itself, "
                 "no softmax is right for them; if they are scores, --as-scores says so"
+            )
+        if self.plan.kind == "sigmoid" and self.scored >= 20 and not self.plan.as_scores and (low >= 0 or high <= 0):
+            found.append(
+                f"no score is {'negative' if low >= 0 else 'positive'}, so that every row is taken for class "
+                f"'{self.plan.classes[int(low >= 0)]}': is it a logit, with 0 for even odds?"
             )
         return found
 
@@ -274,49 +276,69 @@ class Job:
             )
 
     def plan(self, source: Source, first: pa.RecordBatch | None, file: Path) -> Plan:
-        """Settle what to do with a file; refuse a first row in place of a header, and scores that are probabilities already."""
+        """Settle what to do with a file; refuse a first row in place of a header."""
+        twice = next((n for n, count in Counter(source.schema.names).items() if count > 1), None)
         if not source.sure:
             self._check_header(source.schema, first, file)
-        plan = make_plan(
-            Table(source.schema, first, source.named, self.label, self.dialect),
-            columns=self.columns,
-            kind=self.kind,
-            classes=self.classes,
-            temperature=self.temperature,
-            on_bad=self.on_bad,
-            as_scores=self.as_scores,
-        )
+        if twice is not None:
+            raise TableError(f"{file}: two columns are called '{twice}'; rename one")
+        table = Table(source.schema, first, source.named, source.typed, self.label, self.dialect)
+        try:
+            plan = make_plan(
+                table,
+                columns=self.columns,
+                kind=self.kind,
+                classes=self.classes,
+                temperature=self.temperature,
+                on_bad=self.on_bad,
+                as_scores=self.as_scores,
+            )
+        except AmbiguousError:
+            raise
+        except TableError as error:
+            if self.first is None:
+                raise
+            raise TableError(f"{file}: {error}") from None
         if self.first is not None:
             self._compare(source.schema, plan, file)
-        if first is not None and not self.as_scores:
-            x, unscored = score_matrix(first, plan)
-            good = np.ones(x.shape[1], bool)
-            for rows in unscored.values():
-                good &= ~rows
-            found = already_probabilities(x[:, good], plan.kind)
-            if found is not None:
-                raise TableError(
-                    f"{file}: the columns hold {found} already, in the rows that were looked at: {remedy(found)}. "
-                    "If they are raw scores after all, say so with --as-scores"
-                )
         return plan
 
     def _check_header(self, schema: pa.Schema, first: pa.RecordBatch | None, file: Path) -> None:
         """Refuse a CSV file whose first line may be a row: numbers, and not those that number columns of fractions."""
-        numbers = [n for n in schema.names if self.dialect.number().fullmatch(n.strip())]
+        is_number = self.dialect.number().fullmatch
+        numbers = {n: f.type for n, f in zip(schema.names, schema, strict=True) if is_number(n.strip())}
+        once = len(set(schema.names)) == len(schema.names)
         asked = {*self.columns, self.label} & set(schema.names)
         if not numbers or any(n not in numbers for n in asked):
             return
         places = sorted(int(n) for n in numbers if n.isdecimal())
         counted = len(places) == len(numbers) and places in (list(range(len(places))), list(range(1, len(places) + 1)))
-        beneath = [] if first is None else [first.schema.field(n).type for n in numbers]
-        if counted and (self.columns or any(not pa.types.is_integer(t) for t in beneath)):
+        fractions = first is not None and any(not pa.types.is_integer(t) for t in numbers.values())
+        if once and counted and (self.columns or fractions):
             return
         row = ", ".join(schema.names[:6]) + (", ..." if len(schema.names) > 6 else "")
         raise TableError(
             f"{file}: the first line ({row}) looks like a row, not like the names of columns: "
             "say --no-header if it is one, --header if it is not"
         )
+
+
+def job_of(
+    columns: Sequence[str] | str,
+    label: str | None,
+    kind: Kind | None,
+    classes: Sequence[str] | str,
+    temperature: float,
+    on_bad: OnBad | None,
+    as_scores: bool,
+    dialect: Dialect | None,
+) -> Job:
+    """Return what is asked for, checked as far as it can be without a file."""
+    for name, value, known in (("kind", kind, Kind), ("on_bad", on_bad, OnBad)):
+        if value is not None and value not in get_args(known):
+            raise TableError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, get_args(known)))}")
+    several = [(words,) if isinstance(words, str) else tuple(words) for words in (columns, classes)]
+    return Job(several[0], label, kind, several[1], temperature, on_bad, as_scores, dialect or Dialect())
 
 
 _A = TypeVar("_A")
@@ -439,7 +461,7 @@ def score_file(
     TableError
         If a file, a column or an option cannot be used.
     """
-    job = Job(tuple(columns), label, kind, tuple(classes), temperature, on_bad, as_scores, dialect or Dialect())
+    job = job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect)
     target = None if output is None else Path(output)
     check_target(Path(path), target)
     with use_workers(workers) as pool:
@@ -468,15 +490,12 @@ def score_into(
     observer: Callable[[Plan], Observer] | None = None,
 ) -> Summary:
     """Score one file and write another; see `score_file`."""
-    types: dict[str, pa.DataType] = {}
+    reading = Reading(path, job)
     while True:
-        plan: Plan | None = None
         try:
-            with open_source(path, types, dialect=job.dialect) as source, contextlib.ExitStack() as stack:
-                plan, batches = begin(path, source, job, types)
-                if plan is None:
-                    continue
-                schema = output_schema(source.schema, plan, nested=target is None or format_of(target) != "csv")
+            with reading.open() as (source, plan, batches), contextlib.ExitStack() as stack:
+                text = target is not None and format_of(target) == "csv"
+                schema = output_schema(source.schema, plan, text=text, shown=target is None)
                 sink = None
                 if target is not None:
                     sink = stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
@@ -498,26 +517,4 @@ def score_into(
                         progress(source.position(), source.size)
                 return summary
         except WrongTypeError as wrong:
-            types[wrong.column] = wider(wrong, plan)
-
-
-def begin(
-    path: Path, source: Source, job: Job, types: dict[str, pa.DataType]
-) -> tuple[Plan | None, Iterator[pa.RecordBatch]]:
-    """Settle the plan from the first batch; None, and `types` changed, where a CSV file has to be opened anew."""
-    first = next(source.batches, None)
-    plan = job.plan(source, first, path)
-    if format_of(path) == "csv":
-        # a column of integers may go on with a fraction
-        whole = [c for c in plan.columns if pa.types.is_integer(source.schema.field(c).type)]
-        if whole:
-            types.update(dict.fromkeys(whole, pa.float64()))
-            return None, iter(())
-    return plan, itertools.chain([] if first is None else [first], source.batches)
-
-
-def wider(wrong: WrongTypeError, plan: Plan | None) -> pa.DataType:
-    """Return the type to read a CSV column as after a value that does not fit the type it had."""
-    if plan is not None and wrong.column in plan.columns:
-        return pa.string()  # its numbers are taken out row by row
-    return pa.float64() if pa.types.is_integer(wrong.kind) or pa.types.is_null(wrong.kind) else pa.string()
+            reading.widen(wrong)

@@ -1,0 +1,89 @@
+"""
+How one file is read from its beginning: the plan is settled by its first rows.
+
+A CSV file is opened twice. The first rows show which columns are scores; then these are read as numbers, and all others as the text
+that they are, so that '00123', '1.50' and the twentieth digit of an id come out as they went in. Where the result has types, columns of
+plain numbers become numbers again. A column that turns out to hold something else later on is read as text from the beginning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from sigmax.tables.families import is_numeric
+from sigmax.tables.files import format_of, open_source
+from sigmax.tables.kept import plain_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sigmax.tables.columns import Plan
+    from sigmax.tables.errors import WrongTypeError
+    from sigmax.tables.files import Source
+    from sigmax.tables.score import Job
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """
+    A file, and what has been learnt of it so far.
+
+    Parameters
+    ----------
+    path : Path
+    job : Job
+        What is asked of it.
+    """
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.path, self.job = path, job
+        self.types: dict[str, pa.DataType] = {}  # of the columns of a CSV file, by which it is read
+        self._plan: Plan | None = None
+        self._words: set[str] = set()  # other columns that are no plain numbers
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[tuple[Source, Plan, Iterator[pa.RecordBatch]]]:
+        """Open the file: where its rows come from, what to do with them, and the rows."""
+        if self._plan is None:
+            with open_source(self.path, dialect=self.job.dialect) as source:
+                first = _first(source.batches)
+                plan = self.job.plan(source, first, self.path)
+                self._plan = plan
+                if format_of(self.path) != "csv":
+                    yield source, plan, itertools.chain([] if first is None else [first], source.batches)
+                    return
+                scores = set(plan.columns)
+                for field in source.schema:
+                    number = field.name in scores and is_numeric(field.type)
+                    self.types[field.name] = pa.float64() if number else pa.string()
+        with open_source(self.path, self.types, dialect=self.job.dialect) as source:
+            first = _first(source.batches)
+            scores = set(self._plan.columns)
+            kept = {
+                n: pa.string() if n in self._words or first is None else plain_type(first.column(n))
+                for n in source.schema.names
+                if n not in scores
+            }
+            plan = dataclasses.replace(self._plan, kept=kept)
+            yield source, plan, itertools.chain([] if first is None else [first], source.batches)
+
+    def widen(self, wrong: WrongTypeError) -> None:
+        """Read a column as text from now on: its scores are taken out row by row, and other columns stay as they are."""
+        self.types[wrong.column] = pa.string()
+        self._words.add(wrong.column)
+
+
+def _first(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """Return the first batch with rows; the last of those without, if all are."""
+    batch = None
+    for batch in batches:
+        if batch.num_rows:
+            return batch
+    return batch
