@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(folder):
-    words = ["explore", "two.csv", "--label", "answer", "--classes", "no", "yes", "--no-browser"]
+    words = ["explore", "two.csv", "--label", "answer", "--columns", "score", "--classes", "no", "yes", "--no-browser"]
     server = subprocess.Popen(
         [sys.executable, "-m", "sigmax", *words],
         cwd=folder,
@@ -285,12 +285,23 @@ def test_files_are_uploaded_and_a_bad_one_is_told(page, folder):
     field.set_input_files(folder / "bad.csv")
     page.page.get_by_text("This file cannot be read").wait_for(timeout=20_000)
     check_scale(page, page.move(LOGIT, "ArrowLeft", 2))  # the page lives on
-    for number, text in ((0, "truth"), (1, "")):
+
+    def fill(number, text):
         box = page.page.locator("marimo-text").locator("input").nth(number)
         box.fill(text)
         box.press("Enter")
         box.blur()
+
+    label, columns, classes = range(3)
+    for number in (label, columns, classes):
+        fill(number, "")
     field.set_input_files(folder / "three.csv")
+    page.page.get_by_text("'truth' is numeric and not one of 's_*'. Name the score columns above").wait_for(timeout=20_000)
+    page.page.get_by_text("columns s_*, label truth").wait_for()
+    fill(columns, "s_*")
+    page.page.get_by_text("scores in s_0, s_1, s_2; left out truth").wait_for(timeout=20_000)
+    fill(columns, "")
+    fill(label, "truth")
     page.wait("own: log-loss", losses(SCORES, CLASSES, 1.0))
     page.wait("own: accuracy", float((SCORES.argmax(axis=1) == CLASSES).mean()))
     counts = np.zeros((3, 3), int)
