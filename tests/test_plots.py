@@ -220,6 +220,46 @@ def test_every_format_is_written(tmp_path):
     assert not re.search(r"<(script|link)[^>]*(src|href)=", page)
 
 
+EVIL = "</script><script>document.title='owned'</script><!--"
+
+
+def test_names_cannot_leave_the_script_of_a_page(tmp_path):
+    plots.save(plots.softmax_bars([1.0, 2.0], [EVIL, "x"]), tmp_path / "chart.html")
+    page = (tmp_path / "chart.html").read_text()
+    assert "document.title" in page
+    assert EVIL not in page
+    assert "<script>document.title" not in page
+    assert page.count("</script>") == page.count("<script")
+    # the chart is the same: its specification reads back whole
+    spec = json.loads(re.search(r"spec = (\{.*\});", page)[1])
+    assert spec == plots.softmax_bars([1.0, 2.0], [EVIL, "x"]).to_dict()
+    plots.save(plots.softmax_bars([1.0, 2.0], [EVIL, "x"]), tmp_path / "chart.svg")
+    assert "<script" not in (tmp_path / "chart.svg").read_text()
+
+
+def test_a_page_that_is_made_otherwise_is_an_error(monkeypatch, tmp_path):
+    import vl_convert
+
+    monkeypatch.setattr(vl_convert, "vegalite_to_html", lambda *_arguments, **_options: "<html></html>")
+    with pytest.raises(RuntimeError, match="vl-convert writes another page"):
+        plots.save(plots.sigmoid_curve(), tmp_path / "chart.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_old_picture(monkeypatch, tmp_path):
+    (tmp_path / "chart.svg").write_text("the old one")
+
+    def half(self, content):
+        with self.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        plots.save(plots.sigmoid_curve(), tmp_path / "chart.svg")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"chart.svg": "the old one"}
+
+
 def command(*words, cwd):
     return subprocess.run([sys.executable, "-m", "sigmax", *words], cwd=cwd, capture_output=True, text=True)
 

@@ -216,6 +216,41 @@ def test_many_classes_show_the_most_frequent_confusions(tmp_path):
     assert all(counts[int(r[0]), int(r[1])] == int(r[2]) for r in rows)
 
 
+def test_thousands_of_classes_take_seconds(tmp_path):
+    import time
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    k, n = 3000, 1000
+    x = rng.normal(size=(n, k))
+    y = np.where(rng.random(n) < 0.5, x.argmax(axis=1), rng.integers(0, k, n))
+    scores = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), k)
+    pq.write_table(pa.table({"s": scores, "y": y}), tmp_path / "s.parquet")
+    begin = time.perf_counter()
+    write_report(tmp_path / "s.parquet", tmp_path / "r.html", label="y")
+    assert time.perf_counter() - begin < 15  # it was over a minute, growing with the third power
+    tables = Page((tmp_path / "r.html").read_text()).tables
+    guess = x.argmax(axis=1)
+    assert sum(int(row[4]) for row in tables["classes"][1:]) == (guess == y).sum()
+    assert f"{(guess != y).sum():,}" == f"{len({*zip(y[guess != y], guess[guess != y], strict=True)}):,}"
+    assert len(tables["confusion"]) == 31
+
+
+def test_a_full_disk_leaves_the_old_report(file, monkeypatch, tmp_path):
+    (tmp_path / "r.html").write_text("the old one")
+
+    def half(self, content):
+        with self.open("wb") as part:
+            part.write(content[:100])
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(file, tmp_path / "r.html", label="truth")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"r.html": "the old one"}
+
+
 def test_what_cannot_be_reported_is_said(file, tmp_path):
     with pytest.raises(TableError, match=r"a report ends in \.html"):
         write_report(file, tmp_path / "r.pdf", label="truth")

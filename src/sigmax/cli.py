@@ -602,7 +602,8 @@ def explore(
     """
     Open a page to play with: odds, logits, sigmoid, softmax, number formats, and your own scores.
 
-    Serves until it is interrupted. Nothing is fetched from other hosts, and no file leaves this machine.
+    Serves until it is interrupted. Nothing is fetched from other hosts, and no file leaves this machine: the page opens with a random
+    token alone, and answers no other site.
 
     Parameters
     ----------
@@ -617,7 +618,7 @@ def explore(
     as_scores : bool
         Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     host : str
-        The address to serve at. Beyond this machine a token is asked for, which the address printed carries.
+        The address to serve at. Whoever opens the page needs the token that the printed address carries, from this machine too.
     port : int
         The port to serve at. Default: a free one.
     browser : bool
@@ -626,7 +627,6 @@ def explore(
         Show how each number is made: a copy of the page with its code, which you may change.
     """
     import importlib.util
-    import ipaddress
     import os
     import shutil
     import socket
@@ -647,29 +647,9 @@ def explore(
         except OSError as error:
             raise ValueError(f"cannot serve at {host}:{port or 'any port'}: {error.strerror or error}") from None
         port = probe.getsockname()[1]
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
     page = Path(__file__).parent / "explore.py"
     if edit:
         page = Path(shutil.copy(page, tempfile.mkdtemp(prefix="sigmax-explore-")))
-    command = [
-        sys.executable,
-        "-m",
-        "marimo",
-        "edit" if edit else "run",
-        str(page),
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    command += [
-        *([] if edit else ["--no-check"]),
-        "--no-token" if local else "--token",
-        *([] if browser else ["--headless"]),
-    ]
     options = [
         ("--file", str(file.resolve()) if file else None),
         ("--label", label),
@@ -677,9 +657,13 @@ def explore(
         ("--classes", ",".join(classes or ()) or None),
         ("--as-scores", "yes" if as_scores else None),
     ]
-    command += ["--", *(word for name, value in options if value is not None for word in (name, value))]
+    told = [word for name, value in options if value is not None for word in (name, value)]
+    mode, opened = "edit" if edit else "run", "browser" if browser else "none"
     sys.stdout.flush()
-    os.execv(sys.executable, command)  # noqa: S606 - so that who ends this process ends the page
+    # in place of this process, so that who ends it ends the page
+    os.execv(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "sigmax.door", mode, str(page), host, str(port), opened, *told]
+    )
 
 
 def _numbers(values: Sequence[str]) -> list[float]:

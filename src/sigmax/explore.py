@@ -494,7 +494,7 @@ def _(given, mo):
     )
     mo.vstack(
         [
-            mo.md(f"From the command: `{given}`") if given else mo.md(""),
+            mo.md(f"From the command: `{given.replace(chr(92), '/').rpartition('/')[2]}`") if given else mo.md(""),
             upload,
             mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start"),
         ]

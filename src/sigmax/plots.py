@@ -9,6 +9,8 @@ a chart for a dark page. Needs ``pip install 'sigmax[plot]'``.
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ import numpy as np
 import sigmax
 from sigmax.calibration import CalibrationError, Reliability, bin_of, calibration_error, confidence_of, reliability
 from sigmax.dtypes import BFLOAT16
+from sigmax.writing import write_whole
 
 try:
     import altair as alt
@@ -134,8 +137,8 @@ def save(chart: Any, path: str | Path, *, scale: float = 2.0) -> None:
     elif kind == ".pdf":
         content = vl_convert.vegalite_to_pdf(spec)
     else:
-        content = _page(spec, vl_convert.vegalite_to_html(spec, bundle=True)).encode()
-    path.write_bytes(content)
+        content = _page(spec, vl_convert.vegalite_to_html(_NOTHING, bundle=True)).encode()
+    write_whole(path, content)
 
 
 def check_ending(path: Path) -> str:
@@ -146,13 +149,27 @@ def check_ending(path: Path) -> str:
     return path.suffix.lower()
 
 
+_NOTHING: dict[str, Any] = {"$schema": alt.SCHEMA_URL, "data": {"values": []}, "mark": "point"}
+
+
 def _page(spec: dict[str, Any], html: str) -> str:
-    """Give the page a title and the ground of its chart."""
+    """
+    Put a chart into a page made for nothing, with a title and the ground of the chart.
+
+    The specification holds what its readers wrote, such as names of classes: in a script no `<` may stand, which could end it.
+    """
+    found = re.findall(r"spec = \{.*\};", html)
+    if len(found) != 1:
+        raise RuntimeError(
+            "vl-convert writes another page than it did; its script has no specification to put the chart in"
+        )
+    script = "spec = " + json.dumps(spec).replace("<", "\\u003c") + ";"
     title = spec.get("title", "sigmax")
     title = title if isinstance(title, str) else title.get("text", "sigmax")
     ground = spec["config"]["background"]
-    style = f"<title>{title}</title><style>body{{background:{ground};margin:2rem}}</style>"
-    return html.replace("<head>", f'<head><meta name="viewport" content="width=device-width">{style}', 1)
+    style = f"<title>{escape(title)}</title><style>body{{background:{ground};margin:2rem}}</style>"
+    html = html.replace("<head>", f'<head><meta name="viewport" content="width=device-width">{style}', 1)
+    return html.replace(found[0], script)
 
 
 def rows_of(**columns: Any) -> Any:

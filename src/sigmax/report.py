@@ -18,6 +18,7 @@ import sigmax
 from sigmax import plots
 from sigmax.calibration import wilson_interval
 from sigmax.tables import Diagnosis, Summary, TableError, score_file
+from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +97,7 @@ def write_report(
     )
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
-    output.write_text(render(Path(path).name, summary, found[0]), encoding="utf-8")
+    write_whole(output, render(Path(path).name, summary, found[0]).encode())
     return summary
 
 
@@ -113,7 +114,9 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     drawn = {
         key: dict(zip(("light", "dark"), plots.light_and_dark(chart), strict=True)) for key, chart in figures.items()
     }
-    largest = max(1, int(diagnosis.confusion.max()))
+    whole = len(summary.plan.classes) <= MATRIX
+    matrix = diagnosis.confusion if whole else []
+    largest = max([1, *(count for line in matrix for count in line)])
     page: str = template.render(
         name=name,
         version=sigmax.__version__,
@@ -122,10 +125,11 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         diagnosis=diagnosis,
         reliability=summary.reliability,
         error=summary.calibration_error,
-        accuracy_interval=tuple(map(float, wilson_interval(int(diagnosis.confusion.trace()), diagnosis.rows))),
+        accuracy_interval=tuple(map(float, wilson_interval(diagnosis.right, diagnosis.rows))),
         guess=math.log(len(summary.plan.classes)),
         figures=drawn,
-        whole=len(summary.plan.classes) <= MATRIX,
+        whole=whole,
+        matrix=matrix,
         share=lambda count: round(100 * count / largest),
     )
     return page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ import numpy as np
 from sigmax.tables.errors import TableError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
 
@@ -73,7 +72,8 @@ class Diagnosis:
             raise TableError("a report needs the true classes: name their column with --label")
         k = len(plan.classes)
         self.plan = plan
-        self.confusion: NDArray[np.int64] = np.zeros((k, k), np.int64)  # a row for each true class
+        self._pairs: Counter[tuple[int, int]] = Counter()  # rows by true and predicted class; most pairs have none
+        self._rows, self._predicted, self._right = (np.zeros(k, np.int64) for _ in range(3))
         self._keep = keep
         self._confidence = np.zeros(k)
         self._squares: list[float] = []
@@ -85,7 +85,11 @@ class Diagnosis:
         known = np.flatnonzero(seen.labels >= 0)
         y, guess, p = seen.labels[known], seen.predicted[known], seen.probability[:, known].astype(np.float64)
         batch, loss = seen.batch, seen.loss
-        self.confusion += np.bincount(y * k + guess, minlength=k * k).reshape(k, k)
+        pairs, counts = np.unique(y * k + guess, return_counts=True)
+        self._pairs.update({divmod(int(pair), k): int(count) for pair, count in zip(pairs, counts, strict=True)})
+        self._rows += np.bincount(y, minlength=k)
+        self._predicted += np.bincount(guess, minlength=k)
+        self._right += np.bincount(y[y == guess], minlength=k)
         self._confidence += np.bincount(y, p.max(axis=0), minlength=k)
         of_label = p[y, np.arange(y.size)]
         self._squares.append(float((p * p).sum() - 2 * of_label.sum() + y.size))
@@ -114,7 +118,18 @@ class Diagnosis:
     @property
     def rows(self) -> int:
         """Rows with a label."""
-        return int(self.confusion.sum())
+        return int(self._rows.sum())
+
+    @property
+    def right(self) -> int:
+        """Rows that were predicted right."""
+        return int(self._right.sum())
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """The confusion matrix: a line for each true class, a number for each predicted one. For few classes; see `confusions`."""
+        k = range(len(self.plan.classes))
+        return [[self._pairs[i, j] for j in k] for i in k]
 
     @property
     def brier(self) -> float:
@@ -126,7 +141,7 @@ class Diagnosis:
     @property
     def classes(self) -> list[ClassFigures]:
         """Figures of every class."""
-        rows, predicted, right = self.confusion.sum(axis=1), self.confusion.sum(axis=0), self.confusion.diagonal()
+        rows, predicted, right = self._rows, self._predicted, self._right
         return [
             ClassFigures(name, int(n), int(m), int(r), float(c / n) if n else math.nan)
             for name, n, m, r, c in zip(self.plan.classes, rows, predicted, right, self._confidence, strict=True)
@@ -141,9 +156,7 @@ class Diagnosis:
     def confusions(self) -> list[tuple[int, str, str]]:
         """How often which class was taken for which other, the most frequent first."""
         found = [
-            (int(self.confusion[i, j]), self.plan.classes[i], self.plan.classes[j])
-            for i, j in zip(*np.nonzero(self.confusion), strict=True)
-            if i != j
+            (n, self.plan.classes[i], self.plan.classes[j]) for (i, j), n in sorted(self._pairs.items()) if i != j and n
         ]
         return sorted(found, key=lambda c: -c[0])
 
