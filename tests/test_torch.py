@@ -252,3 +252,111 @@ print(f(torch.tensor([0.0])).tolist())
     for imports in ("import sigmax.torch", "import torch._dynamo\nimport sigmax.torch"):
         done = subprocess.run([sys.executable, "-c", program.format(imports)], capture_output=True, text=True)
         assert done.stdout == "[0.5]\n", done.stderr[-2000:]
+
+
+def of_first(function):
+    """The first result alone, of a pair."""
+    return lambda *args: r[0] if isinstance(r := function(*args), tuple) else r
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize("name", ROWS)
+def test_forward_mode_agrees_with_backward(name):
+    function = ROWS[name]
+    x, t = X.clone().requires_grad_(), T.clone().requires_grad_()
+    assert torch.autograd.gradcheck(function, (x, t), check_forward_ad=True)
+    first = of_first(function)
+    torch.testing.assert_close(torch.func.jacfwd(first)(X, T), torch.func.jacrev(first)(X, T), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        torch.func.jacfwd(first, argnums=1)(X, T), torch.func.jacrev(first, argnums=1)(X, T), rtol=1e-12, atol=1e-13
+    )
+    twice = torch.func.hessian(lambda v: first(v, T).sum())(X)  # forward over backward
+    torch.testing.assert_close(
+        twice, torch.func.jacrev(torch.func.jacrev(lambda v: first(v, T).sum()))(X), rtol=1e-11, atol=1e-13
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize("name", LINKS)
+def test_elementwise_functions_have_forward_mode(name):
+    x = domain(name).clone().requires_grad_()
+    assert torch.autograd.gradcheck(getattr(sigmax, name), x, check_forward_ad=True)
+
+
+def test_a_loss_inside_vmap_has_its_gradient():
+    """An ensemble: what is differentiated by is not seen inside, and used to get the operator without a derivative."""
+    w = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    label, soft = torch.tensor(1), torch.softmax(w[0], 0)
+    for loss in (
+        lambda v: sigmax.cross_entropy(v, label),
+        lambda v: sigmax.cross_entropy(v, soft),
+        lambda v: sigmax.binary_cross_entropy(v, soft).sum(),
+        lambda v: sigmax.torch.CrossEntropyLoss()(v[None], label[None]),
+        lambda v: sigmax.torch.CrossEntropyLoss(ignore_index=1)(v[None], label[None]),
+    ):
+        wanted = torch.stack([torch.func.grad(loss)(row) for row in w])
+        got = torch.func.grad(lambda w, f=loss: torch.func.vmap(f)(w).sum())(w)
+        torch.testing.assert_close(got, wanted, rtol=1e-14, atol=0)
+        x = w.clone().requires_grad_()
+        torch.func.vmap(loss)(x).sum().backward()
+        torch.testing.assert_close(x.grad, wanted, rtol=1e-14, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "cross_entropy"])
+def test_several_gradients_at_once_and_other_transformations(name):
+    function = {"cross_entropy": lambda v: sigmax.cross_entropy(v, Y)}.get(name, lambda v: getattr(sigmax, name)(v))
+    jacobian, hessian = torch.autograd.functional.jacobian, torch.autograd.functional.hessian
+    one_by_one = jacobian(function, X)
+    torch.testing.assert_close(jacobian(function, X, vectorize=True), one_by_one, rtol=1e-13, atol=1e-15)
+    forward = jacobian(function, X, vectorize=True, strategy="forward-mode")
+    torch.testing.assert_close(forward, one_by_one, rtol=1e-12, atol=1e-14)
+    squared = lambda v: (function(v) ** 2).sum()  # noqa: E731
+    torch.testing.assert_close(hessian(squared, X, vectorize=True), hessian(squared, X), rtol=1e-12, atol=1e-13)
+    x = X.clone().requires_grad_()
+    y = function(x)
+    (got,) = torch.autograd.grad(y, x, torch.stack([torch.ones_like(y), 2 * torch.ones_like(y)]), is_grads_batched=True)
+    torch.testing.assert_close(got[1], 2 * got[0], rtol=1e-13, atol=1e-15)
+    # a view with the negative bit, functionalization, symbolic sizes
+    torch.testing.assert_close(function(torch.complex(X, -X).conj().imag), function(X), rtol=0, atol=0)
+    torch.testing.assert_close(torch.func.functionalize(function)(X), function(X), rtol=0, atol=0)
+    if name != "cross_entropy":  # whose labels are no part of what is traced
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        for mode in ("real", "fake", "symbolic"):
+            torch.testing.assert_close(make_fx(function, tracing_mode=mode)(X)(X), function(X), rtol=0, atol=0)
+    dynamic = torch.compile(function, fullgraph=True, backend="aot_eager", dynamic=True)
+    torch.testing.assert_close(dynamic(X), function(X), rtol=0, atol=0)
+
+
+def test_modules_are_traced_by_fx():
+    several = torch.nn.Sequential(
+        torch.nn.Linear(4, 4), sigmax.torch.Softmax(1), sigmax.torch.Sigmoid(), sigmax.torch.LogSoftmax(-1)
+    )
+    traced = torch.fx.symbolic_trace(several)
+    x = X.float()
+    assert torch.equal(traced(x), several(x))
+    assert {"softmax", "sigmoid", "log_softmax"} <= {getattr(n.target, "__name__", "") for n in traced.graph.nodes}
+
+
+@pytest.mark.parametrize("imports", ["import torch\nimport sigmax", "import sigmax.torch"])
+@pytest.mark.parametrize(
+    "call", ["sigmax.softmax(x)", "sigmax.odds(x)", "sigmax.cross_entropy(x, torch.tensor([0, 1]))"]
+)
+def test_the_first_call_of_a_process_may_be_compiled(imports, call):
+    program = f"{imports}\nimport torch\nf = torch.compile(lambda x: {call}, fullgraph=True, backend='eager')\n"
+    program += f"x = torch.zeros(2, 2)\ny = f(x)\nassert torch.equal(y, {call})\nprint('compiled')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "compiled\n", done.stderr[-1500:]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_forward_mode_on_other_devices(monkeypatch):
+    from sigmax.arrays import torch as adapter
+
+    monkeypatch.setattr(adapter, "_is_native", lambda x: False)
+    for name in ("softmax", "log_softmax", "logit_softmax", "cross_entropy"):
+        first = of_first(ROWS[name])
+        torch.testing.assert_close(
+            torch.func.jacfwd(first)(X, T), torch.func.jacrev(first)(X, T), rtol=1e-12, atol=1e-13
+        )

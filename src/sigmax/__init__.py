@@ -8,6 +8,7 @@ The elementwise functions are NumPy ufuncs; the functions over an axis of class 
 """
 
 from sigmax._native import cpu_level
+from sigmax.arrays.registry import meet_torch as _meet_torch
 from sigmax.links import from_odds, log1mexp, log_sigmoid, logit, logitexp, odds, sigmoid, softplus
 from sigmax.losses import (
     binary_cross_entropy,
@@ -41,3 +42,5 @@ __all__ = [
     "softmax",
     "softplus",
 ]
+
+_meet_torch()

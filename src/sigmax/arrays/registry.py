@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from sigmax import _native
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["adapter_of", "on_any_array"]
+__all__ = ["adapter_of", "know", "meet_torch", "on_any_array"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -52,6 +53,22 @@ def adapter_of(kind: type) -> Adapter | None:
     if kind not in _known:
         _known[kind] = _find(kind)
     return _known[kind]
+
+
+def know(kind: type, adapter: Any) -> None:
+    """Let an adapter serve arrays of type `kind` from now on."""
+    _known[kind] = adapter
+
+
+def meet_torch() -> None:
+    """
+    Load the adapter of PyTorch if that is loaded, so that torch.compile, which cannot follow an import, finds it at the first call.
+
+    It is not loaded for anybody: whoever imports it after sigmax and compiles before the first call imports `sigmax.torch` once.
+    """
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+    if tensor is not None:
+        adapter_of(tensor)
 
 
 def _find(kind: type) -> Adapter | None:

@@ -24,6 +24,7 @@ import sigmax.gradients
 import sigmax.links
 import sigmax.losses
 import sigmax.rows
+from sigmax.arrays import registry
 from sigmax.arrays.formulas import Formulas
 from sigmax.over_axis import ScoreTable, axes_of, check_temperature, no_broadcast, no_fit
 
@@ -43,7 +44,7 @@ _HALVES = {torch.float16, torch.bfloat16}
 
 def _array(x: Tensor) -> np.ndarray[Any, Any]:
     """Return the memory of a CPU tensor as an array."""
-    x = x.detach()
+    x = x.detach().resolve_neg()
     if x.dtype == torch.bfloat16:
         return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return x.numpy()
@@ -97,8 +98,15 @@ _SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = None) -> None:
-    """Make an operator: what it does, what comes out, its derivative, and how it takes one more axis."""
+def _define(
+    schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = None, forward_mode: Any = None
+) -> None:
+    """
+    Make an operator: what it does, what comes out, its derivatives, and how it takes one more axis.
+
+    `backward` takes gradients by the results to gradients by the inputs; `forward_mode` takes inputs, results and directions of the
+    inputs (None where one stands still) to directions of the results.
+    """
     name = schema.partition("(")[0]
     vmap = vmap or functools.partial(_over_rows, name)
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -111,7 +119,12 @@ def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any =
         return
     backward = _unless_unused(backward)
     torch.library.register_autograd(f"sigmax::{name}", backward, setup_context=_remember, lib=_library)
-    parts = {"forward": operator, "setup_context": _remember, "backward": backward, "vmap": vmap}
+
+    def jvp(ctx: Any, *directions: Tensor | None) -> Any:
+        values = _remembered(ctx)
+        return forward_mode(values[: ctx.inputs], values[ctx.inputs :], directions)
+
+    parts = {"forward": operator, "setup_context": _remember, "backward": backward, "vmap": vmap, "jvp": jvp}
     mapped = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
 
     def forward(ctx: Any, *args: Any) -> Any:
@@ -119,19 +132,28 @@ def _define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any =
         _remember(ctx, args, output)
         return output
 
-    direct = type(
-        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    )
+    parts = {"forward": forward, "backward": backward, "jvp": jvp}
+    direct = type(name, (torch.autograd.Function,), {key: staticmethod(part) for key, part in parts.items()})
 
     def apply(*args: Any) -> Any:
         if torch.compiler.is_compiling():
             return operator(*args)
-        if torch._C._are_functorch_transforms_active():  # they want a Function
-            return mapped.apply(*args)
+        if torch._C._are_functorch_transforms_active():  # they want a Function, but for the one that has no rule for it
+            return operator(*args) if _is_functionalized() else mapped.apply(*args)
         # past the dispatcher, which takes 50 us, where there is nobody that it would tell
         return direct.apply(*args) if _are_plain(args) else operator(*args)
 
     setattr(_ops, name, apply)
+
+
+_FUNCTORCH = getattr(torch._C, "_functorch", None)
+_is_legacy_batched = getattr(_FUNCTORCH, "is_legacy_batchedtensor", lambda _: False)  # in gradients of several at once
+
+
+def _is_functionalized() -> bool:
+    kind = getattr(getattr(_FUNCTORCH, "TransformType", None), "Functionalize", None)
+    peek = getattr(_FUNCTORCH, "peek_interpreter_stack", None)
+    return kind is not None and peek is not None and peek().key() == kind
 
 
 def _are_plain(args: tuple[Any, ...]) -> bool:
@@ -141,6 +163,7 @@ def _are_plain(args: tuple[Any, ...]) -> bool:
         kinds <= {Tensor, torch.nn.Parameter}
         and all(v.device.type == "cpu" for v in tensors)
         and torch._C._len_torch_dispatch_stack() == 0
+        and not any(map(_is_legacy_batched, tensors))
     )
 
 
@@ -160,6 +183,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     outputs = output if isinstance(output, tuple) else (output,)
     tensors = [v for v in (*inputs, *outputs) if isinstance(v, Tensor)]
     ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
     ctx.set_materialize_grads(False)  # a result that nobody used has no gradient, not zeros to work on
     ctx.inputs = len(inputs)
     ctx.rest = [None if isinstance(v, Tensor) else (v,) for v in (*inputs, *outputs)]
@@ -187,7 +211,11 @@ def _define_link(name: str) -> None:
     def vmap(_info: Any, in_dims: Any, x: Tensor) -> tuple[Tensor, int]:
         return getattr(_ops, name)(x), in_dims[0]
 
-    _define(f"{name}(Tensor x) -> Tensor", run, torch.empty_like, backward, vmap)
+    def forward_mode(inputs: list[Any], _results: Any, directions: Any) -> Tensor:
+        x = inputs[0]
+        return (_wide(directions[0]) * slope(_wide(x))).to(x.dtype)
+
+    _define(f"{name}(Tensor x) -> Tensor", run, torch.empty_like, backward, vmap, forward_mode)
 
 
 # ---- over axes ----
@@ -302,6 +330,33 @@ def _by_temperature(
     return (-terms.sum(dim=list(axis)) / temperature).to(temperature.dtype)
 
 
+def _direction(
+    x: Tensor,
+    dx: Tensor | None,
+    temperature: Tensor | None,
+    dt: Tensor | None,
+    where: Tensor | None,
+    axis: Sequence[int],
+) -> Tensor:
+    """Return the direction of the scores that has the effect of directions of scores and temperature; 0 for an impossible class."""
+    possible = torch.isfinite(x) if where is None else torch.isfinite(x) & where
+    moved = torch.zeros_like(x) if dx is None else dx
+    if dt is not None and temperature is not None:
+        moved = moved - (torch.where(possible, x, 0) * _spread(dt / temperature, axis)).to(x.dtype)
+    return torch.where(possible, moved, 0)
+
+
+def _sum_of_others(values: Tensor, axis: Sequence[int]) -> Tensor:
+    """Return for each class the sum over all others, without that of the largest cancelling."""
+    rows = _Flat(values, axis)
+    flat = rows.to(values)
+    first = flat.abs().argmax(-1, keepdim=True)
+    is_first = torch.zeros_like(flat, dtype=torch.bool).scatter(-1, first, True)
+    rest = torch.where(is_first, 0, flat).sum(-1, keepdim=True)
+    own = torch.where(is_first, flat, 0).sum(-1, keepdim=True)
+    return rows.back(torch.where(is_first, rest, (rest - flat) + own))
+
+
 _ROW = "Tensor x, Tensor? temperature, Tensor? where, int[] axis"
 
 
@@ -309,7 +364,7 @@ def _fake_rows(x: Tensor, temperature: Any, where: Any, axis: Any, dtype: torch.
     return x.new_empty(x.shape, dtype=dtype)
 
 
-def _define_row(name: str, backward: Any) -> None:
+def _define_row(name: str, backward: Any, forward: Any) -> None:
     def run(
         x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype
     ) -> Tensor:
@@ -320,7 +375,12 @@ def _define_row(name: str, backward: Any) -> None:
         gx = backward(g.to(torch.promote_types(g.dtype, x.dtype)), x, temperature, where, axis, y)
         return gx, _by_temperature(gx, x, temperature, where, axis), None, None, None
 
-    _define(f"{name}({_ROW}, ScalarType dtype) -> Tensor", run, _fake_rows, whole_backward)
+    def forward_mode(inputs: list[Any], results: list[Any], directions: Any) -> Tensor:
+        x, temperature, where, axis, _ = inputs
+        moved = _direction(x, directions[0], temperature, directions[1], where, axis)
+        return forward(moved, x, temperature, where, axis, results[0]).to(results[0].dtype)
+
+    _define(f"{name}({_ROW}, ScalarType dtype) -> Tensor", run, _fake_rows, whole_backward, forward_mode=forward_mode)
 
 
 def _define_pullback(name: str, backward: Any) -> None:
@@ -335,11 +395,23 @@ def _define_pullback(name: str, backward: Any) -> None:
             by_t = _by_temperature(by_x, x, temperature, where, axis) - (u * y).sum(dim=list(axis)) / temperature
         return by_g, by_x, by_t, None, None
 
+    def forward_mode(inputs: list[Any], results: list[Any], directions: Any) -> Tensor:
+        # the derivative is linear in g, and symmetric in what it is applied to
+        g, x, temperature, where, axis = inputs
+        moved = _direction(x, directions[1], temperature, directions[2], where, axis)
+        made = backward(moved, g, x, temperature, where, axis)[1]
+        if directions[0] is not None:
+            made = made + getattr(_ops, name)(directions[0], x, temperature, where, axis)
+        if directions[2] is not None:
+            made = made - (results[0] * _spread(directions[2] / temperature, axis)).to(made.dtype)
+        return made.to(results[0].dtype)
+
     _define(
         f"{name}(Tensor g, {_ROW}) -> Tensor",
         run,
         lambda g, x, temperature, where, axis: x.new_empty(x.shape),
         whole_backward,
+        forward_mode=forward_mode,
     )
 
 
@@ -363,14 +435,31 @@ def _pull_logit(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _
     p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
     q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
     r = torch.where((q > 0) & (p > 0), g / torch.where(q > 0, q, 1), 0)
-    rows = _Flat(x, axis)
-    flat = rows.to(r)
-    first = flat.abs().argmax(-1, keepdim=True)
-    is_first = torch.zeros_like(flat, dtype=torch.bool).scatter(-1, first, True)
-    rest = torch.where(is_first, 0, flat).sum(-1, keepdim=True)
-    own = torch.where(is_first, flat, 0).sum(-1, keepdim=True)
-    others = rows.back(torch.where(is_first, rest, (rest - flat) + own))
+    others = _sum_of_others(r, axis)
     return torch.where(p > 0, (g - p * others) / _divisor(temperature, axis), 0).to(x.dtype)
+
+
+def _push_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
+    return _pull_softmax(dx, x, temperature, where, axis)  # the matrix is symmetric
+
+
+def _push_log_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
+    p = _ops.softmax(x, temperature, where, axis, x.dtype)
+    mean = (p * dx).sum(dim=list(axis), keepdim=True)
+    return torch.where(p > 0, (dx - mean) / _divisor(temperature, axis), 0)
+
+
+def _push_log_complement(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, y: Tensor) -> Tensor:
+    odds = torch.exp(_wide(_ops.log_softmax(x, temperature, where, axis, x.dtype)) - _wide(y))
+    return -_wide(_push_log_softmax(dx, x, temperature, where, axis, y)) * odds
+
+
+def _push_logit(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
+    p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
+    q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
+    others = _sum_of_others(p * _wide(dx), axis)
+    moved = _wide(dx) - torch.where(q > 0, others / torch.where(q > 0, q, 1), 0)
+    return torch.where((p > 0) & (q > 0), moved / _divisor(temperature, axis), 0)
 
 
 def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, Tensor]:
@@ -439,6 +528,69 @@ def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, 
     exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
     share = torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent)) * _spread(sign * g, axis)
     return (torch.where(counts, share * weights, 0)).to(x.dtype), share.to(weights.dtype), None, None, None, None
+
+
+def _push_logsumexp(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
+    x, weights, where, axis, _, _ = inputs
+    value, sign = results
+    moved = _direction(x, directions[0], None, None, where, axis)
+    if weights is None:
+        p = _ops.softmax(x, None, where, axis, x.dtype)
+        return (p * moved).sum(dim=list(axis)).to(value.dtype), torch.zeros_like(sign)
+    counts = (weights != 0) if where is None else (weights != 0) & where
+    exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
+    share = torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent)) * _spread(sign, axis)
+    terms = torch.where(counts, share * weights * moved, 0)
+    if directions[1] is not None:
+        terms = terms + share * directions[1]
+    return terms.sum(dim=list(axis)).to(value.dtype), torch.zeros_like(sign)
+
+
+def _push_cross_entropy(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
+    x, y, temperature, where, axis, smoothing, ignore, _ = inputs
+    loss, gradient = results
+    dims = list(axis)
+    moved = _direction(x, directions[0], temperature, directions[2], where, axis)
+    by_loss = (gradient * moved).sum(dim=dims)
+    inner = _pull_softmax(moved, x, temperature, where, axis)
+    scale = _divisor(temperature, axis)
+    if _is_classes(y):
+        by_gradient = inner / scale
+        if ignore is not None:
+            by_gradient = torch.where(_spread(y != ignore, axis), by_gradient, 0)
+    else:
+        by_gradient = inner * (y.sum(dim=dims, keepdim=True) * (1 - smoothing) + smoothing) / scale
+        if directions[1] is not None:
+            dq = directions[1] * (1 - smoothing)
+            log_p = _ops.log_softmax(x, temperature, where, axis, x.dtype)
+            by_loss = by_loss - torch.where(dq == 0, 0, log_p * dq).sum(dim=dims)
+            p = _ops.softmax(x, temperature, where, axis, x.dtype)
+            by_gradient = by_gradient + (dq.sum(dim=dims, keepdim=True) * p - dq) / scale
+    if directions[2] is not None:
+        by_gradient = by_gradient - gradient * _spread(directions[2] / temperature, axis)
+    return by_loss.to(loss.dtype), by_gradient.to(gradient.dtype)
+
+
+def _push_reduced(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
+    x, y, axis, _, ignore, mean = inputs
+    loss, gradient = results
+    kept = y != ignore
+    moved = torch.where(_spread(kept, axis), directions[0], 0)
+    rows = kept.sum().clamp(min=1) if mean else 1
+    return ((gradient * moved).sum() / rows).to(loss.dtype), _pull_softmax(moved, x, None, None, axis)
+
+
+def _push_binary(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
+    x, _ = inputs
+    loss, gradient = results
+    by_loss, by_gradient = torch.zeros_like(loss), torch.zeros_like(gradient)
+    if directions[0] is not None:
+        by_loss = by_loss + gradient * directions[0]
+        by_gradient = by_gradient + (_wide(directions[0]) * _SLOPES["sigmoid"](_wide(x))).to(x.dtype)
+    if directions[1] is not None:
+        by_loss = by_loss - (x * directions[1]).to(x.dtype)
+        by_gradient = by_gradient - directions[1].to(x.dtype)
+    return by_loss, by_gradient
 
 
 _CE = "Tensor x, Tensor y, Tensor? temperature, Tensor? where, int[] axis, float label_smoothing, int? ignore, bool any_label"
@@ -577,7 +729,8 @@ def _vmap_reduced(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
     loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore, False)
     total = loss.flatten(1).sum(1)
     if mean:
-        total = total / (y != ignore).flatten(1).sum(1)
+        rows = (y != ignore).flatten(1).sum(1)
+        total = torch.where(rows == 0, torch.nan, total / rows.clamp(min=1))
     return (total, gradient), (0, 0)
 
 
@@ -627,11 +780,13 @@ def _elementwise_vmap(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[A
 
 for _name in _SLOPES:
     _define_link(_name)
-_define_row("softmax", _pull_softmax)
-_define_row("softmax_complement", lambda g, *rest: -_pull_softmax(g, *rest))
-_define_row("log_softmax", _pull_log_softmax)
-_define_row("log_softmax_complement", _pull_log_complement)
-_define_row("logit_softmax", _pull_logit)
+_define_row("softmax", _pull_softmax, _push_softmax)
+_define_row(
+    "softmax_complement", lambda g, *rest: -_pull_softmax(g, *rest), lambda dx, *rest: -_push_softmax(dx, *rest)
+)
+_define_row("log_softmax", _pull_log_softmax, _push_log_softmax)
+_define_row("log_softmax_complement", _pull_log_complement, _push_log_complement)
+_define_row("logit_softmax", _pull_logit, _push_logit)
 _define_pullback("softmax_pullback", _twice_softmax)
 _define_pullback("log_softmax_pullback", _twice_log_softmax)
 _define(
@@ -639,6 +794,7 @@ _define(
     _run_logsumexp,
     _fake_logsumexp,
     _back_logsumexp,
+    forward_mode=_push_logsumexp,
 )
 _define(
     f"cross_entropy({_CE}) -> Tensor",
@@ -653,6 +809,7 @@ _define(
         x.new_empty(x.shape),
     ),
     _back_cross_entropy,
+    forward_mode=_push_cross_entropy,
 )
 _define(
     "reduced_cross_entropy(Tensor x, Tensor y, int[] axis, float label_smoothing, int ignore, bool mean) -> (Tensor, Tensor)",
@@ -660,6 +817,7 @@ _define(
     lambda x, y, axis, label_smoothing, ignore, mean: (x.new_empty([]), x.new_empty(x.shape)),
     _back_reduced,
     _vmap_reduced,
+    _push_reduced,
 )
 _define(
     "binary_cross_entropy(Tensor x, Tensor y) -> Tensor",
@@ -674,6 +832,7 @@ _define(
     lambda x, y: (x.new_empty(x.shape), x.new_empty(x.shape)),
     _back_binary,
     functools.partial(_elementwise_vmap, "binary_cross_entropy_and_grad"),
+    _push_binary,
 )
 
 
@@ -827,10 +986,7 @@ def cross_entropy(
     if y.dtype == torch.bool:
         raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
     _check_label_shape(a, y)
-    if with_gradient or (
-        torch.is_grad_enabled()
-        and (a.x.requires_grad or y.requires_grad or (a.temperature is not None and a.temperature.requires_grad))
-    ):
+    if with_gradient or _may_be_derived(a.x, y, a.temperature):
         loss, gradient = _ops.cross_entropy_and_grad(
             a.x, y, a.temperature, a.where, a.axis, float(label_smoothing), ignore, any_label
         )
@@ -842,13 +998,25 @@ def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: floa
     """Return the sum or the mean of the losses of rows against class numbers, those labelled `ignore` left out."""
     a = _Arguments(x, axis, 1.0, None, None)
     _check_label_shape(a, y)
-    if torch.is_grad_enabled() and a.x.requires_grad:
+    if _may_be_derived(a.x):
         loss: Tensor = _ops.reduced_cross_entropy(a.x, y, a.axis, float(label_smoothing), ignore, mean)[0]
         return loss
     total = _ops.cross_entropy(a.x, y, None, None, a.axis, float(label_smoothing), ignore, False).sum(
         dtype=torch.float64
     )
     return (total / (y != ignore).sum() if mean else total).to(a.x.dtype)
+
+
+def _may_be_derived(*tensors: Tensor | None) -> bool:
+    """Return whether a derivative may be asked for: backward, forward, or by a transformation that wraps what it differentiates by."""
+    given = [t for t in tensors if t is not None]
+    if torch.is_grad_enabled() and any(t.requires_grad for t in given):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():  # a tensor inside vmap does not tell
+        return True
+    return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in given)
 
 
 def _check_label_shape(a: _Arguments, y: Tensor) -> None:
@@ -889,7 +1057,7 @@ def _binary(with_gradient: bool, x: Any, y: Any) -> Any:
         x, y = torch.broadcast_tensors(x, y)
     except RuntimeError:
         raise ValueError(f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}") from None
-    if with_gradient or (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)):
+    if with_gradient or _may_be_derived(x, y):
         loss, gradient = _ops.binary_cross_entropy_and_grad(x, y)
         return (loss, gradient) if with_gradient else loss
     return _ops.binary_cross_entropy(x, y)
@@ -916,7 +1084,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on tensors."""
+    """Call `function` on tensors; where a module is traced by torch.fx, write the call down."""
+    traced = next((v for v in args if type(v).__module__ == "torch.fx.proxy"), None)
+    if traced is not None:
+        target = _traceable(function.__name__) if isinstance(function, np.ufunc) else function
+        return traced.tracer.create_proxy("call_function", target, args, dict(options))
     return _FUNCTIONS[function.__name__](*args, **options)
 
 
@@ -960,11 +1132,15 @@ def _tell_dynamo() -> None:
         VariableBuilder._id_dispatch()[id(ufunc)] = substitute
 
 
+@functools.cache
 def _traceable(name: str) -> Callable[..., Tensor]:
+    """Return an elementwise function as one of Python."""
+
     def function(x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
         return _link(name, x, out, dtype=dtype, where=where)
 
     function.__python_implementation__ = function
+    function.__name__ = function.__qualname__ = name
     return function
 
 
@@ -972,3 +1148,7 @@ if "torch._dynamo" in sys.modules:
     _tell_dynamo()
 else:
     sys.meta_path.insert(0, _WhenDynamoLoads())
+
+# known from now on, so that torch.compile, which cannot follow an import, finds this adapter at the first call
+for _kind in (Tensor, torch.nn.Parameter):
+    registry.know(_kind, sys.modules[__name__])
