@@ -166,6 +166,52 @@ def test_a_missing_label_is_missing_on_plain_scores_too():
     assert gradient.loc["x"].tolist() == sigmax.cross_entropy_and_grad(FRAME.to_numpy()[0], 0)[1].tolist()
 
 
+def test_frames_say_what_they_cannot_take():
+    for column, kind in (
+        (pd.date_range("2020", periods=3), "datetime64"),
+        (list("abc"), "str"),
+        ([1j, 2j, 3j], "complex128"),
+    ):
+        frame = FRAME.reset_index(drop=True).assign(t=column)
+        for scores in (frame, frame["t"]):
+            with pytest.raises(TypeError, match=f"{kind}.* not supported"):
+                sigmax.softmax(scores)
+    import dask.dataframe as dd
+
+    frame = dd.from_pandas(FRAME, npartitions=2)
+    np.testing.assert_array_equal(sigmax.logsumexp(frame).compute(), sigmax.logsumexp(FRAME))
+    for axis in (0, (0, 1)):
+        with pytest.raises(TypeError, match=r"works row by row; for axis=.* pass frame.to_dask_array"):
+            sigmax.logsumexp(frame, axis=axis)
+    with pytest.raises(TypeError, match="returns a pair, which no Dask frame holds"):
+        sigmax.logsumexp(frame, return_sign=True)
+
+
+def test_the_result_of_a_square_frame_is_named_by_its_axis():
+    across, down = sigmax.logsumexp(FRAME), sigmax.logsumexp(FRAME, axis=0)
+    assert (list(across.index), list(down.index)) == (list("xyz"), list("abc"))
+    np.testing.assert_array_equal(down, sigmax.logsumexp(FRAME.to_numpy(), axis=0))
+
+
+def test_a_pair_of_datasets():
+    data = xr.Dataset({"p": ("row", [1.0, 2.0]), "q": ("row", [3.0, 1.0])}, attrs={"unit": "logit"})
+    value, sign = sigmax.logsumexp(data, axis="row", return_sign=True)
+    assert (float(value["p"]), float(sign["q"])) == (sigmax.logsumexp([1.0, 2.0]), 1.0)
+    assert value.attrs == {"unit": "logit"}
+    assert sigmax.softmax(data, axis="row")["q"].to_numpy().tolist() == sigmax.softmax([3.0, 1.0]).tolist()
+
+
+def test_none_is_a_group_and_functions_may_be_made_twice():
+    assert groups.softmax([1.0, 2.0, 5.0, 9.0], [None, None, "a", 1]).tolist() == [*P, 1.0, 1.0]
+    assert groups.softmax([1.0, 2.0, 5.0], [np.nan, None, 7.0]).tolist() == [*P, 1.0]
+    from sigmax.sql import create_functions
+
+    connection = duckdb.connect()
+    create_functions(connection)
+    create_functions(connection)
+    assert connection.sql("SELECT softmax([1, 2])").fetchall()[0][0] == P.tolist()
+
+
 ROWS_OF_LISTS = [
     ("softmax", {}),
     ("softmax", dict(complement=True)),

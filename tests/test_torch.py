@@ -305,7 +305,8 @@ def test_a_loss_inside_vmap_has_its_gradient():
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "cross_entropy"])
 def test_several_gradients_at_once_and_other_transformations(name):
-    function = {"cross_entropy": lambda v: sigmax.cross_entropy(v, Y)}.get(name, lambda v: getattr(sigmax, name)(v))
+    # make_fx looks at the signature: one argument
+    function = {"cross_entropy": lambda v: sigmax.cross_entropy(v, Y)}.get(name, lambda v: getattr(sigmax, name)(v))  # noqa: PLW0108
     jacobian, hessian = torch.autograd.functional.jacobian, torch.autograd.functional.hessian
     one_by_one = jacobian(function, X)
     torch.testing.assert_close(jacobian(function, X, vectorize=True), one_by_one, rtol=1e-13, atol=1e-15)

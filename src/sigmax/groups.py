@@ -137,4 +137,9 @@ def _codes(column: Any) -> NDArray[np.int64]:
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         encoded = whole.dictionary_encode(null_encoding="encode")
         return np.asarray(encoded.indices, np.int64)
-    return np.asarray(np.unique(np.asarray(column), return_inverse=True)[1], np.int64)
+    values = np.asarray(column)
+    if values.dtype != object:
+        return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
+    numbers: dict[Any, int] = {}
+    keys = (None if v is None or v != v else v for v in values.tolist())
+    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(values))

@@ -9,6 +9,7 @@ missing scores stay missing, and the others of the list share the whole.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import sigmax
@@ -113,11 +114,15 @@ def create_functions(connection: Any) -> None:
     >>> connection.sql("SELECT sigmoid(0.4), log_softmax([50, 0])").fetchall()
     [(0.598687660112452, [-1.9287498479639178e-22, -50.0])]
     """
+    import duckdb
+
     one, several = "DOUBLE", "DOUBLE[]"
     signatures = dict.fromkeys(links.__all__, (one, one))
     signatures |= dict.fromkeys(("softmax", "log_softmax", "logit_softmax"), (several, several))
     signatures["logsumexp"] = (several, one)
     for name, (taken, given) in signatures.items():
+        with contextlib.suppress(duckdb.InvalidInputException):  # there is none yet
+            connection.remove_function(name)
         connection.create_function(name, _on_arrow(name), [taken], given, type="arrow", null_handling="special")
 
 

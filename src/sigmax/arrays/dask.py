@@ -31,6 +31,15 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
             raise TypeError(
                 f"{function.__name__} of a Dask Series would need all of it at once; pass a frame, or an array"
             )
+        if not isinstance(function, np.ufunc) and axes_of(options.get("axis", -1), 2) != (1,):
+            raise TypeError(
+                f"{function.__name__} of a Dask frame works row by row; for axis={options['axis']!r} pass "
+                "frame.to_dask_array(lengths=True)"
+            )
+        if _count(function, options) == 2:
+            raise TypeError(
+                f"{function.__name__} returns a pair, which no Dask frame holds; pass frame.to_dask_array(lengths=True)"
+            )
         return x.map_partitions(function, *rest, **options)
     if not any(isinstance(v, da.Array) for v in args):
         return NotImplemented

@@ -28,10 +28,12 @@ def _is_plain(dtype: Any) -> bool:
 
 def as_column(x: pd.Series, what: str = "scores") -> Column:
     """Return a Series as a column."""
-    if _is_plain(x.dtype):
+    if _is_plain(x.dtype) and x.dtype.kind in "biuf":
         return Column(x.to_numpy())
-    if not (pd.api.types.is_numeric_dtype(x.dtype) or pd.api.types.is_bool_dtype(x.dtype)) or isinstance(
-        x.dtype, pd.CategoricalDtype
+    if (
+        _is_plain(x.dtype)
+        or not (pd.api.types.is_numeric_dtype(x.dtype) or pd.api.types.is_bool_dtype(x.dtype))
+        or isinstance(x.dtype, pd.CategoricalDtype)
     ):
         raise TypeError(f"{what} of dtype {x.dtype} are not supported; pass integers or floats")
     wide = getattr(x.dtype, "numpy_dtype", np.dtype(np.float64))
@@ -68,7 +70,8 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     else:
         matrix = columns_as_matrix(as_column(x.iloc[:, i], f"scores in column '{n}'") for i, n in enumerate(x.columns))
         matrix = matrix if len(x.columns) else Column(np.empty((len(x), 0)))
-        results = [_from_matrix(r, x) for r in call_on_column(function, matrix, tuple(rest), options)]
+        per_column = not isinstance(function, np.ufunc) and axes_of(options.get("axis", -1), 2) == (0,)
+        results = [_from_matrix(r, x, per_column) for r in call_on_column(function, matrix, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -128,7 +131,7 @@ def from_column(r: Column, x: pd.Series) -> Any:
     return _as_series(r, x.dtype, index=x.index, name=x.name)
 
 
-def _from_matrix(r: Column, x: pd.DataFrame) -> Any:
+def _from_matrix(r: Column, x: pd.DataFrame, per_column: bool) -> Any:
     kinds = [d for d in x.dtypes if not _is_plain(d)]
     kind = kinds[0] if kinds else np.dtype(np.float64)
     if r.values.shape == x.shape:
@@ -142,8 +145,6 @@ def _from_matrix(r: Column, x: pd.DataFrame) -> Any:
         frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=x.index)
         frame.columns = x.columns
         return frame
-    if r.values.shape == (len(x),):
-        return _as_series(r, kind, index=x.index)
-    if r.values.shape == (x.shape[1],):
-        return _as_series(r, kind, index=x.columns)
+    if r.values.ndim == 1:
+        return _as_series(r, kind, index=x.columns if per_column else x.index)
     return r.values

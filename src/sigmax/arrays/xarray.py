@@ -23,7 +23,10 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     """Call `function` on a DataArray, a Variable or each variable of a Dataset."""
     x, *rest = args
     if isinstance(x, xr.Dataset):
-        return x.map(lambda v: call(function, (v, *rest), options), keep_attrs=True)
+        made = {name: call(function, (v, *rest), options) for name, v in x.data_vars.items()}
+        if any(isinstance(r, tuple) for r in made.values()):
+            return tuple(xr.Dataset({name: r[i] for name, r in made.items()}, attrs=x.attrs) for i in (0, 1))
+        return xr.Dataset(made, attrs=x.attrs)
     if isinstance(x, xr.Variable):
         return call(function, (xr.DataArray(x), *rest), options).variable
     if not isinstance(x, xr.DataArray):
