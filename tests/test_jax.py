@@ -77,3 +77,40 @@ def test_without_float64():
         )
         half = jnp.array([3.0, 1.0], jnp.bfloat16)
         assert jax.grad(lambda x: sigmax.softmax(x)[0])(half).dtype == jnp.bfloat16
+
+
+CALLS = {
+    "softmax": lambda x, y, m: sigmax.softmax(x, where=m, temperature=jnp.array([1.0, 2.0], x.dtype)),
+    "log_softmax": lambda x, y, m: sigmax.log_softmax(x, complement=True),
+    "logit_softmax": lambda x, y, m: sigmax.logit_softmax(x),
+    "logsumexp": lambda x, y, m: sigmax.logsumexp(x, where=m),
+    "cross_entropy": lambda x, y, m: sigmax.cross_entropy(x, y, label_smoothing=0.1),
+    "cross_entropy_and_grad": lambda x, y, m: sigmax.cross_entropy_and_grad(x, y)[1],
+    "binary_cross_entropy": lambda x, y, m: sigmax.binary_cross_entropy(x, m),
+    "sigmoid": lambda x, y, m: sigmax.sigmoid(x),
+    "log1mexp": lambda x, y, m: sigmax.log1mexp(-x),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("jax_debug_nans", True),
+        ("jax_numpy_rank_promotion", "raise"),
+        ("jax_numpy_dtype_promotion", "strict"),
+        ("jax_disable_jit", True),
+    ],
+)
+def test_strict_settings_are_met(name, option, value):
+    """Finite results without a NaN on the way, ranks and types that fit without promotion, and no jit."""
+    x = jnp.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    y, mask = jnp.array([0, 2]), jnp.array([[True, True, False]])
+    wanted = CALLS[name](x, y, mask)
+    before = getattr(jax.config, option)
+    jax.config.update(option, value)
+    try:
+        got = CALLS[name](x, y, mask)
+    finally:
+        jax.config.update(option, before)
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)

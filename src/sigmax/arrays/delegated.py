@@ -297,7 +297,10 @@ class Delegated:
                 f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}"
             )
         dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
-        one = xp.astype(self.array(np.arange(a.classes), y) == y[..., None], dtype)
+        numbers = self.array(np.arange(a.classes).reshape((1,) * y.ndim + (-1,)), y)  # of the rank that it meets
+        one = xp.astype(numbers == y[..., None], dtype)
+        if self.is_known(bad):
+            return one
         # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN
         return xp.where(bad[..., None], xp.full_like(one, math.nan), one)
 

@@ -253,7 +253,10 @@ class Formulas:
         return (hi2 + self.log1p(rest2)) + lo2
 
     def _numbers(self, x: Array) -> Array:
-        return self.xp.arange(x.shape[-1], device=x.device) if hasattr(x, "device") else self.xp.arange(x.shape[-1])
+        numbers = self.xp.arange(x.shape[-1], device=x.device) if hasattr(x, "device") else self.xp.arange(x.shape[-1])
+        return self.xp.reshape(
+            numbers, (1,) * (x.ndim - 1) + (x.shape[-1],)
+        )  # of the rank of x, which JAX may insist on
 
     def logsumexp(self, r: Row) -> Array:
         """Return one number a row, with a last axis of length 1."""
