@@ -176,6 +176,7 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
         given = _under_autocast(input)
         axis = 0 if given.ndim == 1 else 1
+        target = self._checked(target, given.shape[axis] if given.ndim else 1)
         if self.weight is None and self.reduction != "none" and not target.is_floating_point():
             mean = self.reduction == "mean"
             return adapter.reduced_cross_entropy(given, target, axis, self.label_smoothing, self.ignore_index, mean)
@@ -190,6 +191,20 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         if self.reduction == "mean":  # of no rows it is NaN, and its gradient 0
             total = torch.where(rows == 0, torch.nan, total / torch.where(rows == 0, 1, rows))
         return total.to(given.dtype)
+
+    def _checked(self, target: Tensor, classes: int) -> Tensor:
+        """Refuse what torch refuses; return class numbers in a type that holds the label that is ignored."""
+        if not 0 <= self.label_smoothing <= 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be in [0, 1)")
+        if self.weight is not None and self.weight.shape != (classes,):
+            raise ValueError(f"weight has shape {tuple(self.weight.shape)}; there are {classes} classes, each has one")
+        if target.dtype == torch.bool:
+            raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+        if not target.is_floating_point():
+            return target.long()
+        if self.ignore_index >= 0:
+            raise ValueError(f"ignore_index is {self.ignore_index}; probabilities as labels have no class to ignore")
+        return target
 
     def _soft(self, scores: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         """Return the loss of each row against probabilities, and what their mean divides by."""
@@ -208,7 +223,8 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
             loss: Tensor = adapter.cross_entropy(scores, target, label_smoothing=self.label_smoothing, **options)
             return loss, kept.sum()
         label = torch.where(kept, target, 0)
-        weights = torch.where(kept, self.weight.to(scores.dtype)[label], 0)
+        of_label = self.weight.to(scores.dtype).gather(0, label.reshape(-1)).reshape(label.shape)
+        weights = torch.where(kept, of_label, 0)
         if not self.label_smoothing:
             return weights * adapter.cross_entropy(scores, target, **options), weights.sum()
         whole = torch.zeros_like(scores).scatter(axis, label.unsqueeze(axis), 1)
@@ -256,6 +272,9 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         if input.shape != target.shape:
             raise ValueError(f"labels have shape {tuple(target.shape)}; the logits have {tuple(input.shape)}")
         given = _under_autocast(input)
+        for name, factor in (("weight", self.weight), ("pos_weight", self.pos_weight)):
+            if factor is not None and torch.broadcast_shapes(factor.shape, given.shape) != given.shape:
+                raise ValueError(f"{name} of shape {tuple(factor.shape)} does not broadcast to the logits' {tuple(given.shape)}")
         # sums and products of several roundings: in half precision they would be seen
         several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
         logits = given.float() if several and given.dtype in _HALVES else given
@@ -263,6 +282,7 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
             loss = sigmax.binary_cross_entropy(logits, target)
         else:
             target = target.to(logits.dtype)
+            adapter.check_probabilities(target)
             loss = self.pos_weight * target * sigmax.softplus(-logits) + (1 - target) * sigmax.softplus(logits)
         if self.weight is not None:
             loss = loss * self.weight

@@ -31,7 +31,7 @@ from sigmax.over_axis import ScoreTable, axes_of, check_temperature, no_broadcas
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["call", "cross_entropy", "reduced_cross_entropy"]
+__all__ = ["call", "check_probabilities", "cross_entropy", "reduced_cross_entropy"]
 
 _library = torch.library.Library("sigmax", "DEF")
 _ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
@@ -423,20 +423,51 @@ def _pull_log_softmax(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: 
     return _ops.log_softmax_pullback(g, x, temperature, where, axis)
 
 
-def _pull_log_complement(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, y: Tensor) -> Tensor:
-    # log(1 - p) has the slope -p / (1 - p) by log p
-    odds = torch.exp(_wide(_ops.log_softmax(x, temperature, where, axis, x.dtype)) - _wide(y))
-    return _pull_log_softmax((-_wide(g) * odds).to(x.dtype), x, temperature, where, axis)
+def _against_the_first(x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, ...]:
+    """
+    Return log p, p and 1 - p; which class is the most probable; and how the others share what that leaves.
+
+    All but the most probable class have 1 - p of a half or more. Its own may be too small a number: by logarithms the others' shares of it,
+    p_j / (1 - p), keep their digits.
+    """
+    wide = torch.float32 if x.dtype in _HALVES else x.dtype
+    log_p, log_q = (
+        function(x, temperature, where, axis, torch.float64)  # whose difference is looked at
+        for function in (_ops.log_softmax, _ops.log_softmax_complement)
+    )
+    p, q = (function(x, temperature, where, axis, wide) for function in (_ops.softmax, _ops.softmax_complement))
+    rows = _Flat(p, axis)
+    first = rows.to(log_p).argmax(-1, keepdim=True)
+    is_first = rows.back(torch.zeros_like(rows.to(p), dtype=torch.bool).scatter(-1, first, True))
+    left = torch.where(is_first, log_q, 0).sum(dim=list(axis), keepdim=True)
+    others = ~is_first & torch.isfinite(log_p)
+    share = torch.where(others, torch.exp(torch.where(others, log_p - left, 0)), 0)
+    return log_p, p, q, is_first, share.to(wide)
+
+
+def _of_first(values: Tensor, is_first: Tensor, axis: Any) -> Tensor:
+    return torch.where(is_first, values, 0).sum(dim=list(axis), keepdim=True)
+
+
+def _pull_log_complement(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Tensor) -> Tensor:
+    # log(1 - p) has the slope -p / (1 - p) by log p; for the most probable class that is -p (1 by itself, less the others by their shares)
+    log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
+    g = torch.where(torch.isfinite(log_p), _wide(g), 0)
+    rest = torch.where(is_first, 0, -g * p / torch.where(is_first, 1, q))
+    by_rest = rest - p * rest.sum(dim=list(axis), keepdim=True)
+    own = _of_first(g * p, is_first, axis)
+    by_first = own * torch.where(is_first, -share.sum(dim=list(axis), keepdim=True), share)
+    return torch.where(torch.isfinite(log_p), (by_rest + by_first) / _divisor(temperature, axis), 0).to(x.dtype)
 
 
 def _pull_logit(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
     # y_k = x_k - log sum of the others: g_j - p_j (sum of g_k / (1 - p_k) over the others)
-    g = _wide(g)
-    p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
-    q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
-    r = torch.where((q > 0) & (p > 0), g / torch.where(q > 0, q, 1), 0)
-    others = _sum_of_others(r, axis)
-    return torch.where(p > 0, (g - p * others) / _divisor(temperature, axis), 0).to(x.dtype)
+    log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
+    alone = is_first & (share.sum(dim=list(axis), keepdim=True) == 0)  # the only possible class, whose logit is +inf
+    g = torch.where(torch.isfinite(log_p) & ~alone, _wide(g), 0)
+    others = _sum_of_others(torch.where(is_first, 0, g / torch.where(is_first, 1, q)), axis)
+    by_first = torch.where(is_first, 0, share * _of_first(g, is_first, axis))
+    return torch.where(torch.isfinite(log_p), (g - p * others - by_first) / _divisor(temperature, axis), 0).to(x.dtype)
 
 
 def _push_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
@@ -449,17 +480,21 @@ def _push_log_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis:
     return torch.where(p > 0, (dx - mean) / _divisor(temperature, axis), 0)
 
 
-def _push_log_complement(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, y: Tensor) -> Tensor:
-    odds = torch.exp(_wide(_ops.log_softmax(x, temperature, where, axis, x.dtype)) - _wide(y))
-    return -_wide(_push_log_softmax(dx, x, temperature, where, axis, y)) * odds
+def _push_log_complement(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Tensor) -> Tensor:
+    log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
+    dx, dims = _wide(dx), list(axis)
+    rest = -(p / torch.where(is_first, 1, q)) * (dx - (p * dx).sum(dim=dims, keepdim=True))
+    by_first = -p * (share.sum(dim=dims, keepdim=True) * dx - (share * dx).sum(dim=dims, keepdim=True))
+    return torch.where(torch.isfinite(log_p), torch.where(is_first, by_first, rest) / _divisor(temperature, axis), 0)
 
 
 def _push_logit(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
-    p = _wide(_ops.softmax(x, temperature, where, axis, x.dtype))
-    q = _wide(_ops.softmax_complement(x, temperature, where, axis, x.dtype))
-    others = _sum_of_others(p * _wide(dx), axis)
-    moved = _wide(dx) - torch.where(q > 0, others / torch.where(q > 0, q, 1), 0)
-    return torch.where((p > 0) & (q > 0), moved / _divisor(temperature, axis), 0)
+    log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
+    dx, dims = _wide(dx), list(axis)
+    others = _sum_of_others(p * dx, axis) / torch.where(is_first, 1, q)
+    moved = dx - torch.where(is_first, (share * dx).sum(dim=dims, keepdim=True), others)
+    alone = is_first & (share.sum(dim=dims, keepdim=True) == 0)
+    return torch.where(torch.isfinite(log_p) & ~alone, moved / _divisor(temperature, axis), 0)
 
 
 def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, Tensor]:
@@ -615,7 +650,7 @@ def _run_cross_entropy(
     classes = math.prod(x.shape[i] for i in axis)
     if not _is_classes(y):
         if not any_label:
-            _check_probabilities(y)
+            check_probabilities(y)
     elif _is_class(ignore, classes) or not _are_classes(y, classes):
         if ignore is not None:  # as a label, it stands for none; it may be the number of a class
             ignored = y == ignore
@@ -727,11 +762,11 @@ def _vmap_reduced(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
     """Each batch by itself, as one operation over all rows: reduced last."""
     x, y, axis, smoothing, ignore, mean = _in_front(info, in_dims, args)
     loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore, False)
-    total = loss.flatten(1).sum(1)
+    total = loss.flatten(1).sum(1, dtype=torch.float64)
     if mean:
         rows = (y != ignore).flatten(1).sum(1)
         total = torch.where(rows == 0, torch.nan, total / rows.clamp(min=1))
-    return (total, gradient), (0, 0)
+    return (total.to(x.dtype), gradient), (0, 0)
 
 
 def _back_reduced(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -748,7 +783,7 @@ def _back_reduced(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) 
 
 
 def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
-    _check_probabilities(y)
+    check_probabilities(y)
     if not _is_native(x):
         f, wide, label = _formulas(), _wide(x), y.to(_wide(x).dtype)
         loss = f.binary_cross_entropy(wide, label).to(x.dtype)
@@ -985,6 +1020,7 @@ def cross_entropy(
     y = torch.as_tensor(y, device=a.x.device)
     if y.dtype == torch.bool:
         raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+    y = y if y.is_floating_point() else y.long()  # which holds the label that is ignored too
     _check_label_shape(a, y)
     if with_gradient or _may_be_derived(a.x, y, a.temperature):
         loss, gradient = _ops.cross_entropy_and_grad(
@@ -1043,7 +1079,8 @@ def _check_classes(y: Tensor, classes: int) -> None:
         raise ValueError(f"label {int(y[tuple(row)])}{at} is not a class; it must be in 0 ... {classes - 1}")
 
 
-def _check_probabilities(y: Tensor) -> None:
+def check_probabilities(y: Tensor) -> None:
+    """Refuse labels that are no probabilities."""
     bad = ~((y >= 0) & (y <= 1))
     if bad.any():
         at = tuple(int(i) for i in bad.nonzero()[0])
