@@ -289,6 +289,74 @@ def test_masked_arrays():
     assert sigmax.special.logsumexp(x, axis=1).tolist() == sigmax.logsumexp(x).tolist()
 
 
+def test_masks_are_not_dropped_anywhere():
+    x, m = np.array([1.0, 9.0, 1.0, 1.0]), [0, 1, 0, 0]
+    weights = np.ma.array(np.ones(4), mask=m)
+    assert sigmax.logsumexp(x, weights=weights) == sigmax.logsumexp(x[[0, 2, 3]])
+    with pytest.raises(ValueError, match="a temperature is masked"):
+        sigmax.softmax(x, temperature=np.ma.masked)
+    got = groups.softmax(np.ma.array(x, mask=m), [0, 0, 1, 1])
+    assert got.tolist() == [1.0, None, 0.5, 0.5]
+    assert groups.softmax(x[:3], np.ma.array([1, 1, 1], mask=[0, 1, 1])).tolist() == [
+        1.0,
+        *sigmax.softmax(x[1:3]).tolist(),
+    ]
+    assert sigmax.softmax(np.ma.array(3.0)) == 1.0
+    assert sigmax.softmax(np.ma.masked) is np.ma.masked
+    assert sigmax.logsumexp(np.ma.masked) is np.ma.masked
+
+
+def test_what_has_names_of_another_kind_is_refused():
+    x = xr.DataArray(FRAME.to_numpy(), dims=("row", "class"))
+    where = xr.Variable(("class", "row"), MASK.to_numpy().T)
+    np.testing.assert_array_equal(
+        sigmax.softmax(x, where=where), sigmax.softmax(FRAME.to_numpy(), where=MASK.to_numpy())
+    )
+    for call, said in [
+        (lambda: sigmax.cross_entropy(x, xr.DataArray([0, 1, 2], dims="other")), "labels have the dimensions 'other'"),
+        (lambda: sigmax.cross_entropy(x, xr.DataArray([0, 1, 2], dims="class")), "labels have the dimensions 'class'"),
+        (
+            lambda: sigmax.softmax(x, where=xr.DataArray(MASK.to_numpy(), dims=("row", "klass"))),
+            "where has the dimension 'klass'",
+        ),
+        (lambda: sigmax.softmax(x, where=MASK), "where is a DataFrame beside an xarray object"),
+        (lambda: sigmax.cross_entropy(x, pd.Series([0, 1, 2])), "labels is a Series beside an xarray object"),
+        (
+            lambda: sigmax.softmax(FRAME, where=xr.DataArray(MASK.to_numpy())),
+            "where is a DataArray beside a pandas object",
+        ),
+        (lambda: sigmax.binary_cross_entropy(FRAME, FRAME["a"] * 0), "a frame and a Series"),
+        (lambda: sigmax.binary_cross_entropy(FRAME["a"], FRAME * 0), "a frame and a Series"),
+        (lambda: sigmax.special.softmax(pl.LazyFrame({"a": [1.0]})), "does not tell its axes; name one"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=said):
+            call()
+    value, sign = sigmax.logsumexp(xr.Variable(("row",), [1.0, 2.0]), return_sign=True)
+    assert isinstance(value, xr.Variable)
+    assert float(sign) == 1.0
+
+
+def test_nullable_frames_beside_scores():
+    nullable, arrow = MASK.astype("boolean"), MASK.astype("bool[pyarrow]")
+    wanted = sigmax.softmax(FRAME.to_numpy(), where=MASK.to_numpy())
+    for where in (nullable, arrow):
+        np.testing.assert_array_equal(sigmax.softmax(FRAME, where=where), wanted)
+    nullable.iloc[0, 0] = pd.NA  # it is not known whether it is possible
+    np.testing.assert_array_equal(sigmax.softmax(FRAME, where=nullable)["a"].iloc[0], 0.0)
+    np.testing.assert_array_equal(
+        sigmax.logsumexp(FRAME, weights=WEIGHTS.astype("Float64")),
+        sigmax.logsumexp(FRAME.to_numpy(), weights=WEIGHTS.to_numpy()),
+    )
+
+
+def test_the_larger_of_two_xarrays_names_the_axes():
+    import scipy.special
+
+    a, b = np.arange(3.0), np.array([[1.0, 1, 1], [0, 1, 0], [0, 0, 1]])
+    got = sigmax.special.logsumexp(xr.DataArray(a, dims="c"), axis=1, b=xr.DataArray(b, dims=("r", "c")))
+    np.testing.assert_allclose(got, scipy.special.logsumexp(a, axis=1, b=b), rtol=1e-15)
+
+
 P_LOG = sigmax.log_softmax([1.0, 2.0])
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sigmax
@@ -69,6 +70,17 @@ def test_batches_merge_in_any_order_to_the_same_bits():
     assert calibration_error(p[shuffled], right[shuffled]) == whole
 
 
+def test_many_rows_at_once_sum_to_the_same_bits():
+    p = np.full(9_000_000, 0.9999) + np.linspace(0, 2e-7, 9_000_000)
+    right = np.ones(p.size, bool)
+    right[::9999] = False
+    whole, parts = Cells(), Cells()
+    whole.add(p, right)
+    for part in np.array_split(np.arange(p.size)[::-1], 7):
+        parts.add(p[part], right[part])
+    assert whole.error() == parts.error()
+
+
 def test_cells_ascend_with_confidence_and_lose_no_row():
     p = np.concatenate([[0.0, 1.0, 0.5, 1e-300, 1 - 2**-53], RNG.random(1000)])
     one_each = []
@@ -101,6 +113,18 @@ def test_confident_models_are_not_accused_either(scale):
     assert np.mean(found) <= 0.06
 
 
+@pytest.mark.parametrize(
+    ("confidence", "right"), [(1.0, 0.99), (1.0, 0.999), (0.9999, 0.99), (0.9999, 0.995), (0.5, 0.5)]
+)
+@pytest.mark.parametrize("rows", [10, 100, 1000])
+def test_errors_rarer_than_the_rows_are_not_ruled_out(confidence, right, rows):
+    rng = np.random.default_rng(rows)
+    found = [calibration_error(np.full(rows, confidence), rng.random(rows) < right) for _ in range(300)]
+    assert np.mean([e.low <= abs(confidence - right) <= e.high for e in found]) >= 0.92
+    if confidence == right:
+        assert np.mean([e.is_found for e in found]) <= 0.09
+
+
 def test_what_it_says_of_few_and_of_certain_rows():
     assert str(calibration_error([], [])) == "no rows to tell by"
     few = calibration_error([0.9] * 4, [True] * 4)
@@ -108,6 +132,7 @@ def test_what_it_says_of_few_and_of_certain_rows():
     assert (few.low, few.high, few.is_found, few.bins) == (0, 1, False, 0)
     certain = calibration_error([1.0] * 100, [True] * 100)
     assert (certain.error, certain.is_found) == (0, False)
+    assert 0.03 < certain.high < 0.05  # by the rule of three, about
     wrong = calibration_error([1.0] * 100, [True] * 60 + [False] * 40)
     assert wrong.error == pytest.approx(0.4, abs=0.01)
     assert wrong.low < 0.4 < wrong.high
@@ -115,6 +140,11 @@ def test_what_it_says_of_few_and_of_certain_rows():
     for arguments, said in [
         (([1.5], [True]), "a confidence is 1.5"),
         (([0.5, 0.5], [True]), r"confidence of shape \(2,\)"),
+        (([0.5], ["False"]), "outcomes of dtype <U5 are not all True or False"),
+        (([0.5], [3]), "outcomes of dtype int64 are not all True or False, or 1 or 0"),
+        (([0.5], [math.nan]), "outcomes of dtype float64"),
+        ((np.ma.array([0.5, 0.6], mask=[0, 1]), [True, True]), "some confidence are masked"),
+        ((pd.Series([0.5, 0.6]), pd.Series([True, False], index=[1, 0])), "different indexes"),
     ]:
         with pytest.raises(ValueError, match=said):
             calibration_error(*arguments)
@@ -132,6 +162,9 @@ def test_what_chance_alone_gives_the_plug_in_error():
         chance.append(found.error_by_chance)
     assert np.mean(chance) == pytest.approx(np.mean(errors), rel=0.05)
     assert math.isnan(reliability([], []).error_by_chance)
+    for confidence, rows in ((0.999, 10), (0.9999, 100), (0.9, 30)):  # where a normal distance would be far too large
+        found = [reliability(np.full(rows, confidence), rng.random(rows) < confidence) for _ in range(4000)]
+        assert found[0].error_by_chance == pytest.approx(np.mean([f.error for f in found]), rel=0.4)
 
 
 def test_the_command_that_measures_coverage_runs():

@@ -361,3 +361,68 @@ def test_forward_mode_on_other_devices(monkeypatch):
         torch.testing.assert_close(
             torch.func.jacfwd(first)(X, T), torch.func.jacrev(first)(X, T), rtol=1e-12, atol=1e-13
         )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "score"), [(torch.float16, 20.0), (torch.bfloat16, 40.0), (torch.float32, 110.0), (torch.float64, 800.0)]
+)
+def test_a_confident_class_keeps_the_gradients_of_its_log_odds(dtype, score):
+    """1 - p is too small a number there; what the others share of it is not."""
+    x = torch.tensor([score, 0.0, 0.0], dtype=dtype, requires_grad=True)
+    for k, wanted in enumerate([[1, -0.5, -0.5], [-1, 1, 0], [-1, 0, 1]]):
+        got = torch.autograd.grad(sigmax.logit_softmax(x)[k], x)[0]
+        torch.testing.assert_close(got, torch.tensor(wanted, dtype=dtype), rtol=1e-12, atol=1e-6)
+    for k, wanted in enumerate([[-1, 0.5, 0.5], [0, 0, 0], [0, 0, 0]]):
+        got = torch.autograd.grad(sigmax.log_softmax(x, complement=True)[k], x)[0]
+        torch.testing.assert_close(got, torch.tensor(wanted, dtype=dtype), rtol=1e-12, atol=1e-6)
+    alone = torch.tensor([True, False, False])
+    for function in (
+        lambda v: sigmax.logit_softmax(v, where=alone),
+        lambda v: sigmax.log_softmax(v, where=alone, complement=True),
+    ):
+        assert (torch.autograd.grad(function(x)[1], x)[0] == 0).all()
+        assert (torch.autograd.grad(function(x)[0], x)[0] == 0).all()
+
+
+def test_losses_refuse_what_torch_refuses():
+    scores, labels = torch.zeros(4, 3), torch.tensor([0, 1, 2, 1])
+    soft = torch.full((4, 3), 1 / 3)
+    loss, binary = sigmax.torch.CrossEntropyLoss, sigmax.torch.BCEWithLogitsLoss
+    for call, said in [
+        (lambda: loss(torch.ones(5))(scores, labels), r"weight has shape \(5,\); there are 3 classes"),
+        (lambda: loss(torch.ones(1))(scores, soft), r"weight has shape \(1,\)"),
+        (lambda: loss(ignore_index=0)(scores, soft), "probabilities as labels have no class to ignore"),
+        (lambda: loss(torch.ones(3), label_smoothing=1.5)(scores, labels), "label_smoothing is 1.5"),
+        (lambda: loss()(scores, labels > 0), "labels have dtype bool"),
+        (lambda: binary(torch.ones(2, 4, 3))(scores, soft), r"weight of shape \(2, 4, 3\) does not broadcast"),
+        (lambda: binary(pos_weight=torch.ones(2, 4, 3))(scores, soft), "pos_weight of shape"),
+        (lambda: binary(pos_weight=torch.ones(3))(scores, soft * 6), "is not a probability"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=said):
+            call()
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_labels_of_any_integer_type(kind):
+    generator = torch.Generator().manual_seed(6)
+    x = torch.randn(4, 200, dtype=torch.float64, generator=generator, requires_grad=True)
+    y = torch.tensor([1, 1, 2, 100])
+    y = torch.tensor([156, 156, 2, 1]) if kind == torch.uint8 else y  # -100 in eight bits
+    weight = torch.rand(200, dtype=torch.float64, generator=generator)
+    for w in (None, weight):
+        ours = sigmax.torch.CrossEntropyLoss(w)(x, y.to(kind))
+        theirs = torch.nn.CrossEntropyLoss(w)(x, y)
+        torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=0)
+        a, b = (torch.autograd.grad(value, x)[0] for value in (ours, theirs))
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-16)
+
+
+def test_weighted_losses_map_over_rows_and_large_halves_do_not_overflow():
+    loss = sigmax.torch.CrossEntropyLoss(torch.tensor([1.0, 2.0, 0.5, 1.5], dtype=torch.float64))
+    per_row = torch.func.vmap(torch.func.grad(lambda v, t: loss(v, t)))(X, Y)
+    for row, label, got in zip(X, Y, per_row, strict=True):
+        torch.testing.assert_close(got, torch.func.grad(lambda v, t=label: loss(v, t))(row), rtol=1e-14, atol=0)
+    wide = (torch.randn(1, 50_000, 4, generator=torch.Generator().manual_seed(7)) * 20).half()
+    labels = torch.zeros(1, 50_000, dtype=torch.long)
+    (value,) = torch.func.vmap(sigmax.torch.CrossEntropyLoss())(wide, labels)
+    assert value == sigmax.torch.CrossEntropyLoss()(wide[0], labels[0])

@@ -73,10 +73,23 @@ class Reliability:
         filled = self.rows > 0
         if not filled.any():
             return math.nan
-        gaps = np.sqrt(
-            2 * self.variance[filled] / (math.pi * self.rows[filled])
-        )  # the mean distance of a normal number
-        return float(np.average(gaps, weights=self.rows[filled]))
+        wrong = 1 - self.confidence[filled]
+        # The mean distance of a binomial share from its mean (de Moivre), less what the rows of a bin differ among themselves.
+        binomial = wrong * (1 - wrong)
+        alike = np.divide(self.variance[filled], binomial, where=binomial > 0, out=np.ones_like(binomial)).clip(0, 1)
+        gaps = [_mean_distance(int(n), float(p)) for n, p in zip(self.rows[filled], wrong, strict=True)]
+        return float(np.average(np.asarray(gaps) * np.sqrt(alike), weights=self.rows[filled]))
+
+
+def _mean_distance(n: int, p: float) -> float:
+    """Return the mean of ``abs(k / n - p)`` for k of n that happen with probability p each."""
+    if not 0 < p < 1:
+        return 0.0
+    k = math.floor(n * p) + 1
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) if k <= n else -math.inf
+    if k > n:  # p rounds to 1
+        return 0.0
+    return 2 * k * math.exp(choices + k * math.log(p) + (n - k + 1) * math.log1p(-p)) / n
 
 
 def wilson_interval(successes: ArrayLike, rows: ArrayLike, z: float = 1.959963984540054) -> tuple[Any, Any]:
@@ -207,7 +220,20 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
 
 
 def _rows_of(confidence: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    c, right = np.asarray(confidence, np.float64), np.asarray(correct, bool)
+    for name, value in (("confidence", confidence), ("outcomes", correct)):
+        if np.ma.is_masked(value):
+            raise ValueError(f"some {name} are masked; leave these rows out")
+    indexes = [
+        getattr(v, "index", None) for v in (confidence, correct) if type(v).__module__.partition(".")[0] == "pandas"
+    ]
+    if len(indexes) == 2 and not indexes[0].equals(indexes[1]):  # type: ignore[union-attr]
+        raise ValueError(
+            "confidence and outcomes have different indexes; give both the same, or pass arrays to go by position"
+        )
+    given = np.asarray(correct)
+    if given.size and not (given.dtype == bool or (given.dtype.kind in "iuf" and bool(np.isin(given, (0, 1)).all()))):
+        raise ValueError(f"outcomes of dtype {given.dtype} are not all True or False, or 1 or 0")
+    c, right = np.asarray(confidence, np.float64), given.astype(bool)
     if c.shape != right.shape or c.ndim != 1:
         raise ValueError(f"confidence of shape {c.shape} and outcomes of shape {right.shape}: give one of each a row")
     return c, right
@@ -282,6 +308,10 @@ class Cells:
 
     def add(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
         """Count rows."""
+        for begin in range(0, len(confidence), AT_ONCE):
+            self._add(confidence[begin : begin + AT_ONCE], correct[begin : begin + AT_ONCE])
+
+    def _add(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
         p = np.asarray(confidence, np.float64)
         # the upper half of the bits of a float32, turned so that they ascend with it
         with np.errstate(divide="ignore"):
@@ -331,10 +361,14 @@ class Cells:
         middle = squared + z * z * growth / 2
         half = math.sqrt(max(middle**2 - squared**2 + z * z * by_chance, 0))
         low, high = (math.sqrt(min(max(end, 0), 1)) for end in (middle - half, max(middle, 0) + half))
-        return CalibrationError(squared, low if squared > 0 else 0.0, high, level, n, len(m))
+        # Errors that are rarer than the rows could show are not seen in any bin; but the error is not below the distance of all rows together.
+        share = wilson_interval(right.sum(), n, z)
+        gap = max(float(p.sum()) / n - float(share[0]), float(share[1]) - float(p.sum()) / n)
+        return CalibrationError(squared, low if squared > 0 else 0.0, min(max(high, gap), 1.0), level, n, len(m))
 
 
 FEWEST = 5  # rows of a bin
+AT_ONCE = 1 << 22  # rows whose sums, in floats, are whole numbers below 2^53
 
 
 def _equal_parts(rows: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
@@ -383,7 +417,8 @@ def calibration_error(
     In each bin of `m` rows let `d` be the mean of confidence less outcome and `v` its variance: the larger of that seen and that which the
     probabilities claim. The squared error is the mean of ``d**2 - v / m`` over the rows. Its own variance has a part by chance and one that
     grows with the error; the interval holds those errors that the estimate is not too far from, each with its own variance. So it merges over
-    batches and needs no redrawing. What varies inside a bin is not seen. Sources: for the debiased square Kumar, Liang and Ma, "Verified
+    batches and needs no redrawing. Its upper end is at least that of the distance of all rows together (Wilson's interval), since errors rarer than
+    the rows could show are seen in no bin. What varies inside a bin is not seen. Sources: for the debiased square Kumar, Liang and Ma, "Verified
     uncertainty calibration", NeurIPS 2019; for its variance Sun et al., "A confidence interval for the l2 expected calibration error", 2024.
 
     Examples

@@ -137,6 +137,8 @@ def _codes(column: Any) -> NDArray[np.int64]:
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         encoded = whole.dictionary_encode(null_encoding="encode")
         return np.asarray(encoded.indices, np.int64)
+    if isinstance(column, np.ma.MaskedArray):
+        column = np.ma.filled(column.astype(object), None).tolist()
     values = np.asarray(column)
     if values.dtype != object:
         return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)

@@ -157,6 +157,8 @@ def check_temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
     """Return one float64, or one for each row; refuse what is no temperature."""
     if type(temperature) is float and temperature > 0:
         return temperature
+    if np.ma.is_masked(temperature):
+        raise ValueError("a temperature is masked; give one number, or one for each row")
     values = np.asarray(temperature)
     if values.dtype.kind not in "biuf" and values.dtype != BFLOAT16:
         raise TypeError(f"temperature has dtype {values.dtype}; pass a real number, or one for each row")

@@ -279,6 +279,8 @@ def logsumexp(
 
 def _weights(table: ScoreTable, weights: ArrayLike, signed: bool) -> NDArray[Any]:
     """Return the weights as rows; refuse what cannot be a weight of an element that counts."""
+    if isinstance(weights, np.ma.MaskedArray):  # an element of which no weight is known is left out
+        weights = weights.filled(0)
     values = as_float(np.asarray(weights), "weights")
     rows = table.per_score(values, "weights")
     bad = np.isinf(values) if signed else np.isinf(values) | (values < 0)

@@ -57,7 +57,7 @@ def softmax(x: ArrayLike, axis: Axis = None) -> Any:
     >>> softmax([[0.0, 0.0], [0.0, 0.0]]).tolist()
     [[0.25, 0.25], [0.25, 0.25]]
     """
-    return rows.softmax(x, axis=_axes(np.ndim(x), axis))
+    return rows.softmax(x, axis=_axes(_ndim(x, axis), axis))
 
 
 def log_softmax(x: ArrayLike, axis: Axis = None) -> Any:
@@ -85,7 +85,7 @@ def log_softmax(x: ArrayLike, axis: Axis = None) -> Any:
     >>> log_softmax([1000.0, 1.0]).tolist()
     [0.0, -999.0]
     """
-    return rows.log_softmax(x, axis=_axes(np.ndim(x), axis))
+    return rows.log_softmax(x, axis=_axes(_ndim(x, axis), axis))
 
 
 def logsumexp(
@@ -133,18 +133,26 @@ def logsumexp(
         b = None if b is None else as_float(np.asarray(b), "b")
     options: dict[str, Any] = dict(keepdims=keepdims, return_sign=return_sign)
     if b is None:
-        return rows.logsumexp(a, axis=_axes(np.ndim(a), axis), **options)
+        return rows.logsumexp(a, axis=_axes(_ndim(a, axis), axis), **options)
     if plain:
         options["dtype"] = np.result_type(a, b)
         a, b = np.broadcast_arrays(a, b)
     elif np.broadcast_shapes(np.shape(a), np.shape(b)) != np.shape(a):
-        a = a + b * 0  # type: ignore[operator] # of the shape of both, on whatever array they are
-    options |= dict(axis=_axes(np.ndim(a), axis), weights=b, return_sign=True)
+        # of the shape of both, on whatever array they are; the one with more axes first, which names them
+        a = b * 0 + a if np.ndim(b) > np.ndim(a) else a + b * 0  # type: ignore[operator]
+    options |= dict(axis=_axes(_ndim(a, axis), axis), weights=b, return_sign=True)
     value, sign = rows.logsumexp(a, **options)
     if return_sign:
         return value, sign
     with np.errstate(invalid="ignore"):
         return value + 0 / (sign + 1)  # NaN for a negative sum, and nothing else, in every library's own operations
+
+
+def _ndim(x: Any, axis: Axis) -> int:
+    """Return the number of axes; of what does not tell, such as a lazy frame, only if it is not needed."""
+    if axis is None and adapter_of(type(x)) is not None and not hasattr(x, "shape") and not hasattr(x, "type"):
+        raise TypeError(f"a {type(x).__name__} does not tell its axes; name one, as in axis=-1")
+    return int(np.ndim(x)) if axis is None else 0
 
 
 def _axes(ndim: int, axis: Axis) -> int | Sequence[int]:

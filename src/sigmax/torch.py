@@ -199,7 +199,9 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         if self.weight is not None and self.weight.shape != (classes,):
             raise ValueError(f"weight has shape {tuple(self.weight.shape)}; there are {classes} classes, each has one")
         if target.dtype == torch.bool:
-            raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
+            raise TypeError(
+                "labels have dtype bool; pass integers, the number of each class, or floats, its probability"
+            )
         if not target.is_floating_point():
             return target.long()
         if self.ignore_index >= 0:
@@ -274,7 +276,9 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         given = _under_autocast(input)
         for name, factor in (("weight", self.weight), ("pos_weight", self.pos_weight)):
             if factor is not None and torch.broadcast_shapes(factor.shape, given.shape) != given.shape:
-                raise ValueError(f"{name} of shape {tuple(factor.shape)} does not broadcast to the logits' {tuple(given.shape)}")
+                raise ValueError(
+                    f"{name} of shape {tuple(factor.shape)} does not broadcast to the logits' {tuple(given.shape)}"
+                )
         # sums and products of several roundings: in half precision they would be seen
         several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
         logits = given.float() if several and given.dtype in _HALVES else given

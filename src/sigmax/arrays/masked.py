@@ -16,30 +16,39 @@ from sigmax.arrays.nulls import call as call_on_column
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["call"]
+__all__ = ["as_column", "call", "from_column"]
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Call `function` on masked arrays."""
     if isinstance(function, np.ufunc):
         return NotImplemented
-    x, *rest = (_as_column(v) for v in args)
+    if np.ndim(args[0]) == 0:  # a row of one class
+        one = call(function, (np.ma.atleast_1d(args[0]), *args[1:]), options)
+        return (
+            tuple(r[0] if np.ndim(r) else r for r in one) if isinstance(one, tuple) else one[0] if np.ndim(one) else one
+        )
+    x, *rest = (as_column(v) for v in args)
     # a class of which it is not known whether it is possible is not; an element without a weight is left out
     options = {
         name: value.filled(0) if name in ("where", "weights") and isinstance(value, np.ma.MaskedArray) else value
         for name, value in options.items()
     }
-    if np.ma.is_masked(options.get("temperature")):
-        raise ValueError("a temperature is masked; give one number, or one for each row")
     results = [_as_masked(r) for r in call_on_column(function, x, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def _as_column(value: Any) -> Column:
+def as_column(value: Any, _what: str = "scores") -> Column:
+    """Return a masked array as numbers and which of them are there."""
     if not isinstance(value, np.ma.MaskedArray):
         return Column(np.asarray(value))
     mask = np.ma.getmaskarray(value)
     return Column(value.filled(0) if mask.any() else np.asarray(value), ~mask if mask.any() else None)
+
+
+def from_column(r: Column, _x: Any) -> Any:
+    """Return results as masked arrays."""
+    return _as_masked(r)
 
 
 def _as_masked(r: Column) -> Any:

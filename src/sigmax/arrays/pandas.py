@@ -63,6 +63,18 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     x, *rest = args
     if not isinstance(x, pd.Series | pd.DataFrame):
         return NotImplemented
+    if (
+        "binary" in function.__name__
+        and rest
+        and isinstance(rest[0], pd.Series | pd.DataFrame)
+        and rest[0].ndim != x.ndim
+    ):
+        raise TypeError("logits and labels are a frame and a Series; pass both as frames, or arrays to go by position")
+    for name, value in (*options.items(), *(("labels", v) for v in rest)):
+        if type(value).__module__.partition(".")[0] == "xarray":
+            raise TypeError(
+                f"{name} is a {type(value).__name__} beside a pandas object; pass one of pandas, or an array"
+            )
     rest = [_label_column(_alike(v, x, "labels", options)) for v in rest]
     options = {k: _as_array(_alike(v, x, k, options)) for k, v in options.items()}
     if isinstance(x, pd.Series):
@@ -113,13 +125,13 @@ def _label_column(value: Any) -> Any:
 
 
 def _as_array(value: Any) -> Any:
-    return (
-        value.to_numpy()
-        if isinstance(value, pd.Series | pd.DataFrame)
-        else np.asarray(value)
-        if is_frame(value)
-        else value
-    )
+    if not isinstance(value, pd.Series | pd.DataFrame):
+        return np.asarray(value) if is_frame(value) else value
+    if isinstance(value, pd.Series) or all(map(_is_plain, value.dtypes)):
+        return value.to_numpy()
+    if all(map(pd.api.types.is_bool_dtype, value.dtypes)):
+        return value.fillna(False).to_numpy(dtype=bool)  # what is not known to be possible is not
+    return value.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def from_column(r: Column, x: pd.Series) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from sigmax.arrays.nulls import not_alike
+from sigmax.arrays.nulls import is_frame, not_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,8 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
             return tuple(xr.Dataset({name: r[i] for name, r in made.items()}, attrs=x.attrs) for i in (0, 1))
         return xr.Dataset(made, attrs=x.attrs)
     if isinstance(x, xr.Variable):
-        return call(function, (xr.DataArray(x), *rest), options).variable
+        made = call(function, (xr.DataArray(x), *rest), options)
+        return tuple(r.variable for r in made) if isinstance(made, tuple) else made.variable
     if not isinstance(x, xr.DataArray):
         if not any(isinstance(v, xr.DataArray) for v in rest):
             return NotImplemented
@@ -67,19 +68,38 @@ def _alike(value: xr.DataArray, x: xr.DataArray, what: str) -> xr.DataArray:
     return value
 
 
+def _named(value: Any, what: str) -> Any:
+    """Return a Variable as a DataArray; refuse what has names of another kind."""
+    if isinstance(value, xr.Variable):
+        return xr.DataArray(value)
+    if is_frame(value) or type(value).__module__.partition(".")[0] == "pandas":
+        raise TypeError(f"{what} is a {type(value).__name__} beside an xarray object; pass a DataArray, or an array")
+    return value
+
+
 def _spread(value: Any, x: xr.DataArray, what: str) -> Any:
-    """Return the array in a DataArray with the dimensions of the scores; anything else as it is."""
+    """Return the array in a DataArray with the dimensions of the scores; anything else without names as it is."""
+    value = _named(value, what)
     if not isinstance(value, xr.DataArray):
         return value
+    odd = [d for d in value.dims if d not in x.dims]
+    if odd:
+        raise ValueError(
+            f"{what} has the dimension '{odd[0]}' and the scores have {', '.join(map(repr, x.dims))}; rename it"
+        )
     return _alike(value, x, what).broadcast_like(x).transpose(*x.dims).data
 
 
 def _ordered(labels: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> Any:
     """Return the array in `labels` with its axes in the order of `dims`, if those are its dimensions."""
+    labels = _named(labels, "labels")
     if not isinstance(labels, xr.DataArray):
         return labels
     if set(labels.dims) != set(dims):
-        return labels.data
+        raise ValueError(
+            f"labels have the dimensions {', '.join(map(repr, labels.dims)) or 'none'} and the rows {', '.join(map(repr, dims)) or 'none'}; "
+            "rename them, or pass an array to go by position"
+        )
     return _alike(labels, x, "labels").transpose(*dims).data
 
 
