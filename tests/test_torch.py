@@ -419,7 +419,7 @@ def test_labels_of_any_integer_type(kind):
 
 def test_weighted_losses_map_over_rows_and_large_halves_do_not_overflow():
     loss = sigmax.torch.CrossEntropyLoss(torch.tensor([1.0, 2.0, 0.5, 1.5], dtype=torch.float64))
-    per_row = torch.func.vmap(torch.func.grad(lambda v, t: loss(v, t)))(X, Y)
+    per_row = torch.func.vmap(torch.func.grad(loss))(X, Y)
     for row, label, got in zip(X, Y, per_row, strict=True):
         torch.testing.assert_close(got, torch.func.grad(lambda v, t=label: loss(v, t))(row), rtol=1e-14, atol=0)
     wide = (torch.randn(1, 50_000, 4, generator=torch.Generator().manual_seed(7)) * 20).half()
