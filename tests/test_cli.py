@@ -140,6 +140,19 @@ def test_how_a_csv_file_is_written_can_be_said(tmp_path):
     assert "decimal mark is ';'" in refused("score", tmp_path / "s.csv", "--decimal", ";")
 
 
+def test_wrong_options_are_one_line(examples, tmp_path):
+    digits = [examples / "digits_scores.csv", "--label", "label"]
+    for words, said in [
+        (["report", *digits, "-o", tmp_path / "r.html", "--worst", "-1"], "-1 of the worst rows"),
+        (["explore", "--port", "99999999"], "the port is 99999999; it must be from 1 to 65535"),
+        (["plot", "sigmoid", "1", "-o", tmp_path / "p.png", "--scale", "0"], "the scale is 0; it must be above 0"),
+        (["plot", "sigmoid", "1", "-o", tmp_path / "p.png", "--scale", "1e9"], "the scale is 1e+09"),
+        (["score", ""], "the name of a file is empty"),
+    ]:
+        assert said in refused(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_target_that_cannot_be_written_is_one_line(examples, tmp_path):
     tmp_path.joinpath("file").touch()
     assert "no folder" in refused(

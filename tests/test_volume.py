@@ -139,6 +139,72 @@ def test_a_rerun_goes_on_after_what_is_complete(folder, tmp_path):
         score_files(folder, out, temperature=2.0, **OPTIONS)
 
 
+def test_results_do_not_become_sources(folder, tmp_path):
+    for source in (folder, [folder / "deep", folder]):
+        with pytest.raises(TableError, match="lies in the folder of the input, where the next run would score it"):
+            score_files(source, folder / "deep" / "out", **OPTIONS)
+    assert not (folder / "deep" / "out").exists()
+    (tmp_path / "out").mkdir()
+    for text in ("[]", "{", '{"options": 1, "files": {}}', '{"files": {}}'):
+        (tmp_path / "out" / "_sigmax.json").write_text(text)
+        with pytest.raises(TableError, match="_sigmax.json is no record of a run"):
+            score_files(folder, tmp_path / "out", **OPTIONS)
+
+
+def damaged(path, data, seed):
+    """Flip a few bits, or cut the end."""
+    rng = np.random.default_rng(seed)
+    broken = bytearray(data)
+    for at in rng.integers(0, len(broken), 1 + seed % 3):
+        broken[at] ^= 1 << int(rng.integers(8))
+    path.write_bytes(bytes(broken[: len(broken) - int(rng.integers(1, 200))] if seed % 5 == 0 else broken))
+
+
+@pytest.mark.parametrize("ending", ["arrow", "feather", "parquet", "npy", "csv.gz"])
+def test_damaged_files_are_an_error_or_an_answer(tmp_path, ending):
+    """Never a signal, nor a traceback: the process that reads them all lives to the end."""
+    whole = tmp_path / f"whole.{ending}"
+    scores = table(300)
+    text = pa.table({**{n: scores[n] for n in NAMES}, "note": [f"row {i}" for i in range(300)], "y": scores["y"]})
+    if ending == "parquet":
+        pq.write_table(text, whole)
+    elif ending == "npy":
+        np.save(whole, np.column_stack([scores[n] for n in NAMES]))
+    elif ending == "csv.gz":
+        plain = io.BytesIO()
+        pa.csv.write_csv(text, plain)
+        whole.write_bytes(gzip.compress(plain.getvalue()))
+    else:
+        with pa.ipc.new_file(whole, text.schema) as sink:
+            sink.write_table(text, 100)
+    data = whole.read_bytes()
+    for seed in range(60):
+        damaged(tmp_path / f"{seed:03}.{ending}", data, seed)
+    program = f"""
+import pathlib, warnings
+warnings.simplefilter("ignore")
+from sigmax.tables import TableError, score_file
+for path in sorted(pathlib.Path({str(tmp_path)!r}).glob("[0-9]*.{ending}")):
+    try:
+        score_file(path, workers=1, output=path.with_name("out.parquet"))
+    except TableError as error:
+        assert len(str(error).splitlines()) == 1, error
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "alive\n", (done.returncode, done.stderr[-1500:])
+
+
+def test_an_array_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
+    np.save(tmp_path / "x.npy", RNG.normal(size=(1000, 4)))
+    batches = iter(score(tmp_path / "x.npy", workers=1))
+    next(batches)
+    os.truncate(tmp_path / "x.npy", 4000)
+    with pytest.raises(TableError, match="was cut while it was read"):
+        list(batches)
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lambda b: pa.compress(b, "zstd", asbytes=True)])
 def test_compressed_csv_in_and_out(tmp_path, compress):
     ending = {gzip.compress: "gz", bz2.compress: "bz2"}.get(compress, "zst")

@@ -634,6 +634,8 @@ def explore(
 
     if importlib.util.find_spec("marimo") is None or importlib.util.find_spec("altair") is None:
         _fail("the page needs 'marimo'; install it with: pip install 'sigmax[explore]'")
+    if port is not None and not 0 < port < 65536:
+        raise ValueError(f"the port is {port}; it must be from 1 to 65535")
     if file is not None:
         from sigmax.tables.files import format_of
 

@@ -161,7 +161,7 @@ def main(mode: str, page: str, host: str, port: str, browser: str, *rest: str) -
         def __init__(self, app: Any, *args: Any, **options: Any) -> None:
             super().__init__(Door(app, host, int(port), token, opened), *args, **options)
 
-    uvicorn.Config = Config  # type: ignore[misc] # what marimo's server is made with
+    vars(uvicorn)["Config"] = Config  # what marimo's server is made with
     handle, path = tempfile.mkstemp(prefix="sigmax-")
     with os.fdopen(handle, "w") as file:
         file.write(token)

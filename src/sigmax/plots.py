@@ -107,6 +107,9 @@ def light_and_dark(chart: Any) -> tuple[str, str]:
     return light, dark
 
 
+MOST_PIXELS = 20  # of a PNG for one of the picture
+
+
 def save(chart: Any, path: str | Path, *, scale: float = 2.0) -> None:
     """
     Write a chart to a file; the ending names the format.
@@ -129,6 +132,8 @@ def save(chart: Any, path: str | Path, *, scale: float = 2.0) -> None:
 
     path = Path(path)
     kind = check_ending(path)
+    if not 0 < scale <= MOST_PIXELS:
+        raise ValueError(f"the scale is {scale:g}; it must be above 0 and at most {MOST_PIXELS}")
     spec = chart.to_dict()
     if kind == ".png":
         content = vl_convert.vegalite_to_png(spec, scale=scale)

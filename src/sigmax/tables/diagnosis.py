@@ -70,6 +70,8 @@ class Diagnosis:
             raise TableError("a report shows one class a row: use --kind softmax or sigmoid")
         if plan.label is None:
             raise TableError("a report needs the true classes: name their column with --label")
+        if keep < 0:
+            raise TableError(f"{keep} of the worst rows are asked for; give 0 or more")
         k = len(plan.classes)
         self.plan = plan
         self._pairs: Counter[tuple[int, int]] = Counter()  # rows by true and predicted class; most pairs have none

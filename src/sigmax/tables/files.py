@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import tokenize
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from sigmax.tables.errors import TableError, WrongTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "Source",
@@ -111,6 +114,8 @@ def expand(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], Path 
         if not found:
             raise TableError("no files are named")
         return found, Path(os.path.commonpath([path.absolute().parent for path in found]))
+    if source == "":
+        raise TableError("the name of a file is empty; name the files to score, or . for this folder")
     path = Path(source)
     if path.is_dir():
         files = _once(sorted(f for f in path.rglob("*") if _is_score_file(f) and not _hidden(f, path)))
@@ -354,6 +359,7 @@ def _read_arrow(path: Path) -> Iterator[Source]:
                 (reader.get_batch(i) for i in range(reader.num_record_batches)) if magic == b"ARROW1" else iter(reader)
             )
             for batch in stream:
+                batch.validate(full=True)  # offsets that lead out of a damaged file would end the process
                 for begin in range(0, batch.num_rows, step):
                     yield batch.slice(begin, step)
 
@@ -364,28 +370,44 @@ def _read_arrow(path: Path) -> Iterator[Source]:
 def _read_npy(path: Path) -> Iterator[Source]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         reason = next(iter(str(error).splitlines()), "") or "it ends too early"
         raise TableError(f"{path} cannot be read as npy: {reason}") from error
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise TableError(
             f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)"
         )
-    item = pa.from_numpy_dtype(array.dtype.newbyteorder("="))
-    schema = pa.schema({"score": item if array.ndim == 1 else pa.list_(item, array.shape[1])})
-    step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(array.itemsize * (array.shape[1] if array.ndim == 2 else 1), 1)))
+    kind, begin, across = array.dtype, array.offset, array.flags.f_contiguous and not array.flags.c_contiguous
+    rows, columns = len(array), array.shape[1] if array.ndim == 2 else 1
+    item = pa.from_numpy_dtype(kind.newbyteorder("="))
+    schema = pa.schema({"score": item if array.ndim == 1 else pa.list_(item, columns)})
+    step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(kind.itemsize * columns, 1)))
+    flat = array.ndim == 1
+    del array  # read, not mapped: a map of a file that is cut meanwhile ends the process
     done = 0
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        nonlocal done
-        for done in range(0, len(array), step):
-            # A map of its own for each batch: what is read is given back, and memory stays flat.
-            part = np.load(path, mmap_mode="r", allow_pickle=False)[done : done + step]
-            values = pa.array(np.ascontiguousarray(part, array.dtype.newbyteorder("=")).reshape(-1))
-            column = values if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(values, array.shape[1])
-            yield pa.record_batch([column], schema=schema)
+    with path.open("rb") as file:
 
-    yield Source(schema, batches(), len(array), lambda: done, named=False)
+        def numbers(first: int, count: int) -> NDArray[Any]:
+            file.seek(begin + first * kind.itemsize)
+            data = file.read(count * kind.itemsize)
+            if len(data) < count * kind.itemsize:
+                raise TableError(f"{path} cannot be read as npy: it ends too early, and was cut while it was read")
+            return np.frombuffer(data, kind)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal done
+            for done in range(0, rows, step):
+                n = min(step, rows - done)
+                if across:
+                    part = np.stack([numbers(k * rows + done, n) for k in range(columns)], axis=1).reshape(-1)
+                else:
+                    part = numbers(done * columns, n * columns)
+                values = pa.array(np.ascontiguousarray(part, kind.newbyteorder("=")))
+                column = values if flat else pa.FixedSizeListArray.from_arrays(values, columns)
+                yield pa.record_batch([column], schema=schema)
+
+        yield Source(schema, batches(), rows, lambda: done, named=False)
 
 
 class Sink(Protocol):

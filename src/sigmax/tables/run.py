@@ -239,12 +239,16 @@ def score_files(
             target = None if output is None else Path(output)
             check_target(files[0], target)
             return run(files[0], target, job, head=head, progress=progress)
-        return _score_all(files, root, None if output is None else Path(output), job, pool, run, head, progress)
+        sources = [source] if isinstance(source, str | Path) else list(source)
+        folders = [Path(s) for s in sources if Path(s).is_dir()]
+        target = None if output is None else Path(output)
+        return _score_all(files, root, folders, target, job, pool, run, head, progress)
 
 
 def _score_all(
     files: list[Path],
     root: Path,
+    folders: list[Path],
     folder: Path | None,
     job: Job,
     pool: ThreadPoolExecutor | None,
@@ -252,7 +256,7 @@ def _score_all(
     head: int,
     progress: Progress | None,
 ) -> Summary:
-    record = None if folder is None else _Record(folder, root, job)
+    record = None if folder is None else _Record(folder, root, job, folders)
     plan = _plan_of(files[0], job)
     settled = job.settled(plan, files[0])
     summary = Summary(plan)
@@ -291,11 +295,15 @@ def _plan_of(path: Path, job: Job) -> Plan:
 class _Record:
     """Which files are complete, with what options, and what was counted in them."""
 
-    def __init__(self, folder: Path, root: Path, job: Job) -> None:
+    def __init__(self, folder: Path, root: Path, job: Job, folders: list[Path]) -> None:
         if folder.exists() and not folder.is_dir():
             raise TableError(f"{folder} is a file; the results of several files go into a folder")
         if folder.resolve() == root.resolve():
             raise TableError(f"{folder} is the folder of the input; write the results to another")
+        if folders and any(folder.resolve().is_relative_to(source.resolve()) for source in folders):
+            raise TableError(
+                f"{folder} lies in the folder of the input, where the next run would score it; write the results elsewhere"
+            )
         if is_named_like_a_file(folder):
             raise TableError(f"{folder} is named like a file; the results of several files go into a folder")
         self._folder, self._root = folder, root
@@ -311,14 +319,18 @@ class _Record:
                 left.unlink(missing_ok=True)
 
     def _read(self) -> None:
-        found = json.loads(self._path.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(self._path.read_text(encoding="utf-8"))
+            self._files = dict(found["files"])
+            dict(found["options"])
+        except (ValueError, TypeError, KeyError):
+            raise TableError(f"{self._path} is no record of a run; remove it, or name another folder") from None
         other = [k for k, v in self._options.items() if found["options"].get(k) != v]
         if other:
             was = ", ".join(f"{k} = {found['options'].get(k)!r}" for k in other)
             raise TableError(
                 f"{self._folder} holds results made with {was}; name another folder, or remove {self._path}"
             )
-        self._files = found["files"]
 
     def target_of(self, path: Path) -> Path:
         """Return where the results of a file go."""
