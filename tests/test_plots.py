@@ -192,6 +192,8 @@ def test_two_classes_may_come_as_one_probability():
         ),
         (lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS[1:]), r"\(399,\) for 400 rows"),
         (lambda: plots.confidence_histogram([0.5], bins=0), "0 bins"),
+        (lambda: plots.sigmoid_curve(1e6), "the logit is 1e.06; the picture reaches from -50 to 50"),
+        (lambda: plots.odds_and_log_odds(0.99999), "the picture reaches from 0.005 to 0.995"),
         (lambda: plots.save(plots.sigmoid_curve(), "x.gif"), r"'\.gif'.*\.png, \.svg, \.pdf, \.html"),
     ],
 )

@@ -108,6 +108,7 @@ def light_and_dark(chart: Any) -> tuple[str, str]:
 
 
 MOST_PIXELS = 20  # of a PNG for one of the picture
+FARTHEST = 50  # logit that is drawn
 
 
 def save(chart: Any, path: str | Path, *, scale: float = 2.0) -> None:
@@ -222,6 +223,10 @@ def sigmoid_curve(logit: float | None = None, *, low: float = -6.0, high: float 
     """
     if not low < high:
         raise ValueError(f"logits from {low} to {high}: low must be below high")
+    if logit is not None and not low <= logit <= high:
+        if not abs(logit) <= FARTHEST:
+            raise ValueError(f"the logit is {logit:g}; the picture reaches from {-FARTHEST} to {FARTHEST}")
+        low, high = min(low, -1.2 * abs(logit)), max(high, 1.2 * abs(logit))
     x = np.linspace(low, high, 241)
     names = ["P(class 1) = sigmoid(x)", "P(class 2) = 1 − P(class 1)"]
     data = rows_of(
@@ -238,7 +243,8 @@ def sigmoid_curve(logit: float | None = None, *, low: float = -6.0, high: float 
         marked = alt.Chart(rows_of(x=[logit, logit], p=p, curve=names, text=[f"{v:.4g}" for v in p]))
         layers.append(marked.mark_rule(strokeDash=[2, 2]).encode(x="x:Q"))
         layers.append(marked.mark_point(filled=True, size=70, opacity=1).encode(x="x:Q", y="p:Q", color=colour))
-        for name, below in zip(names, (14, -8), strict=True):  # beside the curve, not on it
+        near = 0 <= p[0] - p[1] < 0.2  # where the dots lie side by side, each number stands on its own side
+        for name, below in zip(names, (-8, 14) if near else (14, -8), strict=True):  # beside the curve, not on it
             value = marked.transform_filter(alt.datum.curve == name)
             layers.append(value.mark_text(align="left", dx=8, dy=below).encode(x="x:Q", y="p:Q", text="text:N"))
     chart = alt.layer(*layers).properties(width=480, height=260, title="Two classes: the sigmoid of a logit")
@@ -267,6 +273,8 @@ def odds_and_log_odds(probability: float = HORSE) -> Any:
     """
     if not 0 < probability < 1:
         raise ValueError(f"the probability is {probability}; it must lie between 0 and 1")
+    if not 0.005 <= probability <= 0.995:
+        raise ValueError(f"the probability is {probability}; the picture reaches from 0.005 to 0.995")
     p = np.linspace(0.005, 0.995, 199)
     marked = np.array([probability])
 
@@ -276,9 +284,11 @@ def odds_and_log_odds(probability: float = HORSE) -> Any:
         curve = alt.Chart(rows_of(p=p, y=function(p))).mark_line(clip=True, strokeWidth=2.5, color=BLUE)
         value = function(marked)
         point = alt.Chart(rows_of(p=marked, y=value, text=[f"{value[0]:.4g}"]))
-        dots = point.mark_point(filled=True, size=70, color=ORANGE, opacity=1).encode(x=horizontal, y=vertical)
+        dots = point.mark_point(clip=True, filled=True, size=70, color=ORANGE, opacity=1).encode(
+            x=horizontal, y=vertical
+        )
         below = 10 if value[0] < 0 or scale.type == "log" else -10  # beside the curve, not on it
-        text = point.mark_text(align="left", dx=8, dy=below).encode(x=horizontal, y=vertical, text="text:N")
+        text = point.mark_text(clip=True, align="left", dx=8, dy=below).encode(x=horizontal, y=vertical, text="text:N")
         return alt.layer(curve.encode(x=horizontal, y=vertical), dots, text).properties(
             width=200, height=220, title=title
         )
