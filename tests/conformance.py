@@ -318,7 +318,18 @@ def _xarray():
     def there(x):
         return xr.DataArray(x, dims=[f"d{i}" for i in range(np.ndim(x))]) if np.ndim(x) else xr.DataArray(x)
 
-    return Backend("xarray", there, lambda y: y.data, xr.DataArray)
+    def transform(function):
+        def named(x, *labels, **options):
+            """Labels of rows have the names of their dimensions, by which they go."""
+            if x.ndim:
+                axes = np.atleast_1d(options.get("axis", -1)) % x.ndim
+                rows = [d for i, d in enumerate(x.dims) if i not in axes]
+                labels = [y.rename(dict(zip(y.dims, rows, strict=True))) if y.ndim == len(rows) else y for y in labels]
+            return function(x, *labels, **options)
+
+        return named
+
+    return Backend("xarray", there, lambda y: y.data, xr.DataArray, transform=transform)
 
 
 def _pandas():
