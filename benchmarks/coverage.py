@@ -26,10 +26,12 @@ DRAWS = 1000
 CLASSES, SCALE = 10, 2.5
 
 
-def draw(rng: np.random.Generator, rows: int, temperature: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def draw(
+    rng: np.random.Generator, rows: int, temperature: float = 1.0, classes: int = CLASSES, scale: float = SCALE
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return confidence and outcomes of a model that divides its scores by a temperature; 1 is calibrated."""
-    x = rng.normal(size=(rows, CLASSES)) * SCALE
-    y = (rng.random((rows, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, CLASSES - 1)
+    x = rng.normal(size=(rows, classes)) * scale
+    y = (rng.random((rows, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, classes - 1)
     p = sigmax.softmax(x, temperature=temperature)
     return p.max(axis=1), p.argmax(axis=1) == y
 

@@ -8,19 +8,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.coverage import draw
 
-import sigmax
 from sigmax.calibration import Cells, calibration_error, reliability
 
 RNG = np.random.default_rng(0)
-
-
-def draw(rng, rows, temperature=1.0, classes=10, scale=2.5):
-    """Return confidence and outcomes of a model that divides its scores by a temperature; 1 is calibrated."""
-    x = rng.normal(size=(rows, classes)) * scale
-    y = (rng.random((rows, 1)) > np.cumsum(sigmax.softmax(x), axis=1)).sum(axis=1).clip(0, classes - 1)
-    p = sigmax.softmax(x, temperature=temperature)
-    return p.max(axis=1), p.argmax(axis=1) == y
 
 
 @pytest.mark.parametrize("rows", [5, 37, 200, 3001])

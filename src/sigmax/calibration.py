@@ -86,9 +86,9 @@ def _mean_distance(n: int, p: float) -> float:
     if not 0 < p < 1:
         return 0.0
     k = math.floor(n * p) + 1
-    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) if k <= n else -math.inf
     if k > n:  # p rounds to 1
         return 0.0
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     return 2 * k * math.exp(choices + k * math.log(p) + (n - k + 1) * math.log1p(-p)) / n
 
 

@@ -119,9 +119,9 @@ class OwnScores:
     scores: NDArray[np.float64]
     labels: NDArray[np.int64] | None
     rows: list[dict[str, str]] = field(repr=False)
-    columns: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    columns: list[str]
+    left_out: list[str]
+    warnings: list[str]
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -230,9 +230,9 @@ def read_scores(
         except (ValueError, OSError) as error:
             return None, str(error).replace(folder + "/", "")
     labels = np.concatenate(kept.labels) if label else None
-    own = OwnScores(Path(path).name, kept.plan.classes, np.concatenate(kept.scores), labels, kept.rows)
-    own.columns, own.left_out = kept.plan.columns, [name for name, _ in kept.plan.left_out]
-    own.warnings = summary.warnings
+    left_out = [name for name, _ in kept.plan.left_out]
+    scores, plan = np.concatenate(kept.scores), kept.plan
+    own = OwnScores(Path(path).name, plan.classes, scores, labels, kept.rows, plan.columns, left_out, summary.warnings)
     return own, ""
 
 

@@ -551,6 +551,15 @@ def _fake_logsumexp(
     return x.new_empty(rows, dtype=dtype), x.new_empty(rows, dtype=dtype)
 
 
+def _by_weight(
+    x: Tensor, weights: Tensor, where: Tensor | None, axis: Sequence[int], value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return which terms count, and the slope by each weight but for the sign, e^(x - value); by a score it is w times that."""
+    counts = (weights != 0) if where is None else (weights != 0) & where
+    exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
+    return counts, torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent))
+
+
 def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, ...]:
     x, weights, where, axis, _, _, value, sign = _remembered(ctx)
     if g is None:
@@ -558,10 +567,8 @@ def _back_logsumexp(ctx: Any, g: Tensor, _by_sign: Any) -> tuple[Tensor | None, 
     if weights is None:
         p = _ops.softmax(x, None, where, axis, x.dtype)
         return _spread(g, axis).to(x.dtype) * p, None, None, None, None, None
-    # d/dx_k = w_k e^(x_k - value) sign; d/dw_k the same without w_k
-    counts = (weights != 0) if where is None else (weights != 0) & where
-    exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
-    share = torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent)) * _spread(sign * g, axis)
+    counts, slope = _by_weight(x, weights, where, axis, value)
+    share = slope * _spread(sign * g, axis)
     return (torch.where(counts, share * weights, 0)).to(x.dtype), share.to(weights.dtype), None, None, None, None
 
 
@@ -572,13 +579,36 @@ def _push_logsumexp(inputs: list[Any], results: list[Any], directions: Any) -> t
     if weights is None:
         p = _ops.softmax(x, None, where, axis, x.dtype)
         return (p * moved).sum(dim=list(axis)).to(value.dtype), torch.zeros_like(sign)
-    counts = (weights != 0) if where is None else (weights != 0) & where
-    exponent = torch.where(counts | (weights == 0), _wide(x) - _wide(_spread(value, axis)), -math.inf)
-    share = torch.where(torch.isneginf(_wide(x)), 0, torch.exp(exponent)) * _spread(sign, axis)
+    counts, slope = _by_weight(x, weights, where, axis, value)
+    share = slope * _spread(sign, axis)
     terms = torch.where(counts, share * weights * moved, 0)
     if directions[1] is not None:
         terms = terms + share * directions[1]
     return terms.sum(dim=list(axis)).to(value.dtype), torch.zeros_like(sign)
+
+
+def _through_gradient(
+    v: Tensor,
+    x: Tensor,
+    y: Tensor,
+    temperature: Tensor | None,
+    where: Tensor | None,
+    axis: Sequence[int],
+    smoothing: float,
+    ignore: int | None,
+) -> Tensor:
+    """
+    Return the product of v with the slope by the scores of the gradient of the cross-entropy, (Q p - q) / T.
+
+    That slope is symmetric: the product is the same forwards and backwards.
+    """
+    product = _pull_softmax(v, x, temperature, where, axis)
+    if not _is_classes(y):
+        product = product * (y.sum(dim=list(axis), keepdim=True) * (1 - smoothing) + smoothing)
+    product = product / _divisor(temperature, axis)
+    if ignore is not None and _is_classes(y):
+        product = torch.where(_spread(y != ignore, axis), product, 0)
+    return product
 
 
 def _push_cross_entropy(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
@@ -587,20 +617,13 @@ def _push_cross_entropy(inputs: list[Any], results: list[Any], directions: Any) 
     dims = list(axis)
     moved = _direction(x, directions[0], temperature, directions[2], where, axis)
     by_loss = (gradient * moved).sum(dim=dims)
-    inner = _pull_softmax(moved, x, temperature, where, axis)
-    scale = _divisor(temperature, axis)
-    if _is_classes(y):
-        by_gradient = inner / scale
-        if ignore is not None:
-            by_gradient = torch.where(_spread(y != ignore, axis), by_gradient, 0)
-    else:
-        by_gradient = inner * (y.sum(dim=dims, keepdim=True) * (1 - smoothing) + smoothing) / scale
-        if directions[1] is not None:
-            dq = directions[1] * (1 - smoothing)
-            log_p = _ops.log_softmax(x, temperature, where, axis, x.dtype)
-            by_loss = by_loss - torch.where(dq == 0, 0, log_p * dq).sum(dim=dims)
-            p = _ops.softmax(x, temperature, where, axis, x.dtype)
-            by_gradient = by_gradient + (dq.sum(dim=dims, keepdim=True) * p - dq) / scale
+    by_gradient = _through_gradient(moved, x, y, temperature, where, axis, smoothing, ignore)
+    if not _is_classes(y) and directions[1] is not None:
+        dq = directions[1] * (1 - smoothing)
+        log_p = _ops.log_softmax(x, temperature, where, axis, x.dtype)
+        by_loss = by_loss - torch.where(dq == 0, 0, log_p * dq).sum(dim=dims)
+        p = _ops.softmax(x, temperature, where, axis, x.dtype)
+        by_gradient = by_gradient + (dq.sum(dim=dims, keepdim=True) * p - dq) / _divisor(temperature, axis)
     if directions[2] is not None:
         by_gradient = by_gradient - gradient * _spread(directions[2] / temperature, axis)
     return by_loss.to(loss.dtype), by_gradient.to(gradient.dtype)
@@ -718,13 +741,7 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
         by_y = (-_spread(by_loss, axis) * log_p * (1 - smoothing)).to(y.dtype)
     by_t = _by_temperature(by_x, x, temperature, where, axis)
     if by_gradient is not None:  # the gradient is (Q p - q) / T with p the softmax of x / T
-        inner = _pull_softmax(by_gradient, x, temperature, where, axis)
-        scale = _divisor(temperature, axis)
-        if soft:
-            inner = inner * (y.sum(dim=list(axis), keepdim=True) * (1 - smoothing) + smoothing)
-        second = inner / scale
-        if ignore is not None and not soft:
-            second = torch.where(_spread(y != ignore, axis), second, 0)
+        second = _through_gradient(by_gradient, x, y, temperature, where, axis, smoothing, ignore)
         by_x = by_x + second
         if by_t is not None and temperature is not None:
             own = _by_temperature(second, x, temperature, where, axis)
@@ -732,7 +749,7 @@ def _back_cross_entropy(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -
         if by_y is not None:
             p = _ops.softmax(x, temperature, where, axis, x.dtype)
             mean = (by_gradient * p).sum(dim=list(axis), keepdim=True)
-            by_y = by_y + ((mean - by_gradient) / scale * (1 - smoothing)).to(y.dtype)
+            by_y = by_y + ((mean - by_gradient) / _divisor(temperature, axis) * (1 - smoothing)).to(y.dtype)
     return by_x.to(x.dtype), by_y, by_t, None, None, None, None, None
 
 

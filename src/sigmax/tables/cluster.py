@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from sigmax.tables.batches import output_schema
 from sigmax.tables.errors import TableError, WrongTypeError
 from sigmax.tables.files import format_of, open_sink, open_source, parts_of
-from sigmax.tables.reading import Reading
+from sigmax.tables.reading import ScoreFile
 from sigmax.tables.score import Job, Summary, numbered, score_and_make
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def score_on_cluster(
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Score one file on a cluster; see `sigmax.tables.score_files`."""
-    reading = Reading(path, job)
+    reading = ScoreFile(path, job)
     while True:
         try:
             with reading.open() as (source, plan, _):

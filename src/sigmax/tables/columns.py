@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,9 +127,6 @@ def make_plan(
         raise TableError(f"the temperature is {temperature}; it must be at least 0")
     if label is not None and label not in schema.names:
         raise _unknown(label, schema)
-    twice = next((n for n, count in Counter(schema.names).items() if count > 1), None)
-    if twice is not None:
-        raise TableError(f"two columns are called '{twice}'; rename one")
     names = _asked(schema, columns, label) if columns else score_columns(table)
     if label in names:
         raise TableError(f"'{label}' is both a score and the label")

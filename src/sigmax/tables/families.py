@@ -211,7 +211,7 @@ class Table:
 
     @functools.cached_property
     def labels(self) -> set[Any]:
-        """The different labels of the first rows, as they compare; for lists and words joined by ';' their parts."""
+        """The different labels of the first rows, as they compare; of lists, their members."""
         if self.label is None or self.first is None or self.label not in self.schema.names:
             return set()
         column = self.first.column(self.schema.get_field_index(self.label))

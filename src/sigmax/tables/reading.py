@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from sigmax.tables.files import Source
     from sigmax.tables.score import Job
 
-__all__ = ["Reading"]
+__all__ = ["ScoreFile"]
 
 
-class Reading:
+class ScoreFile:
     """
     A file, and what has been learnt of it so far.
 

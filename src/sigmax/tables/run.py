@@ -26,7 +26,7 @@ from sigmax.tables.files import (
     is_named_like_a_file,
     output_for,
 )
-from sigmax.tables.reading import Reading
+from sigmax.tables.reading import ScoreFile
 from sigmax.tables.score import (
     Job,
     Summary,
@@ -138,7 +138,7 @@ class ScoredBatches:
                     yield from self._batches("", source, plan, batches, pool)
 
     def _file(self, path: Path, job: Job, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
-        with Reading(path, job).open() as (source, plan, batches):
+        with ScoreFile(path, job).open() as (source, plan, batches):
             try:
                 yield from self._batches(path.name, source, plan, batches, pool)
             except WrongTypeError as wrong:  # batches are gone out already, of another type
@@ -288,7 +288,7 @@ def _score_all(
 
 
 def _plan_of(path: Path, job: Job) -> Plan:
-    with Reading(path, job).open() as (_, plan, _rows):
+    with ScoreFile(path, job).open() as (_, plan, _rows):
         return plan
 
 

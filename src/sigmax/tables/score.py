@@ -25,7 +25,7 @@ from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import AmbiguousError, TableError, WrongTypeError
 from sigmax.tables.families import Table, is_numeric
 from sigmax.tables.files import behind, format_of, open_sink
-from sigmax.tables.reading import Reading
+from sigmax.tables.reading import ScoreFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -490,7 +490,7 @@ def score_into(
     observer: Callable[[Plan], Observer] | None = None,
 ) -> Summary:
     """Score one file and write another; see `score_file`."""
-    reading = Reading(path, job)
+    reading = ScoreFile(path, job)
     while True:
         try:
             with reading.open() as (source, plan, batches), contextlib.ExitStack() as stack:
