@@ -94,7 +94,7 @@ def _modules(dtype: Any) -> Iterator[Case]:
                 _in(given.args, dtype),
                 dict(zip(given.kwargs, _in(given.kwargs.values(), dtype), strict=True)),
             )
-            ours = getattr(sigmax.torch, name)(*args, **options)
+            ours = getattr(sigmax.torch, name)(*args, **options, **_any_label(name))
             theirs = info.module_cls(
                 *_in(args, torch.float64), **dict(zip(options, _in(options.values(), torch.float64), strict=True))
             )
@@ -111,7 +111,7 @@ def _functions(dtype: Any) -> Iterator[Case]:
     import sigmax.torch
 
     def loss(kind: Any, x: Any, y: Any, **options: Any) -> Any:
-        return kind(**options)(x, y)
+        return kind(**options, **_any_label(kind.__name__))(x, y)
 
     def softmax(function: Any, x: Any, dim: int, dtype: Any = None, _stacklevel: int = 0) -> Any:
         return function(x, axis=dim, dtype=dtype)
@@ -155,6 +155,11 @@ def _functions(dtype: Any) -> Iterator[Case]:
             inputs = (sample.input, *(v for v in kept if v is not None))
             told = ", ".join([*map(_short, sample.args), *(f"{k}={_short(v)}" for k, v in sample.kwargs.items())])
             yield Case(info.name, i, _in(inputs, dtype), theirs, mine, told)
+
+
+def _any_label(name: str) -> dict[str, bool]:
+    """Return the option by which a loss takes labels that are no probabilities, as the samples are."""
+    return {"check_labels": False} if name.endswith("Loss") else {}
 
 
 def _is_float(value: Any) -> bool:

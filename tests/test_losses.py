@@ -196,3 +196,24 @@ def test_wrong_binary_labels_are_refused(function):
     ]:
         with pytest.raises(error, match=text):
             function(x, y)
+
+
+def test_labels_are_whole():
+    x = np.zeros((3, 4))
+    good = np.full((3, 4), 0.248)  # 0.992, as rounded ones may sum to
+    assert sigmax.cross_entropy(x, good) == pytest.approx(0.992 * np.log(4))
+    for odd, said in ((np.full((3, 4), 0.75), "row 0 sum to 3"), (np.diag([1, 1, 0, 0])[:3] * 1.0, "row 2 sum to 0")):
+        with pytest.raises(ValueError, match=said):
+            sigmax.cross_entropy(x, odd)
+        with pytest.raises(ValueError, match=said):
+            sigmax.cross_entropy_and_grad(x.T, odd.T, axis=0)
+    halves = np.full(4096, 1 / 4096).astype(np.float16)
+    assert np.isfinite(sigmax.cross_entropy(np.zeros(4096, np.float16), halves))
+
+
+@pytest.mark.parametrize("axis", [None, "class", 1.5, (0, None)])
+def test_an_axis_is_a_number(axis):
+    for function in (sigmax.softmax, sigmax.logsumexp):
+        with pytest.raises(TypeError, match="pass the number of the axis of the classes"):
+            function(np.zeros((2, 3)), axis=axis)
+    assert sigmax.logsumexp(np.zeros((2, 3)), axis=np.int64(0)).shape == (3,)

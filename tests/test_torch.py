@@ -92,8 +92,8 @@ OPERATORS = {
     "cross_entropy": (X, Y, None, None, [1], 0.1, None, False),
     "cross_entropy_and_grad": (X, Y, T, None, [1], 0.0, 2, False),
     "reduced_cross_entropy": (X, Y, [1], 0.1, 2, True),
-    "binary_cross_entropy": (X, torch.sigmoid(X)),
-    "binary_cross_entropy_and_grad": (X, torch.sigmoid(X)),
+    "binary_cross_entropy": (X, torch.sigmoid(X), False),
+    "binary_cross_entropy_and_grad": (X, torch.sigmoid(X), False),
 }
 
 
@@ -426,3 +426,23 @@ def test_weighted_losses_map_over_rows_and_large_halves_do_not_overflow():
     labels = torch.zeros(1, 50_000, dtype=torch.long)
     (value,) = torch.func.vmap(sigmax.torch.CrossEntropyLoss())(wide, labels)
     assert value == sigmax.torch.CrossEntropyLoss()(wide[0], labels[0])
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)])
+def test_labels_that_are_no_probabilities_are_taken_where_that_is_said(weight):
+    wrong = torch.rand(5, 4, dtype=torch.float64) * 3
+    with pytest.raises(ValueError, match="is not a probability|sum to"):
+        sigmax.torch.CrossEntropyLoss(weight)(X, wrong)
+    whole = torch.softmax(wrong, -1) * 3
+    with pytest.raises(ValueError, match=r"row 0 sum to 3, and those of a label sum to 1|is not a probability"):
+        sigmax.torch.CrossEntropyLoss(weight)(X, whole)
+    for labels in (wrong, whole):
+        found = sigmax.torch.CrossEntropyLoss(weight, check_labels=False)(X, labels)
+        torch.testing.assert_close(found, torch.nn.CrossEntropyLoss(weight)(X, labels), rtol=1e-14, atol=0)
+    with pytest.raises(ValueError, match="is not a probability"):
+        sigmax.torch.BCEWithLogitsLoss(pos_weight=weight)(X, wrong)
+    x = X.clone().requires_grad_()
+    theirs = torch.nn.BCEWithLogitsLoss(pos_weight=weight)(x, wrong)
+    ours = sigmax.torch.BCEWithLogitsLoss(pos_weight=weight, check_labels=False)(x, wrong)
+    torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(ours, x), torch.autograd.grad(theirs, x), rtol=1e-13, atol=1e-15)

@@ -7,7 +7,18 @@ The elementwise functions are NumPy ufuncs; the functions over an axis of class 
 ``where`` and ``out``. What each of them means, special values included, is one contract for every dtype and CPU.
 """
 
-from sigmax._native import cpu_level
+import sys as _sys
+
+try:
+    from sigmax._native import cpu_level
+except (
+    ImportError
+) as _wrong:  # a wrong SIGMAX_... in the environment; the command, which comes by here first, says so in a line
+    _words = [_sys.argv[0].removesuffix(".exe").rpartition("/")[2], " ".join(_sys.orig_argv[1:])]
+    if _words[0] != "sigmax" and "-m sigmax" not in _words[1].partition(".")[0]:
+        raise
+    print(f"sigmax: {_wrong}", file=_sys.stderr)
+    _sys.exit(2)
 from sigmax.arrays.registry import meet_torch as _meet_torch
 from sigmax.links import from_odds, log1mexp, log_sigmoid, logit, logitexp, odds, sigmoid, softplus
 from sigmax.losses import (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shlex
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,18 +79,57 @@ AS_WRITTEN = Csv()
 
 def main() -> NoReturn:
     """Run the command; an error that the user can mend is one line and exit status 2."""
+    _open_streams()
+    _end_on_signals()
     try:
         app(_tokens(sys.argv[1:]), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except cyclopts.CycloptsError as error:
         _fail(" ".join(str(error).split()))
     except ValueError as error:  # a TableError among them
         commands = _commands(error)
         _fail(f"{error.reason}; say which columns are the scores:" if commands else str(error), *commands)  # type: ignore[attr-defined]
+    except BrokenPipeError:  # whoever read has seen enough
+        _drop_output()
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+        _drop_output()
+        closed = error.errno == errno.EBADF and error.filename is None
+        _fail("standard output is closed" if closed else f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
+
+
+def _open_streams() -> None:
+    """Keep the numbers of closed standard streams from the files that are opened; what is written to a closed one is an error or lost."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(
+                os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY
+            )  # which gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _drop_output() -> None:
+    """Write what standard output has still to come, and forget what it does not take: Python would complain of it at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _end_on_signals() -> None:
+    """Let the system's wish that this process ends be an exception, so that nothing is left behind."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda got, _frame: sys.exit(128 + got))
 
 
 def _tokens(arguments: list[str]) -> list[str]:
@@ -627,7 +669,6 @@ def explore(
         Show how each number is made: a copy of the page with its code, which you may change.
     """
     import importlib.util
-    import os
     import shutil
     import socket
     import tempfile

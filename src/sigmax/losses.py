@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_and_grad", "cross_entropy", "cross_entropy_and_grad"]
 
+LEEWAY = 0.01  # by which rounded probabilities may miss 1 together
+
 binary_links = (
     _native.link("binary_cross_entropy", "", BFLOAT16),
     _native.link("binary_cross_entropy_and_grad", "", BFLOAT16),
@@ -45,7 +47,7 @@ def cross_entropy(
         Class scores, any real numbers. Integers and bool are taken as float64.
     y : array_like
         The labels: integers, the number of the class of each row; or floats of the shape of `x`, the probability of each
-        class in [0, 1].
+        class in [0, 1], which sum to 1 within 0.01.
     axis : int or tuple of ints, default -1
         The axis, or axes, of the classes. With several, a label counts through them in the order given.
     temperature : array_like, default 1
@@ -65,7 +67,7 @@ def cross_entropy(
     TypeError
         If `x`, `y` or `where` has a dtype that does not fit.
     ValueError
-        If a label is no class or no probability, or an argument is out of its range or has a shape that does not fit.
+        If a label is no class or no probabilities, or an argument is out of its range or has a shape that does not fit.
     numpy.exceptions.AxisError
         If `x` has no such axis.
 
@@ -114,7 +116,7 @@ def cross_entropy_and_grad(
         As from :func:`cross_entropy`.
     gradient : ndarray or scalar
         Of the shape and dtype of `x`: ``(p - q) / temperature``, where q is 1 for the label and 0 elsewhere, or the
-        label's probabilities; ``(sum(q) p - q) / temperature`` where these do not sum to 1. 0 for an impossible class.
+        label's probabilities, their sum taken as it is (``(sum(q) p - q) / temperature``). 0 for an impossible class.
 
     Raises
     ------
@@ -285,4 +287,22 @@ def _check_targets(labels: NDArray[Any], table: ScoreTable) -> NDArray[Any]:
             )
         raise ValueError(f"labels of shape {targets.shape} are not probabilities of the scores' shape {table.shape}")
     _check_probabilities(targets)
-    return table.per_score(targets, "labels")
+    rows = table.per_score(targets, "labels")
+    if rows.size:
+        check_sums(rows.sum(axis=-1, dtype=np.float64))
+    return rows
+
+
+def check_sums(sums: NDArray[Any]) -> None:
+    """Refuse labels whose probabilities, summed up row by row, are not the whole."""
+    if np.abs(sums - 1).max() > LEEWAY:
+        raise no_whole(sums, int(np.argmax(np.abs(sums - 1) > LEEWAY)))
+
+
+def no_whole(sums: Any, i: int) -> ValueError:
+    """Return the error for a label, the i-th of all, whose probabilities do not sum to 1."""
+    at = np.unravel_index(i, sums.shape)
+    row = f" of row {', '.join(str(int(k)) for k in at)}" if at else ""
+    return ValueError(
+        f"the probabilities{row} sum to {float(sums[at]):.6g}, and those of a label sum to 1; divide by the sum, or multiply the loss by it"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,13 @@ def is_usual(axis: Axis, temperature: ArrayLike = 1.0) -> bool:
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return the axes that are meant, counted from the front."""
-    asked = (axis,) if isinstance(axis, int) else tuple(axis)
-    found = tuple(operator.index(i) + ndim * (i < 0) for i in asked)
+    try:
+        asked = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+        found = tuple(operator.index(i) + ndim * (i < 0) for i in asked)
+    except TypeError:
+        raise TypeError(
+            f"axis is {axis!r}; pass the number of the axis of the classes, or a tuple of several"
+        ) from None
     if not all(0 <= i < ndim for i in found) or len(set(found)) < len(found):
         return normalize_axis_tuple(asked, ndim)  # raises, in NumPy's words
     return found

@@ -7,6 +7,8 @@ not 0), and the rows that torch answers with NaN: see the contract. `sigmax.soft
 
 from __future__ import annotations
 
+from typing import Any
+
 try:
     import torch
 except ModuleNotFoundError:
@@ -160,6 +162,8 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         The part of each label that is spread evenly over all classes.
     size_average, reduce : bool, optional
         torch's older names for `reduction`.
+    check_labels : bool, default True
+        Refuse probabilities outside [0, 1] and those of a row that do not sum to 1, within 0.01. False takes any numbers, as torch does.
 
     Examples
     --------
@@ -171,6 +175,10 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
     >>> loss.item(), scores.grad.tolist()
     (1.9287498479639178e-22, [[-1.9287498479639178e-22, 1.9287498479639178e-22]])
     """
+
+    def __init__(self, *args: Any, check_labels: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.check_labels = check_labels
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
@@ -212,8 +220,12 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         """Return the loss of each row against probabilities, and what their mean divides by."""
         target = target.to(scores.dtype)
         if self.weight is None:
-            loss = sigmax.cross_entropy(scores, target, axis=axis, label_smoothing=self.label_smoothing)
+            loss = adapter.cross_entropy(
+                scores, target, axis=axis, label_smoothing=self.label_smoothing, any_label=not self.check_labels
+            )
         else:
+            if self.check_labels and adapter.are_values_known():
+                adapter.check_labels(target, (axis,))
             loss = self._weighted(scores, self._smoothed(target, scores.shape[axis]), axis)
         return loss, torch.tensor(loss.numel())
 
@@ -260,6 +272,8 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         A factor for the part of class 1.
     size_average, reduce : bool, optional
         torch's older names for `reduction`.
+    check_labels : bool, default True
+        Refuse labels outside [0, 1]. False takes any numbers, as torch does: the 1.2 of a smoothed discriminator, say.
 
     Examples
     --------
@@ -268,6 +282,10 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
     >>> BCEWithLogitsLoss()(torch.tensor([40.0], dtype=torch.float64), torch.tensor([1.0], dtype=torch.float64)).item()
     4.248354255291589e-18
     """
+
+    def __init__(self, *args: Any, check_labels: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.check_labels = check_labels
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of logits against labels of the same shape."""
@@ -283,10 +301,11 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
         logits = given.float() if several and given.dtype in _HALVES else given
         if self.pos_weight is None:
-            loss = sigmax.binary_cross_entropy(logits, target)
+            loss = adapter.binary_cross_entropy(logits, target, any_label=not self.check_labels)
         else:
             target = target.to(logits.dtype)
-            adapter.check_probabilities(target)
+            if self.check_labels and adapter.are_values_known():
+                adapter.check_labels(target)
             loss = self.pos_weight * target * sigmax.softplus(-logits) + (1 - target) * sigmax.softplus(logits)
         if self.weight is not None:
             loss = loss * self.weight

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sigmax.arrays.formulas import Formulas
+from sigmax.losses import LEEWAY, no_whole
 from sigmax.over_axis import axes_of, check_temperature, no_broadcast, no_fit
 
 if TYPE_CHECKING:
@@ -281,7 +282,13 @@ class Delegated:
                 )
             raise ValueError(f"labels of shape {tuple(y.shape)} are not probabilities of the scores' shape {a.shape}")
         self._check_probabilities(y)
-        return a, a.flat(xp.reshape(y, a.full))
+        q = a.flat(xp.reshape(y, a.full))
+        if math.prod(q.shape):
+            sums = xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1)
+            i = self._first_bad(xp.abs(sums - 1) > LEEWAY)
+            if i is not None:
+                raise no_whole(sums, i)
+        return a, q
 
     def _one_hot(self, y: Array, a: _Arguments) -> Array:
         xp = self.xp

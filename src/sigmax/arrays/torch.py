@@ -26,12 +26,13 @@ import sigmax.losses
 import sigmax.rows
 from sigmax.arrays import registry
 from sigmax.arrays.formulas import Formulas
+from sigmax.losses import check_sums
 from sigmax.over_axis import ScoreTable, axes_of, check_temperature, no_broadcast, no_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["call", "check_probabilities", "cross_entropy", "reduced_cross_entropy"]
+__all__ = ["are_values_known", "binary_cross_entropy", "call", "check_labels", "cross_entropy", "reduced_cross_entropy"]
 
 _library = torch.library.Library("sigmax", "DEF")
 _ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
@@ -639,7 +640,7 @@ def _push_reduced(inputs: list[Any], results: list[Any], directions: Any) -> tup
 
 
 def _push_binary(inputs: list[Any], results: list[Any], directions: Any) -> tuple[Tensor, Tensor]:
-    x, _ = inputs
+    x = inputs[0]
     loss, gradient = results
     by_loss, by_gradient = torch.zeros_like(loss), torch.zeros_like(gradient)
     if directions[0] is not None:
@@ -673,7 +674,7 @@ def _run_cross_entropy(
     classes = math.prod(x.shape[i] for i in axis)
     if not _is_classes(y):
         if not any_label:
-            check_probabilities(y)
+            check_labels(y, axis)
     elif _is_class(ignore, classes) or not _are_classes(y, classes):
         if ignore is not None:  # as a label, it stands for none; it may be the number of a class
             ignored = y == ignore
@@ -799,8 +800,9 @@ def _back_reduced(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) 
     return by_x.to(x.dtype), None, None, None, None, None
 
 
-def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
-    check_probabilities(y)
+def _run_binary(with_gradient: bool, x: Tensor, y: Tensor, any_label: bool) -> Any:
+    if not any_label:
+        check_labels(y)
     if not _is_native(x):
         f, wide, label = _formulas(), _wide(x), y.to(_wide(x).dtype)
         loss = f.binary_cross_entropy(wide, label).to(x.dtype)
@@ -812,8 +814,8 @@ def _run_binary(with_gradient: bool, x: Tensor, y: Tensor) -> Any:
     return _tensor(sigmax.losses.binary_links[0](_array(x), labels))
 
 
-def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    x, y, _, gradient = _remembered(ctx)
+def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
+    x, y, _, _, gradient = _remembered(ctx)
     if by_loss is None:
         by_loss = torch.zeros_like(gradient)
     by_x = by_loss * gradient
@@ -821,7 +823,7 @@ def _back_binary(ctx: Any, by_loss: Tensor, by_gradient: Tensor | None) -> tuple
     if by_gradient is not None:
         by_x = by_x + (_wide(by_gradient) * _SLOPES["sigmoid"](_wide(x))).to(x.dtype)
         by_y = by_y if by_y is None else by_y - by_gradient.to(y.dtype)
-    return by_x, by_y
+    return by_x, by_y, None
 
 
 def _elementwise_vmap(name: str, info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
@@ -872,16 +874,16 @@ _define(
     _push_reduced,
 )
 _define(
-    "binary_cross_entropy(Tensor x, Tensor y) -> Tensor",
+    "binary_cross_entropy(Tensor x, Tensor y, bool any_label) -> Tensor",
     functools.partial(_run_binary, False),
-    lambda x, y: x.new_empty(x.shape),
+    lambda x, y, any_label: x.new_empty(x.shape),
     None,
     functools.partial(_elementwise_vmap, "binary_cross_entropy"),
 )
 _define(
-    "binary_cross_entropy_and_grad(Tensor x, Tensor y) -> (Tensor, Tensor)",
+    "binary_cross_entropy_and_grad(Tensor x, Tensor y, bool any_label) -> (Tensor, Tensor)",
     functools.partial(_run_binary, True),
-    lambda x, y: (x.new_empty(x.shape), x.new_empty(x.shape)),
+    lambda x, y, any_label: (x.new_empty(x.shape), x.new_empty(x.shape)),
     _back_binary,
     functools.partial(_elementwise_vmap, "binary_cross_entropy_and_grad"),
     _push_binary,
@@ -1096,15 +1098,23 @@ def _check_classes(y: Tensor, classes: int) -> None:
         raise ValueError(f"label {int(y[tuple(row)])}{at} is not a class; it must be in 0 ... {classes - 1}")
 
 
-def check_probabilities(y: Tensor) -> None:
-    """Refuse labels that are no probabilities."""
+def check_labels(y: Tensor, axis: Sequence[int] = ()) -> None:
+    """Refuse labels that are no probabilities; where the classes have axes, those that do not sum to 1."""
     bad = ~((y >= 0) & (y <= 1))
     if bad.any():
         at = tuple(int(i) for i in bad.nonzero()[0])
         raise ValueError(f"label {float(y[at])} at {at} is not a probability; it must be in [0, 1]")
+    if axis and y.numel():
+        check_sums(_array(y.sum(dim=list(axis), dtype=torch.float64).cpu()))
 
 
-def _binary(with_gradient: bool, x: Any, y: Any) -> Any:
+def are_values_known() -> bool:
+    """Return whether numbers can be looked at outside of an operator: not while compiling, nor in a transformation."""
+    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+
+
+def binary_cross_entropy(x: Any, y: Any, *, with_gradient: bool = False, any_label: bool = False) -> Any:
+    """Return the loss of each logit; with `any_label`, a label need be no probability."""
     like = x if isinstance(x, Tensor) else y
     x, y = _floats(x, "logits", like), _floats(y, "labels", like)
     try:
@@ -1112,9 +1122,9 @@ def _binary(with_gradient: bool, x: Any, y: Any) -> Any:
     except RuntimeError:
         raise ValueError(f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}") from None
     if with_gradient or _may_be_derived(x, y):
-        loss, gradient = _ops.binary_cross_entropy_and_grad(x, y)
+        loss, gradient = _ops.binary_cross_entropy_and_grad(x, y, any_label)
         return (loss, gradient) if with_gradient else loss
-    return _ops.binary_cross_entropy(x, y)
+    return _ops.binary_cross_entropy(x, y, any_label)
 
 
 def _link(name: str, x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
@@ -1132,8 +1142,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logsumexp": _logsumexp,
     "cross_entropy": cross_entropy,
     "cross_entropy_and_grad": functools.partial(cross_entropy, with_gradient=True),
-    "binary_cross_entropy": functools.partial(_binary, False),
-    "binary_cross_entropy_and_grad": functools.partial(_binary, True),
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_and_grad": functools.partial(binary_cross_entropy, with_gradient=True),
 }
 
 

@@ -105,6 +105,10 @@ def _ordered(labels: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> Any:
 
 def _dims(x: xr.DataArray, axis: Any) -> tuple[Any, ...]:
     names = []
+    if axis is None:
+        raise TypeError(
+            f"axis is None; pass the dimension of the classes, or a tuple of several: {', '.join(map(str, x.dims))}"
+        )
     for a in (axis,) if isinstance(axis, int | str) else tuple(axis):
         if isinstance(a, str):
             if a not in x.dims:

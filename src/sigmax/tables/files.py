@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from sigmax.tables.dialect import Dialect, layout_of
 from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.writing import aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -514,16 +515,11 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
     if not path.parent.is_dir():
         raise TableError(f"{path}: there is no folder {path.parent}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file, contextlib.ExitStack() as stack:
-            compression = _compression_of(path)
-            stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
-            sink = _sink(kind, stream, schema, probabilities, "\t" if ".tsv" in path.name.lower() else ",")
-            try:
-                yield sink
-            finally:
-                sink.close()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with aside(path) as part, part.open("wb") as file, contextlib.ExitStack() as stack:
+        compression = _compression_of(path)
+        stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
+        sink = _sink(kind, stream, schema, probabilities, "\t" if ".tsv" in path.name.lower() else ",")
+        try:
+            yield sink
+        finally:
+            sink.close()

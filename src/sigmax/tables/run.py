@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,7 @@ from sigmax.tables.score import (
     score_into,
     use_workers,
 )
+from sigmax.writing import aside, remove_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -313,10 +313,7 @@ class _Record:
         folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             self._read()
-        for left in folder.rglob(".*.part"):  # of runs that were killed
-            pid = left.name.split(".")[-2]
-            if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-                left.unlink(missing_ok=True)
+        remove_left(folder, below=True)
 
     def _read(self) -> None:
         try:
@@ -353,9 +350,8 @@ class _Record:
         target = self.target_of(path)
         self._files[self._name(path)] = {"source": _stamp(path), "size": target.stat().st_size, "state": state}
         text = json.dumps({"options": self._options, "files": self._files})
-        temporary = self._path.with_name(f".{RECORD}.{os.getpid()}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self._path)
+        with aside(self._path) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def _stamp(path: Path) -> list[Any]:

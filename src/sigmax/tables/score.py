@@ -26,6 +26,7 @@ from sigmax.tables.errors import AmbiguousError, TableError, WrongTypeError
 from sigmax.tables.families import Table, is_numeric
 from sigmax.tables.files import behind, format_of, open_sink
 from sigmax.tables.reading import ScoreFile
+from sigmax.writing import remove_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -477,6 +478,7 @@ def check_target(path: Path, target: Path | None) -> None:
         raise TableError(f"{target} is a folder; name a file in it")
     if target.exists() and path.exists() and target.samefile(path):
         raise TableError(f"{target} is the input; write the result to another file")
+    remove_left(target.parent)
 
 
 def score_into(

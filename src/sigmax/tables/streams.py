@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sigmax.tables.errors import TableError
+from sigmax.writing import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["standard_input", "standard_output"]
 
@@ -29,10 +31,12 @@ _BEGINNINGS = {
 @contextlib.contextmanager
 def standard_input() -> Iterator[Path]:
     """Read standard input into a file that is gone afterwards; its ending names the format that it has."""
-    with tempfile.TemporaryDirectory(prefix="sigmax-") as folder:
+    if sys.stdin is None:
+        raise TableError("standard input is closed; name a file, or lead one into the command")
+    with temporary_folder() as folder:
         beginning = sys.stdin.buffer.read(8)
         ending = next((e for b, e in _BEGINNINGS.items() if beginning.startswith(b)), ".csv")
-        path = Path(folder, f"stdin{ending}")
+        path = folder / f"stdin{ending}"
         with path.open("wb") as file:
             file.write(beginning)
             shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
@@ -42,8 +46,8 @@ def standard_input() -> Iterator[Path]:
 @contextlib.contextmanager
 def standard_output(kind: str) -> Iterator[Path]:
     """Give a file to write, with that ending; it goes to standard output when all went well."""
-    with tempfile.TemporaryDirectory(prefix="sigmax-") as folder:
-        path = Path(folder, f"stdout.{kind}")
+    with temporary_folder() as folder:
+        path = folder / f"stdout.{kind}"
         yield path
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
