@@ -223,7 +223,7 @@ def big_file(folder, rows):
     return path
 
 
-def started(folder, *words, into=None):
+def started(folder, *words, into=None, left=()):
     """Start a run on a large file, and return it when it has written something under another name."""
     process = subprocess.Popen(
         # a job in the background of a shell, as the tests may be one, ignores an interrupt
@@ -233,7 +233,9 @@ def started(folder, *words, into=None):
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(folder)},
     )
-    while process.poll() is None and not any(p.stat().st_size > 100_000 for p in folder.rglob(into or "*.csv")):
+    while process.poll() is None and not any(
+        p not in left and p.stat().st_size > 100_000 for p in folder.rglob(into or "*.csv")
+    ):
         if into is None:
             process.stdin.write(b"s_a,s_b\n" + b"1,2\n" * 100_000)
         time.sleep(0.01)
@@ -252,12 +254,15 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path, sign):
     if (
         sign == signal.SIGKILL
     ):  # which nobody hears of: the next run in the folder tidies up, but takes nothing from one that lives
-        assert list(tmp_path.glob(".*.part"))
-        other = started(tmp_path, str(source), "-o", str(tmp_path / "q.csv"), into=".*.part")
+        left = list(tmp_path.glob(".*.part"))
+        assert left
+        other = started(tmp_path, str(source), "-o", str(tmp_path / "q.csv"), into=".*.part", left=left)
+        other.send_signal(signal.SIGSTOP)
         small = tmp_path / "small.csv"
         small.write_text("s_a,s_b\n1,2\n")
         sigmax_command("score", str(small), "-o", str(tmp_path / "small.parquet"))
         assert len(list(tmp_path.glob(".*.part"))) == 1
+        other.send_signal(signal.SIGCONT)
         assert other.wait(60) == 0
         assert (tmp_path / "q.csv").exists()
         return

@@ -1,8 +1,11 @@
 """Score files: every format in and out, every kind of score, what goes wrong."""
 
+import contextlib
+import io
 import json
 import math
 
+import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -10,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import sigmax
-from sigmax.tables import TableError, score_file
+from sigmax.tables import Dialect, TableError, score, score_file, score_files
 from sigmax.tables import files as table_files
+from sigmax.tables.dialect import WithoutRemarks
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(300, 4)) * 3
@@ -302,3 +306,197 @@ def test_the_digits_agree_with_the_reference(examples, tmp_path):
     loss = -sum(float(Row(x[i]).log_softmax(int(y)).mid()) for i, y in enumerate(labels)) / len(x)
     assert math.isclose(summary.log_loss, loss, rel_tol=1e-14)
     assert summary.accuracy == (x.argmax(1) == labels).mean()
+
+
+# ---- arrays, labels beside them, structs, keys of folders ----
+
+RIGHT = float((SCORES.argmax(1) == LABELS).mean())
+
+
+def safetensors(path, **arrays):
+    """Write the format by hand: a length, JSON, the bytes one behind the other."""
+    header, data = {"__metadata__": {"made": "here"}}, b""
+    for name, (kind, array) in arrays.items():
+        begin, data = len(data), data + np.ascontiguousarray(array).tobytes()
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, len(data)]}
+    told = json.dumps(header).encode()
+    path.write_bytes(len(told).to_bytes(8, "little") + told + data)
+
+
+@pytest.mark.parametrize("batch", [65_536, 7])
+@pytest.mark.parametrize("form", ["npz", "npz, compressed", "npz, across", "safetensors", "npy"])
+def test_arrays_and_their_labels(tmp_path, monkeypatch, form, batch):
+    monkeypatch.setattr(table_files, "_rows_for", lambda _schema: batch)
+    options = dict(label="labels", columns=["logits"])
+    path = tmp_path / f"x.{form.partition(',')[0]}"
+    if form == "npy":
+        np.save(path, SCORES)
+        np.save(tmp_path / "y.npy", LABELS)
+        options = dict(labels=tmp_path / "y.npy")
+    elif form == "safetensors":
+        safetensors(path, logits=("F64", SCORES), labels=("I64", LABELS), rest=("F32", np.zeros((2, 2, 2), np.float32)))
+    else:
+        save = np.savez_compressed if "compressed" in form else np.savez
+        x = np.asfortranarray(SCORES) if "across" in form else SCORES
+        save(path, logits=x, labels=LABELS, words=np.array(["four", "words", "of", "it"]))
+    summary = score_file(path, output=tmp_path / "p.npy", **options)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), sigmax.softmax(SCORES))
+    assert (summary.rows, summary.accuracy) == (300, RIGHT)
+    others = {"npy": [], "safetensors": [("rest", "float32 of shape (2, 2, 2)")]}
+    assert summary.plan.left_out == others.get(form, [("words", "<U5 of shape (4,)")])
+
+
+def test_half_precision_arrays(tmp_path):
+    halves = SCORES.astype(np.float16)
+    np.savez(tmp_path / "x.npz", halves)
+    score_file(tmp_path / "x.npz", output=tmp_path / "p.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), sigmax.softmax(halves.astype(np.float32)))
+    brains = SCORES.astype(ml_dtypes.bfloat16)
+    safetensors(tmp_path / "x.safetensors", logits=("BF16", brains))
+    score_file(tmp_path / "x.safetensors", output=tmp_path / "p.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), sigmax.softmax(brains.astype(np.float32)))
+
+
+def test_labels_in_a_file_of_their_own(tmp_path):
+    source = write(TABLE.drop_columns(["truth"]), tmp_path / "x.parquet")
+    (tmp_path / "y.csv").write_text("truth\n" + "\n".join(NAMES))
+    (tmp_path / "bare.csv").write_text("\n".join(NAMES))
+    write(pa.table({"id": TABLE["id"], "truth": NAMES}), tmp_path / "both.arrow")
+    np.save(tmp_path / "w.npy", np.array(NAMES))
+    for options in (
+        dict(labels=tmp_path / "y.csv"),
+        dict(labels=str(tmp_path / "both.arrow"), label="truth"),
+        dict(labels=tmp_path / "w.npy"),
+    ):
+        assert score_file(source, **options).accuracy == RIGHT
+    with score_batches(source, labels=tmp_path / "w.npy") as batches:
+        assert batches.schema.names[:2] == ["id", "w"]
+    for options, said in (
+        (dict(labels=tmp_path / "bare.csv"), r"bare.csv has 299 labels, .*say --no-header"),
+        (dict(labels=tmp_path / "both.arrow"), "has the columns id, truth; say with --label which one"),
+        (dict(labels=tmp_path / "both.arrow", label="y"), "has no column 'y'; it has id, truth"),
+        (dict(labels=tmp_path / "none.npy"), "none.npy: no such file"),
+    ):
+        with pytest.raises(TableError, match=said):
+            score_file(source, output=tmp_path / "p.parquet", **options)
+    assert not (tmp_path / "p.parquet").exists()
+    np.save(tmp_path / "few.npy", np.array(NAMES[:200]))
+    np.save(tmp_path / "many.npy", np.array(NAMES * 2))
+    for name, said in (
+        ("few", "has 200 labels, and there are more rows"),
+        ("many", "600 labels, and there are 300 rows"),
+    ):
+        with pytest.raises(TableError, match=said):
+            score_file(source, labels=tmp_path / f"{name}.npy")
+    (tmp_path / "twice.csv").write_text("id\n" + "\n".join(NAMES))
+    with pytest.raises(TableError, match="has a column 'id' itself"):
+        score_file(source, labels=tmp_path / "twice.csv")
+    with pytest.raises(TableError, match="belong to one file of scores"):
+        score_files([source], tmp_path / "out", labels=tmp_path / "y.csv")
+    with pytest.raises(TableError, match="belong to one file of scores"):
+        list(score(TABLE, labels=tmp_path / "y.csv"))
+
+
+@contextlib.contextmanager
+def score_batches(*args, **options):
+    yield pa.Table.from_batches(score(*args, **options))
+
+
+def test_damaged_arrays_are_one_line(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([1, "a"], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "lengths.npz", a=np.zeros((3, 2)), b=np.zeros((4, 2)))
+    np.savez(tmp_path / "complex.npz", a=np.zeros((3, 2), complex))
+    (tmp_path / "none.npz").write_bytes(b"PK\x03\x04 no archive")
+    good = tmp_path / "good.safetensors"
+    safetensors(good, x=("F64", SCORES))
+    whole = good.read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[:-1])
+    (tmp_path / "long.safetensors").write_bytes(b"\xff" * 8 + whole[8:])
+    (tmp_path / "words.safetensors").write_bytes(whole.replace(b"data_offsets", b"Data_offsets"))
+    (tmp_path / "shape.safetensors").write_bytes(whole.replace(b"[300, 4]", b"[300, 9]"))
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    for name, said in (
+        ("objects.npy", "holds Python objects, which are not loaded"),
+        ("lengths.npz", r"arrays of several lengths \(a \(3, 2\), b \(4, 2\)\)"),
+        ("complex.npz", "holds a of shape .* scores are real numbers"),
+        ("none.npz", "cannot be read as npz"),
+        ("cut.safetensors", "'x' lies outside of the file"),
+        ("long.safetensors", "its header has 18446744073709551615 bytes"),
+        ("words.safetensors", "its header is none of this format"),
+        ("shape.safetensors", "has 9600 bytes"),
+        ("empty.safetensors", "it ends too early"),
+    ):
+        with pytest.raises(TableError, match=said) as error:
+            score_file(tmp_path / name)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
+    with pytest.raises(TableError, match="are only read; write .npy"):
+        score_file(good, output=tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_struct_of_scores(tmp_path, ending):
+    parts = pa.StructArray.from_arrays([pa.array(SCORES[:, k]) for k in range(4)], names=list("wxyz"))
+    note = pa.StructArray.from_arrays([pa.array(NAMES)], names=["by"])
+    source = write(pa.table({"id": TABLE["id"], "s": parts, "note": note, "truth": NAMES}), tmp_path / f"in.{ending}")
+    assert score_file(source, label="truth", output=tmp_path / "out.parquet").accuracy == RIGHT
+    got = pq.read_table(tmp_path / "out.parquet")
+    assert got.column_names == ["id", "note", "truth", "p_w", "p_x", "p_y", "p_z", "prediction", "confidence"]
+    assert got["note"][0].as_py() == {"by": NAMES[0]}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_keys_of_folders(tmp_path, ending):
+    for name in "wxyz":
+        folder = tmp_path / "in" / "year=2026" / f"truth={name}"
+        folder.mkdir(parents=True)
+        write(TABLE.filter(pa.array([n == name for n in NAMES])).drop_columns(["truth"]), folder / f"part.{ending}")
+    summary = score_files(tmp_path / "in", tmp_path / "out", label="truth")
+    assert (summary.rows, summary.accuracy) == (300, pytest.approx(RIGHT))
+    assert ("year", "of the folder") in summary.plan.left_out
+    part = read(tmp_path / "out" / "year=2026" / "truth=w" / f"part.{ending}")
+    assert part.column_names == ["id", "p_w", "p_x", "p_y", "p_z", "prediction", "confidence"]
+    made = pa.Table.from_batches(score(tmp_path / "in", label="truth"))
+    assert made.column_names[:3] == ["id", "year", "truth"]
+    assert set(made["year"].to_pylist()) == {"2026"}
+    assert sorted(zip(made["id"].to_pylist(), made["truth"].to_pylist(), strict=True)) == sorted(
+        zip(TABLE["id"].to_pylist(), NAMES, strict=True)
+    )
+
+
+def test_figures_are_json(tmp_path):
+    source = write(TABLE, tmp_path / "x.csv")
+    summary = score_file(source, label="truth")
+    found = json.loads(json.dumps(summary.figures(), allow_nan=False))
+    assert (found["rows"], found["accuracy"], found["classes"]) == (300, RIGHT, list("wxyz"))
+    assert found["calibration_error_interval"] == [summary.calibration_error.low, summary.calibration_error.high]
+    (tmp_path / "none.csv").write_text("s_a,s_b,truth\n,1,a\n-inf,1,a\n")
+    found = json.loads(json.dumps(score_file(tmp_path / "none.csv", label="truth").figures(), allow_nan=False))
+    assert (found["log_loss"], found["not_scored"]) == ("inf", {"a score is missing": 1})
+    assert score_file(tmp_path / "none.csv", on_bad="drop", label="truth").rows == 2
+
+
+class Slow(io.BytesIO):
+    """A file that gives a few bytes at a time."""
+
+    def __init__(self, data, block):
+        super().__init__(data)
+        self.block = block
+
+    def read(self, size=-1):
+        return super().read(min(self.block, size) if size >= 0 else self.block)
+
+
+@pytest.mark.parametrize("block", [1 << 20, 5])
+def test_lines_that_are_passed_over(tmp_path, block):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"%made today\ns_a,s_b,id\r\n1,2,a\r\n%1,9,b\r\n3,1,%c\r\n% a note\r\n2,2,d\r\n%the end")
+    stream = WithoutRemarks(Slow(path.read_bytes(), block), "%")
+    assert stream.read().splitlines() == [b"s_a,s_b,id", b"1,2,a", b"3,1,%c", b"2,2,d"]
+    dialect = Dialect(comment="%")
+    assert score_file(path, dialect=dialect, output=tmp_path / "p.csv").rows == 3
+    assert pa.csv.read_csv(tmp_path / "p.csv")["id"].to_pylist() == ["a", "%c", "d"]
+    with pytest.raises(TableError, match="the comment is '%%'"):
+        Dialect(comment="%%")
+    with pytest.raises(TableError):
+        score_file(path)

@@ -7,6 +7,7 @@ The elementwise functions are NumPy ufuncs; the functions over an axis of class 
 ``where`` and ``out``. What each of them means, special values included, is one contract for every dtype and CPU.
 """
 
+import importlib as _importlib
 import sys as _sys
 
 try:
@@ -53,5 +54,19 @@ __all__ = [
     "softmax",
     "softplus",
 ]
+
+_SUBMODULES = ("bench", "calibration", "explain", "groups", "plots", "report", "special", "sql", "tables", "torch")
+
+
+def __getattr__(name: str) -> object:
+    """Load a part of the library when it is first asked for: ``import sigmax; sigmax.tables.score_file(...)``."""
+    if name in _SUBMODULES:
+        return _importlib.import_module(f"sigmax.{name}")
+    raise AttributeError(f"module 'sigmax' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES})
+
 
 _meet_torch()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shlex
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -37,8 +39,14 @@ app = cyclopts.App(
     help_format="rst",
 )
 
+UNDERSTAND, SCORE, JUDGE = (cyclopts.Group(name, sort_key=i) for i, name in enumerate(("Understand", "Score", "Judge")))
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 Several = Parameter(consume_multiple=True, negative_iterable=())
+
+
+def _examples(*lines: str) -> str:
+    """Return what stands below a command's help."""
+    return "Examples:\n\n" + "".join(f"| {line}\n" for line in lines).replace("*", r"\*")
 
 
 @Parameter(name="*")
@@ -59,6 +67,8 @@ class Csv:
         Whether its first line names the columns. Default: it does, and a line of numbers there is an error.
     encoding : str
         How its text is encoded, as in latin-1. Default: UTF-8.
+    comment : str
+        What a line begins with that is passed over. Default: lines with # before the first row are.
     """
 
     delimiter: str | None = None
@@ -66,6 +76,7 @@ class Csv:
     thousands: str | None = None
     header: bool | None = None
     encoding: str | None = None
+    comment: str | None = None
 
     def dialect(self) -> Any:
         """Return it as the tables take it."""
@@ -75,6 +86,57 @@ class Csv:
 
 
 AS_WRITTEN = Csv()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Scores:
+    """
+    What of a file are the scores, and what they stand for.
+
+    Parameters
+    ----------
+    columns : list of str
+        Names or globs ('score_*') of the score columns, or the name of one list column. Default: the family of columns that share a
+        name but for the class (score_0, score_1, ...; logit_cat, logit_dog), or are named as the values of the label, or are all that
+        the file has. Where another numeric column could be a score too, nothing is guessed: the commands to choose from are printed.
+    label : str
+        The column that holds the true class, called as the columns call it (1, 1.0, "1" and True are one name); by number from 0
+        where the scores have no names.
+    labels : Path
+        A file that holds the true classes, one a row, where the scores' file does not: y.npy beside x.npy.
+    kind : {'softmax', 'sigmoid', 'multilabel'}
+        softmax: one class of many. sigmoid: one score for two classes. multilabel: a sigmoid for each score.
+        Default: one score is a sigmoid, several are a softmax.
+    classes : list of str
+        Names of the classes, in the order of the scores; for a sigmoid, the negative class first. Default: what tells
+        the column names apart.
+    temperature : float
+        What the scores are divided by: above 1 flattens, below 1 sharpens.
+    on_bad : {'null', 'drop', 'fail'}
+        What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
+        They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad. Default: null,
+        but a word among the numbers of a column is an error.
+    as_scores : bool
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
+    """
+
+    columns: Annotated[list[str] | None, Several] = None
+    label: str | None = None
+    labels: Path | None = None
+    kind: Literal["softmax", "sigmoid", "multilabel"] | None = None
+    classes: Annotated[list[str] | None, Several] = None
+    temperature: float = 1.0
+    on_bad: Literal["null", "drop", "fail"] | None = None
+    as_scores: bool = False
+
+    def options(self, csv: Csv) -> dict[str, Any]:
+        """Return them as the functions of the tables take them."""
+        given = {**vars(self), "columns": self.columns or (), "classes": self.classes or ()}
+        return {**given, "dialect": csv.dialect()}
+
+
+FOUND = Scores()
 
 
 def main() -> NoReturn:
@@ -166,22 +228,24 @@ def _commands(error: ValueError) -> list[str]:
     return [f"    {shlex.join(['sigmax', *sys.argv[1:], *reading.options])}" for reading in readings]
 
 
-@app.command
+@app.command(
+    group=SCORE,
+    help_epilogue=_examples(
+        "sigmax score scores.csv --label label",
+        "sigmax score logits.npy --labels y.npy -o probabilities.parquet",
+        "sigmax score 'part-*.parquet' --columns 'logit_*' -o results/",
+    ),
+)
 def score(
     *files: str,
-    columns: Annotated[list[str] | None, Several] = None,
-    label: str | None = None,
-    kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
-    classes: Annotated[list[str] | None, Several] = None,
-    temperature: float = 1.0,
-    on_bad: Literal["null", "drop", "fail"] | None = None,
-    as_scores: bool = False,
+    scores: Scores = FOUND,
     csv: Csv = AS_WRITTEN,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     output_format: Literal["csv", "csv.gz", "csv.zst", "parquet", "arrow"] = "csv",
     workers: int | None = None,
     scheduler: str | None = None,
     rows: int = 10,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """
     Turn files of a classifier's scores into class probabilities.
@@ -194,27 +258,6 @@ def score(
     files : str
         The scores: .csv, .tsv (.gz, .bz2, .zst), .parquet, .arrow, .feather or .npy files, folders with such files, globs in quotes,
         or - for standard input.
-    columns : list of str
-        Names or globs ('score_*') of the score columns, or the name of one list column. Default: the family of columns that share a
-        name but for the class (score_0, score_1, ...; logit_cat, logit_dog), or are named as the values of the label, or are all that
-        the file has. Where another numeric column could be a score too, nothing is guessed: the commands to choose from are printed.
-    label : str
-        The column that holds the true class, called as the columns call it (1, 1.0, "1" and True are one name); by number from 0
-        where the scores have no names. Adds accuracy and log-loss.
-    kind : {'softmax', 'sigmoid', 'multilabel'}
-        softmax: one class of many. sigmoid: one score for two classes. multilabel: a sigmoid for each score.
-        Default: one score is a sigmoid, several are a softmax.
-    classes : list of str
-        Names of the classes, in the order of the scores; for a sigmoid, the negative class first. Default: what tells
-        the column names apart.
-    temperature : float
-        What the scores are divided by: above 1 flattens, below 1 sharpens.
-    on_bad : {'null', 'drop', 'fail'}
-        What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
-        They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad. Default: null,
-        but a word among the numbers of a column is an error.
-    as_scores : bool
-        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     output : Path
         Where to write all rows; the ending names the format (.npy: the probabilities alone), - is standard output. A file appears
         when it is complete, or not at all. For several files: a folder.
@@ -226,6 +269,8 @@ def score(
         The address of a Dask scheduler (tcp://HOST:PORT) whose workers do the work; they must see the files under the same paths.
     rows : int
         How many of the first rows to print, when nothing is written.
+    as_json : bool
+        Print the summary as one object of JSON, for programs.
     """
     try:
         from sigmax.tables import score_files
@@ -237,6 +282,7 @@ def score(
     if STDIN in files and len(files) > 1:
         raise ValueError("standard input (-) is scored alone, without other files")
 
+    begin = time.perf_counter()
     written = output if output != Path(STDOUT) else None
     to_stdout = output is not None and written is None
     with contextlib.ExitStack() as stack:
@@ -246,19 +292,23 @@ def score(
         summary = score_files(
             sources[0] if len(sources) == 1 else sources,
             target,
-            columns=columns or (),
-            label=label,
-            kind=kind,
-            classes=classes or (),
-            temperature=temperature,
-            on_bad=on_bad,
-            as_scores=as_scores,
-            dialect=csv.dialect(),
+            **scores.options(csv),
             workers=workers,
             scheduler=scheduler,
-            head=rows if output is None else 0,
+            head=rows if output is None and not as_json else 0,
             progress=progress,
         )
+    seconds = time.perf_counter() - begin
+    if as_json:
+        pace = {
+            "seconds": seconds,
+            "rows_per_second": summary.rows / seconds,
+            "output": None if output is None else str(output),
+        }
+        print(
+            json.dumps({**summary.figures(), **pace}, ensure_ascii=False), file=sys.stderr if to_stdout else sys.stdout
+        )
+        return
     console = Console(stderr=to_stdout)
     if output is None and summary.head:
         console.print(_head_table(summary, console.width))
@@ -267,7 +317,8 @@ def score(
     for bad in summary.bad_rows:
         console.print(plain(f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}"), style="yellow")
     if written is not None:
-        console.print(plain(f"Wrote {summary.written:,} rows to {written}"), soft_wrap=True)
+        told = f"in {seconds:.2f} s, {summary.rows / seconds:,.0f} rows a second"
+        console.print(plain(f"Wrote {summary.written:,} rows to {written} {told}"), soft_wrap=True)
 
 
 def _say_how(summary: Summary) -> None:
@@ -389,7 +440,12 @@ def _span(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} ... {names[-1]} ({len(names)} columns)"
 
 
-@app.command
+@app.command(
+    group=UNDERSTAND,
+    help_epilogue=_examples(
+        "sigmax explain 2.0 1.0 0.1", "sigmax explain --weights 0.4 -1.2 --inputs 3 0.5 --bias 0.1"
+    ),
+)
 def explain(
     *scores: float,
     weights: Annotated[list[float] | None, Several] = None,
@@ -436,7 +492,7 @@ def explain(
         _explain_many(console, scores)
 
 
-@app.command
+@app.command(group=JUDGE, help_epilogue=_examples("sigmax bench --only 'softmax float32'"))
 def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
     """
     Time sigmax beside the libraries that are installed: NumPy, SciPy, PyTorch, JAX.
@@ -467,19 +523,19 @@ def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
 Picture = Literal["sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability"]
 
 
-@app.command
+@app.command(
+    group=UNDERSTAND,
+    help_epilogue=_examples(
+        "sigmax plot softmax 2.0 1.0 0.1 --classes cat dog fox -o softmax.svg",
+        "sigmax plot reliability scores.csv --label label -o reliability.png",
+    ),
+)
 def plot(
     name: Picture,
     /,
     *values: str,
     output: Annotated[Path, Parameter(alias="-o")],
-    label: str | None = None,
-    columns: Annotated[list[str] | None, Several] = None,
-    kind: Literal["softmax", "sigmoid", "multilabel"] | None = None,
-    classes: Annotated[list[str] | None, Several] = None,
-    temperature: float = 1.0,
-    on_bad: Literal["null", "drop", "fail"] | None = None,
-    as_scores: bool = False,
+    scores: Scores = FOUND,
     csv: Csv = AS_WRITTEN,
     dark: bool = False,
     scale: float = 2.0,
@@ -498,21 +554,6 @@ def plot(
         The numbers or the score file to draw.
     output : Path
         Where to write it; the ending names the format: .png, .svg, .pdf or .html, which opens without network.
-    label : str
-        The column of the file that holds the true class, called as the columns call it.
-    columns : list of str
-        Names or globs of the file's score columns. Default: the one family of columns that can be meant, as for score.
-    kind : {'softmax', 'sigmoid', 'multilabel'}
-        What the file's scores stand for. Default: one score is a sigmoid, several are a softmax.
-    classes : list of str
-        Names of the classes, in the order of the scores.
-    temperature : float
-        What the scores are divided by.
-    on_bad : {'null', 'drop', 'fail'}
-        What becomes of a row of the file that cannot be scored. Default: it is passed over and counted, but a word among the numbers of
-        a column is an error.
-    as_scores : bool
-        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     dark : bool
         Draw for a dark page.
     scale : float
@@ -527,21 +568,16 @@ def plot(
     if name in ("confidence", "reliability"):
         if len(values) != 1:
             raise ValueError(f"give one score file, as in: sigmax plot {name} scores.csv --label label -o {output}")
-        if name == "reliability" and label is None:
-            raise ValueError("a reliability diagram needs the true classes: name their column with --label")
+        if name == "reliability" and scores.label is None and scores.labels is None:
+            raise ValueError(
+                "a reliability diagram needs the true classes: name their column with --label, or their file with --labels"
+            )
         from sigmax.tables import score_file
 
         with _progress(values[0]) as progress:
             summary = score_file(
                 Path(values[0]),
-                columns=columns or (),
-                label=label,
-                kind=kind,
-                classes=classes or (),
-                temperature=temperature,
-                on_bad=on_bad,
-                as_scores=as_scores,
-                dialect=csv.dialect(),
+                **scores.options(csv),
                 head=0,
                 progress=progress,
             )
@@ -552,24 +588,18 @@ def plot(
             else plots.confidence_chart(summary.by_confidence)
         )
     else:
-        chart = _picture(plots, name, _numbers(values), classes, temperature)
+        chart = _picture(plots, name, _numbers(values), scores.classes, scores.temperature)
     plots.save(plots.on_dark(chart) if dark else chart, output, scale=scale)
     Console().print(plain(f"Wrote {output}"), soft_wrap=True)
 
 
-@app.command
+@app.command(group=JUDGE, help_epilogue=_examples("sigmax report scores.csv --label label -o report.html"))
 def report(
     file: Path,
     /,
     *,
-    label: str,
     output: Annotated[Path, Parameter(alias="-o")],
-    columns: Annotated[list[str] | None, Several] = None,
-    kind: Literal["softmax", "sigmoid"] | None = None,
-    classes: Annotated[list[str] | None, Several] = None,
-    temperature: float = 1.0,
-    on_bad: Literal["null", "drop", "fail"] | None = None,
-    as_scores: bool = False,
+    scores: Scores = FOUND,
     csv: Csv = AS_WRITTEN,
     worst: int = 20,
 ) -> None:
@@ -583,23 +613,8 @@ def report(
     ----------
     file : Path
         The scores: .csv, .parquet, .arrow, .feather or .npy.
-    label : str
-        The column that holds the true class, called as the columns call it.
     output : Path
         The page to write, ending in .html.
-    columns : list of str
-        Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
-    kind : {'softmax', 'sigmoid'}
-        What the scores stand for. Default: one score is a sigmoid, several are a softmax.
-    classes : list of str
-        Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
-    temperature : float
-        What the scores are divided by.
-    on_bad : {'null', 'drop', 'fail'}
-        What becomes of a row of the file that cannot be scored. Default: it is passed over and counted, but a word among the numbers of
-        a column is an error.
-    as_scores : bool
-        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     worst : int
         How many of the rows with the largest loss to show.
     """
@@ -612,14 +627,7 @@ def report(
         summary = write_report(
             file,
             output,
-            label=label,
-            columns=columns or (),
-            kind=kind,
-            classes=classes or (),
-            temperature=temperature,
-            on_bad=on_bad,
-            as_scores=as_scores,
-            dialect=csv.dialect(),
+            **scores.options(csv),
             worst=worst,
             progress=progress,
         )
@@ -627,7 +635,7 @@ def report(
     Console().print(plain(f"Wrote a report on {summary.rows:,} rows to {output}"), soft_wrap=True)
 
 
-@app.command
+@app.command(group=UNDERSTAND, help_epilogue=_examples("sigmax explore", "sigmax explore scores.csv --label label"))
 def explore(
     file: Path | None = None,
     /,

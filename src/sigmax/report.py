@@ -35,7 +35,8 @@ def write_report(
     path: str | Path,
     output: str | Path,
     *,
-    label: str,
+    label: str | None = None,
+    labels: str | Path | None = None,
     columns: Sequence[str] = (),
     kind: Kind | None = None,
     classes: Sequence[str] = (),
@@ -57,6 +58,8 @@ def write_report(
         The page to write, ending in .html.
     label : str
         The column of the true classes, called as the columns call them.
+    labels : str or Path
+        The file of the true classes, in place of a column; one of the two is needed.
     columns, kind, classes, temperature, on_bad, as_scores, dialect, progress
         As in :func:`sigmax.tables.score_file`.
     worst : int, default 20
@@ -75,6 +78,8 @@ def write_report(
     output = Path(output)
     if output.suffix.lower() not in (".html", ".htm"):
         raise TableError(f"{output}: unknown ending '{output.suffix}'; a report ends in .html")
+    if label is None and labels is None:
+        raise TableError("a report needs the true classes: name their column with --label, or their file with --labels")
     found: list[Diagnosis] = []
 
     def observer(plan: Any) -> Diagnosis:
@@ -85,6 +90,7 @@ def write_report(
         path,
         columns=columns,
         label=label,
+        labels=labels,
         kind=kind,
         classes=classes,
         temperature=temperature,

@@ -54,10 +54,11 @@ def score_part(
     plan: Plan,
     schema: pa.Schema | None,
     types: dict[str, pa.DataType],
+    keys: dict[str, str],
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Score one part of a file; return its batches as they travel, and what was counted."""
     summary, made = Summary(plan), []
-    with open_source(path, types, part, plan.dialect) as source:
+    with open_source(path, types, part, plan.dialect, keys) as source:
         for item in numbered(source.batches, first_row):
             scored, batch = score_and_make(plan, schema, path.name, item)
             summary.add(scored)
@@ -92,7 +93,7 @@ def score_on_cluster(
     while True:
         try:
             with reading.open() as (source, plan, _):
-                read_schema = source.schema
+                read_schema = pa.schema([f for f in source.schema if target is None or f.name not in source.keys])
             text = target is not None and format_of(target) == "csv"
             schema = output_schema(read_schema, plan, text=text, shown=target is None)
             with contextlib.ExitStack() as stack:
@@ -103,7 +104,7 @@ def score_on_cluster(
                 parts = parts_of(path)
                 wanted = schema if sink is not None or head else None
                 calls = [
-                    (path.absolute(), part, row, plan, wanted, dict(reading.types))
+                    (path.absolute(), part, row, plan, wanted, dict(reading.types), reading.keys)
                     for part, row in zip(parts, _first_rows(path, parts), strict=True)
                 ]
                 for i, (made, state) in enumerate(_in_order(client, calls)):

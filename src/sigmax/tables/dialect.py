@@ -5,16 +5,17 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sigmax.tables.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["NUMBER", "Dialect", "Layout", "layout_of"]
+__all__ = ["NUMBER", "Dialect", "Layout", "WithoutRemarks", "layout_of"]
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(inf|infinity|nan)", re.IGNORECASE)
 
@@ -39,6 +40,8 @@ class Dialect:
         Whether the first line names the columns. Default: it does, and if it looks like a row of numbers, that is an error.
     encoding : str, optional
         How the text is encoded, as in 'latin-1'. Default: UTF-8, or UTF-16 where the file begins with its mark.
+    comment : str, optional
+        What a line begins with that is passed over, wherever it stands. Default: lines with # before the first row are.
 
     Raises
     ------
@@ -49,7 +52,7 @@ class Dialect:
     --------
     >>> from sigmax.tables import Dialect
     >>> Dialect(decimal=",", delimiter=";")
-    Dialect(delimiter=';', decimal=',', thousands=None, header=None, encoding=None)
+    Dialect(delimiter=';', decimal=',', thousands=None, header=None, encoding=None, comment=None)
     """
 
     delimiter: str | None = None
@@ -57,12 +60,15 @@ class Dialect:
     thousands: str | None = None
     header: bool | None = None
     encoding: str | None = None
+    comment: str | None = None
 
     def __post_init__(self) -> None:
         if self.delimiter in ("tab", "\\t"):
             object.__setattr__(self, "delimiter", "\t")
-        for name in ("delimiter", "thousands"):
+        for name in ("delimiter", "thousands", "comment"):
             value = getattr(self, name)
+            if name == "comment" and value == "//":
+                continue
             if value is not None and (len(value) != 1 or value.isalnum() or value in '"\r\n'):
                 raise TableError(f"the {name} is {value!r}; it must be one character, and no letter or digit")
         if self.decimal not in (".", ","):
@@ -70,6 +76,10 @@ class Dialect:
         for name in ("delimiter", "thousands"):
             if getattr(self, name) == self.decimal:
                 raise TableError(f"the {name} and the decimal mark are both '{self.decimal}'; change one of them")
+        if self.comment is not None and (self.encoding or "").lower().startswith("utf-16"):
+            raise TableError(
+                "lines are passed over in text of UTF-8 and its like; turn the file into UTF-8, or leave --comment away"
+            )
         if self.encoding is not None:
             try:
                 "".encode(self.encoding)
@@ -92,6 +102,43 @@ class Dialect:
         return re.compile(
             rf"[-+]?({digits}{point}?\d*|{point}\d+)([eE][-+]?\d+)?|[-+]?(inf|infinity|nan)", re.IGNORECASE
         )
+
+
+class WithoutRemarks(io.RawIOBase):
+    """
+    A text without the lines that begin with a mark.
+
+    Parameters
+    ----------
+    file : binary file
+        The text.
+    mark : str
+        What these lines begin with.
+    """
+
+    def __init__(self, file: Any, mark: str) -> None:
+        self._file = file
+        self._remark = re.compile(rb"^" + re.escape(mark.encode()) + rb"[^\r\n]*(\r\n|\n|\r|$)", re.MULTILINE)
+        self._begun = b""  # of a line whose end is still to come
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as lines have come in, and return how far."""
+        while not self._ready:
+            block = self._file.read(1 << 20)
+            text = self._begun + block
+            end = text.rfind(b"\n") + 1 if block else len(text)
+            self._begun, self._ready = text[end:], self._remark.sub(b"", text[:end])
+            if not block:
+                break
+        n = min(len(buffer), len(self._ready))
+        buffer[:n] = self._ready[:n]
+        self._ready = self._ready[n:]
+        return n
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Score files as streams of record batches: CSV (compressed too), Parquet, Arrow IPC (Feather) and .npy, in and out."""
+"""Score files as streams of record batches: CSV (compressed too), Parquet, Arrow IPC (Feather) and .npy, in and out; .npz and .safetensors in."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import tokenize
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from sigmax.tables.dialect import Dialect, layout_of
+from sigmax.tables.arrays import open_arrays
+from sigmax.tables.dialect import Dialect, WithoutRemarks, layout_of
 from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.tables.families import is_numeric
 from sigmax.writing import aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
-
-    from numpy.typing import NDArray
 
 __all__ = [
     "Source",
@@ -34,6 +34,7 @@ __all__ = [
     "expand",
     "format_of",
     "is_named_like_a_file",
+    "keys_of",
     "open_sink",
     "open_source",
     "output_for",
@@ -55,7 +56,10 @@ _FORMATS = {
     ".feather": "arrow",
     ".ipc": "arrow",
     ".npy": "npy",
+    ".npz": "npz",
+    ".safetensors": "safetensors",
 }
+READ_ONLY = ("npz", "safetensors")
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
@@ -70,6 +74,8 @@ class Source:
     named: bool = True  # whether the columns have names of their own
     sure: bool = True  # whether these are surely names, and not the first row of a CSV file
     typed: bool = True  # whether their types are those of the file, and not guessed from its text
+    others: Sequence[tuple[str, str]] = ()  # what else the file holds, that is no column of the table
+    keys: Sequence[str] = ()  # the last columns, which are named and filled by the folders that it lies in
 
 
 def format_of(path: Path) -> str:
@@ -145,8 +151,9 @@ def _hidden(file: Path, root: Path) -> bool:
 
 
 def output_for(file: Path, root: Path, folder: Path) -> Path:
-    """Return where the results of `file`, found under `root`, go in `folder`."""
-    return folder / file.absolute().relative_to(root.absolute())
+    """Return where the results of `file`, found under `root`, go in `folder`: under its name, with .parquet behind what is only read."""
+    target = folder / file.absolute().relative_to(root.absolute())
+    return target.with_name(f"{target.name}.parquet") if format_of(file) in READ_ONLY else target
 
 
 def parts_of(path: Path) -> list[list[int] | None]:
@@ -175,6 +182,7 @@ def open_source(
     types: Mapping[str, pa.DataType] | None = None,
     part: list[int] | None = None,
     dialect: Dialect | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> contextlib.AbstractContextManager[Source]:
     """
     Open a score file for one pass.
@@ -189,6 +197,8 @@ def open_source(
         For Parquet: one of `parts_of`, instead of the whole file.
     dialect : Dialect, optional
         For CSV: how it is written.
+    keys : mapping of str to str, optional
+        Columns of one value that it gets: those of `keys_of` that it has not itself.
     """
     kind = format_of(path)
     if not path.exists():
@@ -196,10 +206,57 @@ def open_source(
     if path.is_dir():
         raise TableError(f"{path} is a folder; name a file in it")
     if kind == "parquet":
-        return _explained(path, kind, _read_parquet(path, part))
-    if kind == "csv":
-        return _explained(path, kind, _read_csv(path, types or {}, dialect or Dialect()))
-    return _explained(path, kind, _read_arrow(path) if kind == "arrow" else _read_npy(path))
+        reader = _read_parquet(path, part)
+    elif kind == "csv":
+        reader = _read_csv(path, types or {}, dialect or Dialect())
+    else:
+        reader = _read_arrow(path) if kind == "arrow" else _read_arrays(path, kind)
+    return _whole(path, kind, reader, keys or {})
+
+
+@contextlib.contextmanager
+def _whole(
+    path: Path, kind: str, reader: contextlib.AbstractContextManager[Source], keys: Mapping[str, str]
+) -> Iterator[Source]:
+    """Give a source with its structs taken apart, the keys of its folders beside it, and errors that name it."""
+    with _explained(path, kind, reader) as found:
+        structs = [f.name for f in found.schema if _is_struct_of_numbers(f.type)]
+        new = {k: v for k, v in keys.items() if k not in found.schema.names}
+        flat = _changed(found, lambda batch: _flat(batch, structs)) if structs else found
+        yield dataclasses.replace(_changed(flat, lambda batch: _with(batch, new)), keys=tuple(new)) if new else flat
+
+
+def _changed(source: Source, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> Source:
+    schema = change(pa.RecordBatch.from_pylist([], source.schema)).schema
+    return dataclasses.replace(source, schema=schema, batches=map(change, source.batches))
+
+
+def _is_struct_of_numbers(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and kind.num_fields > 0 and all(is_numeric(f.type) for f in kind)
+
+
+def _flat(batch: pa.RecordBatch, structs: Sequence[str]) -> pa.RecordBatch:
+    """Put a column for each part in the place of a struct: scores.cat, scores.dog."""
+    columns: dict[str, pa.Array] = {}
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if field.name in structs:
+            columns |= {f"{field.name}.{f.name}": part for f, part in zip(field.type, column.flatten(), strict=True)}
+        else:
+            columns[field.name] = column
+    return pa.record_batch(columns)
+
+
+def _with(batch: pa.RecordBatch, keys: Mapping[str, str]) -> pa.RecordBatch:
+    columns = [*batch.columns, *(pa.repeat(value, batch.num_rows) for value in keys.values())]
+    return pa.record_batch(columns, schema=pa.schema([*batch.schema, *((k, pa.string()) for k in keys)]))
+
+
+def keys_of(path: Path, root: Path | str | None) -> dict[str, str]:
+    """Return what the folders below `root` that a file lies in say of it: those called name=value, as partitioned tables have them."""
+    if root is None:
+        return {}
+    parts = path.absolute().relative_to(Path(root).absolute()).parts[:-1]
+    return {unquote(k): unquote(v) for k, mark, v in (part.partition("=") for part in parts) if mark and k}
 
 
 @contextlib.contextmanager
@@ -259,7 +316,8 @@ def _read_csv(path: Path, types: Mapping[str, pa.DataType], dialect: Dialect) ->
 
         def stream() -> Any:
             file.seek(0)
-            return file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
+            found = file if compression is None else stack.enter_context(pa.CompressedInputStream(file, compression))
+            return found if dialect.comment is None else WithoutRemarks(found, dialect.comment)
 
         beginning = bytes(stream().read(BEGINNING))
         _check_text(path, beginning)
@@ -368,47 +426,17 @@ def _read_arrow(path: Path) -> Iterator[Source]:
 
 
 @contextlib.contextmanager
-def _read_npy(path: Path) -> Iterator[Source]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-        reason = next(iter(str(error).splitlines()), "") or "it ends too early"
-        raise TableError(f"{path} cannot be read as npy: {reason}") from error
-    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise TableError(
-            f"{path} holds an array of shape {array.shape} and dtype {array.dtype}; scores are real numbers of shape (rows,) or (rows, classes)"
-        )
-    kind, begin, across = array.dtype, array.offset, array.flags.f_contiguous and not array.flags.c_contiguous
-    rows, columns = len(array), array.shape[1] if array.ndim == 2 else 1
-    item = pa.from_numpy_dtype(kind.newbyteorder("="))
-    schema = pa.schema({"score": item if array.ndim == 1 else pa.list_(item, columns)})
-    step = max(1, min(BATCH_ROWS, BATCH_BYTES // max(kind.itemsize * columns, 1)))
-    flat = array.ndim == 1
-    del array  # read, not mapped: a map of a file that is cut meanwhile ends the process
-    done = 0
-
-    with path.open("rb") as file:
-
-        def numbers(first: int, count: int) -> NDArray[Any]:
-            file.seek(begin + first * kind.itemsize)
-            data = file.read(count * kind.itemsize)
-            if len(data) < count * kind.itemsize:
-                raise TableError(f"{path} cannot be read as npy: it ends too early, and was cut while it was read")
-            return np.frombuffer(data, kind)
+def _read_arrays(path: Path, kind: str) -> Iterator[Source]:
+    with open_arrays(path, kind) as file:
+        done = 0
 
         def batches() -> Iterator[pa.RecordBatch]:
             nonlocal done
-            for done in range(0, rows, step):
-                n = min(step, rows - done)
-                if across:
-                    part = np.stack([numbers(k * rows + done, n) for k in range(columns)], axis=1).reshape(-1)
-                else:
-                    part = numbers(done * columns, n * columns)
-                values = pa.array(np.ascontiguousarray(part, kind.newbyteorder("=")))
-                column = values if flat else pa.FixedSizeListArray.from_arrays(values, columns)
-                yield pa.record_batch([column], schema=schema)
+            for batch in file.batches(_rows_for(file.schema)):
+                yield batch
+                done += batch.num_rows
 
-        yield Source(schema, batches(), rows, lambda: done, named=False)
+        yield Source(file.schema, batches(), file.rows, lambda: done, named=kind != "npy", others=file.others)
 
 
 class Sink(Protocol):
@@ -510,6 +538,8 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         The columns that a .npy file holds.
     """
     kind = format_of(path)
+    if kind in READ_ONLY:
+        raise TableError(f"{path}: {path.suffix} files are only read; write .npy, .parquet, .arrow or .csv")
     nested = [f.name for f in schema if pa.types.is_nested(f.type)]
     if kind == "csv" and nested:
         raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")

@@ -11,17 +11,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from sigmax.tables.beside import Labels
 from sigmax.tables.families import is_numeric
-from sigmax.tables.files import format_of, open_source
+from sigmax.tables.files import format_of, keys_of, open_source
 from sigmax.tables.kept import plain_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.errors import WrongTypeError
@@ -45,14 +46,19 @@ class ScoreFile:
     def __init__(self, path: Path, job: Job) -> None:
         self.path, self.job = path, job
         self.types: dict[str, pa.DataType] = {}  # of the columns of a CSV file, by which it is read
+        self.keys = keys_of(path, job.root)
         self._plan: Plan | None = None
         self._words: set[str] = set()  # other columns that are no plain numbers
+        self._labels: Labels | None = None
+        if job.labels is not None:
+            self._labels = Labels(Path(job.labels), job.label, job.dialect)
+            self.job = dataclasses.replace(job, label=self._labels.name)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[tuple[Source, Plan, Iterator[pa.RecordBatch]]]:
         """Open the file: where its rows come from, what to do with them, and the rows."""
         if self._plan is None:
-            with open_source(self.path, dialect=self.job.dialect) as source:
+            with self._source() as source:
                 first = _first(source.batches)
                 plan = self.job.plan(source, first, self.path)
                 self._plan = plan
@@ -63,16 +69,23 @@ class ScoreFile:
                 for field in source.schema:
                     number = field.name in scores and is_numeric(field.type)
                     self.types[field.name] = pa.float64() if number else pa.string()
-        with open_source(self.path, self.types, dialect=self.job.dialect) as source:
+                for name in (*source.keys, *([] if self._labels is None else [self._labels.name])):
+                    del self.types[name]  # which is no column of the file itself
+        with self._source() as source:
             first = _first(source.batches)
             scores = set(self._plan.columns)
             kept = {
                 n: pa.string() if n in self._words or first is None else plain_type(first.column(n))
                 for n in source.schema.names
-                if n not in scores
+                if n not in scores and n not in source.keys
             }
             plan = dataclasses.replace(self._plan, kept=kept)
             yield source, plan, itertools.chain([] if first is None else [first], source.batches)
+
+    @contextlib.contextmanager
+    def _source(self) -> Iterator[Source]:
+        with open_source(self.path, self.types, dialect=self.job.dialect, keys=self.keys) as source:
+            yield source if self._labels is None else self._labels.beside(source, self.path)
 
     def widen(self, wrong: WrongTypeError) -> None:
         """Read a column as text from now on: its scores are taken out row by row, and other columns stay as they are."""

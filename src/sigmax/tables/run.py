@@ -58,6 +58,7 @@ def score(
     *,
     columns: Sequence[str] = (),
     label: str | None = None,
+    labels: str | Path | None = None,
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
@@ -74,7 +75,7 @@ def score(
     source : path, folder, glob, a list of these, or Arrow data
         Score files; or a pyarrow Table, RecordBatch or RecordBatchReader, or whatever gives an Arrow stream, such as a Polars
         frame or a DuckDB result.
-    columns, label, kind, classes, temperature, on_bad, as_scores, dialect, workers
+    columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect, workers
         As for :func:`sigmax.tables.score_file`.
 
     Returns
@@ -100,7 +101,7 @@ def score(
     """
     return ScoredBatches(
         source,
-        job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect),
+        job_of(columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect),
         workers,
     )
 
@@ -126,11 +127,16 @@ class ScoredBatches:
         with use_workers(self._workers) as pool:
             if isinstance(self._source, str | Path | list | tuple):
                 job = self._job
-                for i, path in enumerate(expand(self._source)[0]):
+                files, root = expand(self._source)
+                if root is not None:
+                    _refuse_labels_beside(job)
+                    job = dataclasses.replace(job, root=str(root))
+                for i, path in enumerate(files):
                     yield from self._file(path, job, pool)
                     if i == 0:
                         job = job.settled(self.summary.plan, path)
             else:
+                _refuse_labels_beside(self._job)
                 with _arrow_source(self._source) as source:
                     first = next((batch for batch in source.batches if batch.num_rows), None)
                     plan = self._job.plan(source, first, Path("the table"))
@@ -159,6 +165,13 @@ class ScoredBatches:
             yield made
 
 
+def _refuse_labels_beside(job: Job) -> None:
+    if job.labels is not None:
+        raise TableError(
+            f"the labels in {job.labels} belong to one file of scores, scored on this machine; give others theirs as a column"
+        )
+
+
 @contextlib.contextmanager
 def _arrow_source(data: Any) -> Iterator[Source]:
     if isinstance(data, pa.RecordBatch):
@@ -178,6 +191,7 @@ def score_files(
     *,
     columns: Sequence[str] = (),
     label: str | None = None,
+    labels: str | Path | None = None,
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
@@ -199,7 +213,7 @@ def score_files(
     output : path, optional
         For a single file: the file to write. Else a folder, which is made; results have the names of their sources. Without it
         only the summary is made.
-    columns, label, kind, classes, temperature, on_bad, as_scores, dialect, head, progress
+    columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect, head, progress
         As for :func:`sigmax.tables.score_file`; what is not given is settled by the first file and holds for all.
     workers : int, optional
         How many threads score; default: as many as there are cores.
@@ -218,8 +232,10 @@ def score_files(
         If a file, a column or an option cannot be used, or the folder holds results made with other options. What is complete
         by then stays, and a rerun goes on from there.
     """
-    job = job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect)
+    job = job_of(columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect)
     files, root = expand(source)
+    if root is not None or scheduler is not None:
+        _refuse_labels_beside(job)
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             pool = stack.enter_context(use_workers(workers))
@@ -257,6 +273,7 @@ def _score_all(
     progress: Progress | None,
 ) -> Summary:
     record = None if folder is None else _Record(folder, root, job, folders)
+    job = dataclasses.replace(job, root=str(root))
     plan = _plan_of(files[0], job)
     settled = job.settled(plan, files[0])
     summary = Summary(plan)

@@ -156,6 +156,32 @@ class Summary:
             )
         return found
 
+    def figures(self) -> dict[str, Any]:
+        """Return what there is to say, as JSON has it: a mean of no rows is None, and an infinite loss the word inf."""
+        plan = self.plan
+        found: dict[str, Any] = {
+            "rows": self.rows,
+            "scored": self.scored,
+            "not_scored": dict(self.unscored),
+            "columns": list(plan.columns),
+            "left_out": [name for name, _ in plan.left_out],
+            "kind": plan.kind,
+            "classes": list(plan.classes),
+            "temperature": plan.temperature,
+            "mean_confidence": self.mean_confidence,
+            "mean_entropy": self.mean_entropy,
+            "label": plan.label,
+            "labelled": self.labelled,
+            "warnings": self.warnings,
+        }
+        if plan.label is not None:
+            found |= {"accuracy": self.accuracy, "log_loss": self.log_loss}
+            if plan.kind != "multilabel" and self.labelled:
+                error = self.calibration_error
+                found |= {"calibration_error": error.error, "calibration_error_interval": [error.low, error.high]}
+        numbers = {k: v for k, v in found.items() if isinstance(v, float) and not math.isfinite(v)}
+        return found | {k: None if math.isnan(v) else str(v) for k, v in numbers.items()}
+
     def add(self, scored: ScoredBatch) -> None:
         """Count the rows of a batch."""
         good = slice(None) if not scored.unscored else ~scored.bad
@@ -241,12 +267,14 @@ class Job:
 
     columns: tuple[str, ...] = ()
     label: str | None = None
+    labels: str | None = None  # the file that they are in, where it is not that of the scores
     kind: Kind | None = None
     classes: tuple[str, ...] = ()
     temperature: float = 1.0
     on_bad: OnBad | None = None
     as_scores: bool = False
     dialect: Dialect = field(default_factory=Dialect)
+    root: str | None = None  # the folder below which others may name keys, as in date=2026-01-01/
     patterns: tuple[str, ...] = ()  # what `columns` was before the first file settled it
     first: tuple[str, tuple[str, ...]] | None = None  # the name of the first file, and its columns
 
@@ -283,7 +311,8 @@ class Job:
             self._check_header(source.schema, first, file)
         if twice is not None:
             raise TableError(f"{file}: two columns are called '{twice}'; rename one")
-        table = Table(source.schema, first, source.named, source.typed, self.label, self.dialect)
+        schema = pa.schema([f for f in source.schema if f.name not in source.keys or f.name == self.label])
+        table = Table(schema, first, source.named, source.typed, self.label, self.dialect)
         try:
             plan = make_plan(
                 table,
@@ -301,8 +330,9 @@ class Job:
                 raise
             raise TableError(f"{file}: {error}") from None
         if self.first is not None:
-            self._compare(source.schema, plan, file)
-        return plan
+            self._compare(schema, plan, file)
+        more = [(k, "of the folder") for k in source.keys if k != self.label]
+        return dataclasses.replace(plan, left_out=[*plan.left_out, *more, *source.others])
 
     def _check_header(self, schema: pa.Schema, first: pa.RecordBatch | None, file: Path) -> None:
         """Refuse a CSV file whose first line may be a row: numbers, and not those that number columns of fractions."""
@@ -327,6 +357,7 @@ class Job:
 def job_of(
     columns: Sequence[str] | str,
     label: str | None,
+    labels: str | Path | None,
     kind: Kind | None,
     classes: Sequence[str] | str,
     temperature: float,
@@ -339,7 +370,8 @@ def job_of(
         if value is not None and value not in get_args(known):
             raise TableError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, get_args(known)))}")
     several = [(words,) if isinstance(words, str) else tuple(words) for words in (columns, classes)]
-    return Job(several[0], label, kind, several[1], temperature, on_bad, as_scores, dialect or Dialect())
+    beside = None if labels is None else str(labels)
+    return Job(several[0], label, beside, kind, several[1], temperature, on_bad, as_scores, dialect or Dialect())
 
 
 _A = TypeVar("_A")
@@ -400,6 +432,7 @@ def score_file(
     *,
     columns: Sequence[str] = (),
     label: str | None = None,
+    labels: str | Path | None = None,
     kind: Kind | None = None,
     classes: Sequence[str] = (),
     temperature: float = 1.0,
@@ -418,7 +451,7 @@ def score_file(
     Parameters
     ----------
     path : str or Path
-        A CSV (.csv, .tsv; also .gz, .bz2, .zst), Parquet, Arrow IPC (Feather) or .npy file.
+        A CSV (.csv, .tsv; also .gz, .bz2, .zst), Parquet, Arrow IPC (Feather), .npy, .npz or .safetensors file.
     columns : sequence of str
         Names or globs of the score columns, or the name of one list column. Default: the one family of columns that share a name but
         for the class, or are named as the label's values, or are all that the file has; where another column could be a score too,
@@ -426,6 +459,8 @@ def score_file(
     label : str, optional
         The column of the true classes, called as the columns call them (1, 1.0, "1" and True are one name); by number from 0 where the
         scores have no names: in a list, in .npy, without a header, for a sigmoid.
+    labels : str or Path, optional
+        A file with the true classes, one a row, in any of the formats: for scores that are an array alone.
     kind : {'softmax', 'sigmoid', 'multilabel'}, optional
         Default: one score is a sigmoid, several are a softmax.
     classes : sequence of str
@@ -462,7 +497,7 @@ def score_file(
     TableError
         If a file, a column or an option cannot be used.
     """
-    job = job_of(columns, label, kind, classes, temperature, on_bad, as_scores, dialect)
+    job = job_of(columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect)
     target = None if output is None else Path(output)
     check_target(Path(path), target)
     with use_workers(workers) as pool:
@@ -497,7 +532,9 @@ def score_into(
         try:
             with reading.open() as (source, plan, batches), contextlib.ExitStack() as stack:
                 text = target is not None and format_of(target) == "csv"
-                schema = output_schema(source.schema, plan, text=text, shown=target is None)
+                # results lie in folders of the same names, which say the keys
+                inside = [f for f in source.schema if target is None or f.name not in source.keys]
+                schema = output_schema(pa.schema(inside), plan, text=text, shown=target is None)
                 sink = None
                 if target is not None:
                     sink = stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
