@@ -168,6 +168,26 @@ def test_explain_many():
     assert "add up to 2.137, not to 1" in text
 
 
+@pytest.mark.parametrize(
+    ("scores", "cells"),
+    [
+        ([2, 1, 0.1], [["2.0", "1.0", "0.1"], ["7.38906", "2.71828", "1.10517"], ["0.659001", "0.242433", "0.098566"]]),
+        (
+            [-3, 20, 0.25],
+            [["-3.00", "20.00", "0.25"], ["0.0497871", "4.85165e+08", "1.28403"], ["1.02619e-10", "1", "2.64657e-09"]],
+        ),
+        ([1000, 1], [["1000", "1"], ["inf", "2.71828"], ["1", "0"]]),
+    ],
+)
+def test_the_digits_of_a_column_stand_under_each_other(scores, cells):
+    rows = [
+        re.split(r"\s*│\s*", line.strip("│ "))
+        for line in printed("explain", "--", *scores).splitlines()
+        if re.match(r"│ \d", line)
+    ]
+    assert [list(c) for c in zip(*rows, strict=True)][1:4] == cells
+
+
 def test_explain_two():
     text = printed("explain", "0.4")
     for number in ("1.49182", "about 3 : 2", "0.598688", "0.401312"):

@@ -18,13 +18,21 @@ SCORES = rng.normal(size=(400, 4)) * 2
 LABELS = rng.integers(0, 4, 400)
 
 
-def rows_of(spec):
+def rows_of(spec, datasets=None):
     """All rows of data in a specification, in one list."""
-    found = list(spec.get("data", {}).get("values", []))
+    datasets = spec.get("datasets", {}) if datasets is None else datasets
+    data = spec.get("data", {})
+    found = list(datasets[data["name"]] if "name" in data else data.get("values", []))
     for part in ("layer", "hconcat", "vconcat"):
         for inner in spec.get(part, []):
-            found += rows_of(inner)
+            found += rows_of(inner, datasets)
     return found
+
+
+def marks(spec):
+    """Every mark in a specification."""
+    inner = [part for kind in ("layer", "hconcat", "vconcat") for part in spec.get(kind, [])]
+    return [spec["mark"]] if "mark" in spec else [m for part in inner for m in marks(part)]
 
 
 def having(chart, *names):
@@ -69,7 +77,7 @@ def test_odds_and_log_odds_are_those_of_the_horse():
         np.testing.assert_array_equal(y, function(p))
         assert p[-1] == 3 / 11
     assert logarithmic["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
-    assert [rows_of(panel)[-1]["text"] for panel in (linear, logarithmic, logit)] == ["0.375", "0.375", "-0.9808"]
+    assert [rows_of(panel)[-1]["text"] for panel in (linear, logarithmic, logit)] == ["0.375", "0.375", "\u22120.9808"]
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
@@ -82,7 +90,8 @@ def test_the_bars_lead_from_scores_to_the_softmax(temperature):
     np.testing.assert_array_equal(share, sigmax.softmax(x, temperature=temperature))
     assert {("bar", "x", "value"), ("bar", "y", "name"), ("text", "text", "text")} == {
         c for c in channels(spec) if c[1] != "y" or c[0] == "bar"
-    } - {("text", "x", "value")}
+    } - {("text", "x", "at")}
+    assert [r["at"] for r in spec["hconcat"][0]["data"]["values"]][-1] == 0  # beside a bar to the left, not on it
 
 
 def test_a_sigmoid_each_says_how_far_it_is_from_one():
@@ -202,13 +211,60 @@ def test_bad_input_is_named(call, said):
         call()
 
 
-def test_the_dark_chart_shows_the_same():
-    light, dark = plots.sigmoid_curve().to_dict(), plots.on_dark(plots.sigmoid_curve()).to_dict()
+def contrast(colour, ground):
+    """The ratio of contrast of two colours, as the accessibility guidelines have it: 3 is asked of lines, 4.5 of text."""
+
+    def light(text):
+        c = np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722] + 0.05
+
+    low, high = sorted([light(colour), light(ground)])
+    return high / low
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.sigmoid_curve(1.0),
+        lambda: plots.odds_and_log_odds(0.3),
+        lambda: plots.softmax_bars([2, 1], ["#0072B2", "b"]),
+        lambda: plots.sigmoid_each([2, 1], ["#0072B2", "#ffffff"]),
+        lambda: plots.confidence_histogram([[0.9, 0.1]], [0]),
+        lambda: plots.reliability_diagram([[0.9, 0.1]] * 30, [0] * 29 + [1]),
+        plots.formula_errors,
+    ],
+)
+def test_the_dark_chart_shows_the_same_in_colours_that_stand_out(draw):
+    light, dark = draw().to_dict(), plots.on_dark(draw()).to_dict()
     assert light.pop("config")["background"] == "#ffffff"
     config = dark.pop("config")
     assert config["background"] == "#15181d"
     assert config["axis"]["labelColor"] == config["text"]["color"] == "#e6e6e6"
-    assert light == dark
+    assert rows_of(light) == rows_of(dark)
+    assert channels(light) == channels(dark)
+
+    def colours(part, key=""):
+        if isinstance(part, dict):
+            return {c for k, v in part.items() if k not in ("data", "domain") for c in colours(v, k)}
+        if isinstance(part, list):
+            return {c for v in part for c in colours(v, key)}
+        return {part} if isinstance(part, str) and part.startswith("#") else set()
+
+    for spec, ground in ((light, "#ffffff"), (dark, "#15181d")):
+        drawn = colours(spec) - {ground, "#111111"}  # the rim of text, and text on bars
+        assert drawn
+        for colour in drawn:
+            floor = (
+                3 if ground == "#15181d" or colour.upper() not in ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7") else 1
+            )
+            assert contrast(colour, ground) > floor, colour
+
+
+def test_texts_have_a_minus_and_a_rim():
+    spec = plots.odds_and_log_odds(0.2).to_dict()
+    texts = [mark for mark in marks(spec) if mark["type"] == "text"]
+    assert [t.get("stroke") for t in texts] == ["#ffffff", None] * 3
+    assert not any("-" in r["text"] for r in rows_of(spec) if "text" in r)
 
 
 def test_every_format_is_written(tmp_path):

@@ -158,8 +158,64 @@ def test_the_worst_rows_come_first(page):
     order = np.argsort(-LOSS)[:20]
     assert [row[1] for row in rows] == [f"id-{KEPT[i]}" for i in order]
     assert [int(row[0]) for row in rows] == (KEPT[order] + 1).tolist()
-    assert [row[6] for row in rows] == [f"{LOSS[i]:.4g}" for i in order]
+    assert [row[6] for row in rows] == [f"{LOSS[i]:.4f}" for i in order]
     assert [row[2] for row in rows] == [NAMES[Y[i]] for i in order]
+    assert [row[3] for row in rows] == [NAMES[GUESS[i]] + (" ✓" if GUESS[i] == Y[i] else "") for i in order]
+
+
+def test_a_right_prediction_among_the_worst_is_marked(tmp_path):
+    (tmp_path / "s.csv").write_text("s_a,s_b,y\n0.1,0,a\n0,9,a\n8,0,a\n")
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    page = (tmp_path / "r.html").read_text()
+    assert [row[2] for row in Page(page).tables["worst"][1:]] == ["b", "a ✓", "a ✓"]
+    assert page.count('class="text wrong"') == 1
+    assert "marked with a tick" in page
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax"])
+def test_two_classes_at_every_threshold(tmp_path, kind):
+    from scipy.stats import mannwhitneyu
+
+    n = 4000
+    logit = np.round(rng.normal(size=n) * 2, 2)  # with ties
+    y = (rng.random(n) < sigmax.sigmoid(logit / 2)).astype(int)
+    shift = rng.integers(-5, 6, n)
+    scores = [
+        f"{v:g}" if kind == "sigmoid" else f"{s - v / 2:g},{s + v / 2:g}" for v, s in zip(logit, shift, strict=True)
+    ]
+    head = "x,y" if kind == "sigmoid" else "s_no,s_yes,y"
+    lines = [f"{s},{('no', 'yes')[t]}" for s, t in zip(scores, y, strict=True)]
+    (tmp_path / "s.csv").write_text("\n".join([head, *lines]))
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y", classes=["no", "yes"] if kind == "sigmoid" else ())
+    page = (tmp_path / "r.html").read_text()
+    p = sigmax.sigmoid(logit)
+    for row in Page(page).tables["thresholds"][1:]:
+        said = p >= float(row[0])
+        hits, misses, alarms, rest = (
+            int((a & b).sum())
+            for a, b in zip([said, ~said, said, ~said], [y == 1, y == 1, y == 0, y == 0], strict=True)
+        )
+        assert [int(c.replace(",", "")) for c in row[1:5]] == [hits, misses, alarms, rest]
+        assert row[5:] == [
+            f"{hits / (hits + misses):.4f}",
+            f"{hits / (hits + alarms):.4f}",
+            f"{2 * hits / (2 * hits + alarms + misses):.4f}",
+            f"{alarms / (alarms + rest):.4f}",
+        ]
+    area = mannwhitneyu(logit[y == 1], logit[y == 0]).statistic / (y.sum() * (n - y.sum()))
+    assert f"area {area:.4f}" in page
+    values = np.unique(logit)[::-1]
+    hits = np.array([((logit >= v) & (y == 1)).sum() for v in values])
+    above = np.array([(logit >= v).sum() for v in values])
+    average = (np.diff(hits, prepend=0) * hits / above).sum() / y.sum()
+    assert f"average precision {average:.4f}" in page
+    assert page.count("<svg") == 8
+
+
+def test_one_class_alone_has_no_curves(tmp_path):
+    (tmp_path / "s.csv").write_text("s_a,s_b,y\n1,0,a\n0,9,a\n")
+    write_report(tmp_path / "s.csv", tmp_path / "r.html", label="y")
+    assert "thresholds" not in Page((tmp_path / "r.html").read_text()).tables
 
 
 def test_what_was_not_counted_is_said(page):
@@ -192,7 +248,7 @@ def test_batches_and_a_late_change_of_type_change_nothing(tmp_path):
     matrix = [[int(w.replace(",", "")) for w in row[1:]] for row in tables["confusion"][1:]]
     assert matrix == [[int(((y == i) & (guess == j)).sum()) for j in (0, 1)] for i in (0, 1)]
     loss = sigmax.cross_entropy(x, y)
-    assert [float(row[-1]) for row in tables["worst"][1:]] == [float(f"{v:.4g}") for v in np.sort(loss)[::-1][:3]]
+    assert [float(row[-1]) for row in tables["worst"][1:]] == [float(f"{v:.4f}") for v in np.sort(loss)[::-1][:3]]
 
 
 def test_two_classes_halve_the_brier_score(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shlex
 import signal
@@ -765,6 +766,16 @@ def _explain_two(console: Console, logit: float) -> None:
     console.print(table)
 
 
+def _aligned(values: Sequence[float]) -> list[str]:
+    """Return numbers with as many decimals each, six digits for the largest; as they are where that would lose a small one."""
+    plain = [f"{v:.6g}" for v in values]
+    size = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    short = max(len(text.partition(".")[2]) for text in plain)
+    decimals = min(short, max(0, 5 - math.floor(math.log10(size)))) if size else 0
+    lost = decimals < short and any(0 < abs(v) < 100 * 10.0**-decimals for v in values)
+    return plain if lost or any("e" in text for text in plain) else [f"{v:.{decimals}f}" for v in values]
+
+
 def _explain_many(console: Console, scores: Sequence[float]) -> None:
     from sigmax.explain import share_out
 
@@ -778,8 +789,9 @@ def _explain_many(console: Console, scores: Sequence[float]) -> None:
     table.add_column("odds e^x", f"{odds:.6g}", justify="right")
     table.add_column("softmax: e^x / sum", f"{shares:.6g}", justify="right")
     table.add_column("sigmoid of x alone", f"{alone:.6g}", justify="right")
-    for k, c in enumerate(classes):
-        table.add_row(str(k), f"{c.score:g}", f"{c.odds:.6g}", f"{c.probability:.6g}", f"{c.alone:.6g}")
+    columns = [_aligned([getattr(c, name) for c in classes]) for name in ("score", "odds", "probability", "alone")]
+    for k, cells in enumerate(zip(*columns, strict=True)):
+        table.add_row(str(k), *cells)
     console.print(table)
     console.print(
         f"A sigmoid of each score answers each class by itself, yes or no: the answers add up to {alone:.4g}, not to 1. "

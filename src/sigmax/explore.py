@@ -20,6 +20,8 @@ def _():
     from sigmax.pages import (
         best_temperature,
         chart,
+        chosen_columns,
+        columns_of,
         confusion,
         decision_costs,
         figures,
@@ -35,6 +37,8 @@ def _():
         BFLOAT16,
         best_temperature,
         chart,
+        chosen_columns,
+        columns_of,
         confusion,
         decision_costs,
         figures,
@@ -79,7 +83,9 @@ def _(mo, sigmax):
 @app.cell(hide_code=True)
 def _():
     def within(low, value, high):
-        return min(high, max(low, float(value)))
+        return min(
+            high, max(low, round(float(value), 3))
+        )  # as it stands beside the slider; the fact itself is not rounded
 
     return (within,)
 
@@ -93,6 +99,7 @@ def _(get_logit, mo, set_logit, sigmax, within):
         step=0.001,
         value=within(0.001, sigmax.sigmoid(get_logit()), 0.999),
         label="probability",
+        show_value=True,
         full_width=True,
         on_change=lambda v: set_logit(float(sigmax.logit(v))),
     )
@@ -107,6 +114,7 @@ def _(get_logit, mo, set_logit, sigmax, within):
         step=0.01,
         value=within(0.01, sigmax.odds(sigmax.sigmoid(get_logit())), 20.0),
         label="odds",
+        show_value=True,
         full_width=True,
         on_change=lambda v: set_logit(float(sigmax.logit(sigmax.from_odds(v)))),
     )
@@ -121,6 +129,7 @@ def _(get_logit, mo, set_logit, within):
         step=0.01,
         value=within(-8.0, get_logit(), 8.0),
         label="logit",
+        show_value=True,
         full_width=True,
         on_change=set_logit,
     )
@@ -135,6 +144,7 @@ def _(get_logit, mo, set_logit, sigmax, within):
         step=0.001,
         value=within(-8.0, sigmax.log_sigmoid(get_logit()), -0.001),
         label="log-probability",
+        show_value=True,
         full_width=True,
         on_change=lambda v: set_logit(float(sigmax.logitexp(v))),
     )
@@ -149,6 +159,7 @@ def _(get_logit, mo, set_logit, sigmax, within):
         step=0.001,
         value=within(0.001, sigmax.sigmoid(-get_logit()), 0.999),
         label="complement",
+        show_value=True,
         full_width=True,
         on_change=lambda v: set_logit(-float(sigmax.logit(v))),
     )
@@ -468,7 +479,7 @@ def _(mo):
         r"""
         ## 6 Your own scores
 
-        Open a file of scores (CSV, Parquet, Arrow or .npy): one row an example, one column a class or one column in all, and if you have
+        Open a file of scores (CSV, Parquet, Arrow, .npy, .npz, .safetensors): one row an example, one column a class or one column in all, and if you have
         it a column with the true class.
         """
     )
@@ -478,28 +489,39 @@ def _(mo):
 @app.cell(hide_code=True)
 def _(given, mo):
     upload = mo.ui.file(
-        filetypes=[".csv", ".parquet", ".pq", ".arrow", ".feather", ".npy"], label="Open a score file", kind="area"
-    )
-    label_field = mo.ui.text(
-        value=str(mo.cli_args().get("label") or ""), label="column of the true class", placeholder="label"
-    )
-    classes_field = mo.ui.text(
-        value=str(mo.cli_args().get("classes") or ""), label="names of the classes", placeholder="no, yes"
-    )
-    columns_field = mo.ui.text(
-        value=str(mo.cli_args().get("columns") or ""), label="score columns", placeholder="score_*"
-    )
-    scores_box = mo.ui.checkbox(
-        value=bool(mo.cli_args().get("as-scores")), label="they are scores, even if they look like probabilities"
+        filetypes=[".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather", ".npy", ".npz", ".safetensors"],
+        label="Open a score file",
+        kind="area",
     )
     mo.vstack(
         [
             mo.md(f"From the command: `{given.replace(chr(92), '/').rpartition('/')[2]}`") if given else mo.md(""),
             upload,
-            mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start"),
         ]
     )
-    return classes_field, columns_field, label_field, scores_box, upload
+    return (upload,)
+
+
+@app.cell(hide_code=True)
+def _(chosen_columns, columns_of, given, mo, upload):
+    # what the file has is offered to choose from; what the command said is chosen for its file
+    _args = {} if upload.value else mo.cli_args()
+    _names = columns_of(upload.value[0] if upload.value else None, given)
+    _label = _args.get("label")
+    label_field = mo.ui.dropdown(
+        _names, value=str(_label) if str(_label) in _names else None, label="column of the true class"
+    )
+    columns_field = mo.ui.multiselect(
+        _names, value=chosen_columns(_names, _args.get("columns")), label="score columns (none: found)"
+    )
+    classes_field = mo.ui.text(
+        value=str(_args.get("classes") or ""), label="names of the classes", placeholder="no, yes"
+    )
+    scores_box = mo.ui.checkbox(
+        value=bool(_args.get("as-scores")), label="they are scores, even if they look like probabilities"
+    )
+    mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start")
+    return classes_field, columns_field, label_field, scores_box
 
 
 @app.cell(hide_code=True)
@@ -508,7 +530,7 @@ def _(classes_field, columns_field, given, label_field, mo, read_scores, scores_
     own, _problem = read_scores(
         upload.value[0] if upload.value else None,
         given,
-        label_field.value,
+        label_field.value or "",
         classes_field.value,
         columns_field.value,
         scores_box.value,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import math
 import tempfile
 from dataclasses import dataclass, field
@@ -16,9 +18,10 @@ import numpy as np
 import sigmax
 from sigmax import plots
 from sigmax.tables import AmbiguousError, score_file
+from sigmax.tables.files import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +32,8 @@ __all__ = [
     "OwnScores",
     "best_temperature",
     "chart",
+    "chosen_columns",
+    "columns_of",
     "confusion",
     "decision_costs",
     "figures",
@@ -42,32 +47,45 @@ MOST_ROWS = 200_000  # that the page keeps
 DIGITS = {"float16": 4, "bfloat16": 3, "float32": 8, "float64": 16}
 
 STYLE = """<style>
+:root{--marimo-heading-font:var(--marimo-text-font)}
 .sx-figures{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;margin:.5rem 0}
 .sx-figures dt{font-size:.8rem;opacity:.75}.sx-figures dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
 .sx-table{overflow-x:auto}.sx-table table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 .sx-table th,.sx-table td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}
 .sx-table th:first-child,.sx-table td:first-child{text-align:left}
+@media (max-width:30rem){.sx-table table{font-size:.75rem}.sx-table th,.sx-table td{padding:.2rem .3rem}}
 .sx-wrong{color:#D55E00;font-weight:600}
-.sx-chart svg{max-width:100%;height:auto}.sx-dark{display:none}
+.sx-row{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem}
+.sx-chart svg{max-width:100%;height:auto}.sx-chart svg text{font-family:inherit}.sx-dark{display:none}
 .dark .sx-light{display:none}.dark .sx-dark{display:block}
 </style>"""
+
+
+def minus(text: str) -> str:
+    """Return a number with a minus that is one."""
+    return text.replace("-", "\u2212")
 
 
 def figures(name: str, values: Mapping[str, float]) -> Any:
     """Show numbers with their names; the page's tests read them by `name`."""
     items = "".join(
-        f'<div><dt>{escape(key)}</dt><dd data-figure="{escape(name)}: {escape(key)}" data-value="{value!r}">{value:.6g}</dd></div>'
+        f'<div><dt>{escape(key)}</dt><dd data-figure="{escape(name)}: {escape(key)}" data-value="{value!r}">{minus(f"{value:.6g}")}</dd></div>'
         for key, value in values.items()
     )
     return mo.Html(f'{STYLE}<dl class="sx-figures">{items}</dl>')
 
 
 def chart(drawn: Any) -> Any:
-    """Show a chart, in the colours of the page."""
-    light, dark = plots.light_and_dark(drawn)
-    return mo.Html(
-        f'{STYLE}<div class="sx-chart"><div class="sx-light">{light}</div><div class="sx-dark">{dark}</div></div>'
-    )
+    """Show a chart, in the colours of the page; pictures that stand side by side are stacked where there is no room."""
+    parts = drawn.to_dict().get("hconcat") or [None]
+    shown = []
+    for i, part in enumerate(parts):
+        one = drawn if part is None else plots.on_light(drawn.hconcat[i].copy())
+        light, dark = plots.light_and_dark(one)
+        shown.append(
+            f'<div class="sx-chart"><div class="sx-light">{light}</div><div class="sx-dark">{dark}</div></div>'
+        )
+    return mo.Html(f'{STYLE}<div class="sx-row">{"".join(shown)}</div>')
 
 
 def table(head: list[str], rows: list[list[str]], name: str) -> Any:
@@ -80,8 +98,10 @@ def table(head: list[str], rows: list[list[str]], name: str) -> Any:
 
 
 def formula_table(number: float, types: Mapping[str, Any]) -> Any:
-    """Show the textbook formulas of a number in each type, beside this library's results; what is wrong stands out."""
-    rows = []
+    """Show the textbook formulas of a number in each type, beside this library's results, a table each; what is wrong stands out."""
+    formulas = ["1 / (1 + exp(−x))", "log(p / (1 − p))", "log(eˣ / (eˣ + 1))"]
+    functions = ["sigmoid", "logit", "log_softmax"]
+    rows: list[list[list[str]]] = [[] for _ in functions]
     for name, kind in types.items():
         with np.errstate(all="ignore"):
             x = kind(number)
@@ -92,15 +112,16 @@ def formula_table(number: float, types: Mapping[str, Any]) -> Any:
                 (np.log(p / (one - p)), sigmax.logit(np.array([p]))[0]),
                 (np.log(e / (e + one)), sigmax.log_softmax(np.array([x, kind(0)]))[0]),
             ]
-        row = [name]
-        for textbook, ours in cases:
+        for of_function, (textbook, ours) in zip(rows, cases, strict=True):
             with np.errstate(invalid="ignore"):
                 right = textbook == ours or abs(float(textbook) - float(ours)) <= 4 * float(_spacing(ours))
-            shown, better = (f"{float(v):.{DIGITS[name]}g}" for v in (textbook, ours))
-            row += [shown if right else f'<span class="sx-wrong">{shown}</span>', better]
-        rows.append(row)
-    head = ["type", "1 / (1 + exp(−x))", "sigmoid", "log(p / (1 − p))", "logit", "log(eˣ / (eˣ + 1))", "log_softmax"]
-    return table(head, rows, "formulas")
+            shown, better = (minus(f"{float(v):#.{DIGITS[name]}g}") for v in (textbook, ours))
+            of_function.append([name, shown if right else f'<span class="sx-wrong">{shown}</span>', better])
+    tables = [
+        table(["type", textbook, f"sigmax.{ours}"], of_function, f"formulas: {ours}").text
+        for textbook, ours, of_function in zip(formulas, functions, rows, strict=True)
+    ]
+    return mo.Html(f'{STYLE}<div class="sx-row">{"".join(tables)}</div>')
 
 
 def _spacing(value: Any) -> Any:
@@ -174,8 +195,38 @@ class _Collector:
                 row[name] = "" if value is None else str(value)
 
 
+@contextlib.contextmanager
+def _file(upload: Any, path: str | None) -> Iterator[Path | None]:
+    """Give the file that the browser sent, for as long as it is read, or that the command named."""
+    if upload is None:
+        yield None if path is None else Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        sent = Path(folder, Path(upload.name).name)
+        sent.write_bytes(upload.contents)
+        yield sent
+
+
+def columns_of(upload: Any, path: str | None) -> list[str]:
+    """Return the names of a file's columns; none where it cannot be read, which is said elsewhere."""
+    with _file(upload, path) as file:
+        if file is None:
+            return []
+        try:
+            with open_source(file) as source:
+                return list(dict.fromkeys(source.schema.names))
+        except (ValueError, OSError):
+            return []
+
+
+def chosen_columns(names: Sequence[str], patterns: str | None) -> list[str]:
+    """Return the columns that the command named, by names and globs with commas between them."""
+    words = str(patterns or "").split(",")
+    return [n for n in names if any(fnmatch.fnmatchcase(n, word.strip()) for word in words)]
+
+
 def read_scores(
-    upload: Any, path: str | None, label: str, classes: str = "", columns: str = "", as_scores: bool = False
+    upload: Any, path: str | None, label: str, classes: str = "", columns: Sequence[str] = (), as_scores: bool = False
 ) -> tuple[OwnScores | None, str]:
     """
     Return the scores of an uploaded file, or of the one that the command named; or None and what is wrong.
@@ -190,49 +241,46 @@ def read_scores(
         The column of the true class; empty if there is none.
     classes : str
         The names of the classes, with commas between them; empty for those of the columns.
-    columns : str
-        Names or globs of the score columns, with commas between them; empty for the family that can be meant.
+    columns : sequence of str
+        The score columns; none for the family that can be meant.
     as_scores : bool
         Whether numbers that look like probabilities are scores.
     """
-    names, chosen = ([word.strip() for word in words.split(",") if word.strip()] for words in (classes, columns))
-    with tempfile.TemporaryDirectory() as folder:
+    names = [word.strip() for word in classes.split(",") if word.strip()]
+    found: list[_Collector] = []
+
+    def observer(plan: Plan) -> _Collector:
+        found[:] = [_Collector(plan)]
+        return found[0]
+
+    with _file(upload, path) as file:
+        if file is None:
+            return None, "there is no file"
         try:
-            if upload is not None:
-                path = str(Path(folder) / Path(upload.name).name)
-                Path(path).write_bytes(upload.contents)
-            if path is None:
-                return None, "there is no file"
-            found: list[_Collector] = []
-
-            def observer(plan: Plan) -> _Collector:
-                found[:] = [_Collector(plan)]
-                return found[0]
-
             summary = score_file(
-                path,
+                file,
                 label=label or None,
                 classes=names,
-                columns=chosen,
+                columns=columns,
                 as_scores=as_scores,
                 head=0,
                 observer=observer,
             )
-            kept = found[0]
-            if not kept.kept:
-                return None, "no row has scores" + (" and a label" if label else "")
         except AmbiguousError as error:
             ways = "".join(
                 f"\n- columns `{', '.join(r.columns)}`" + (f", label `{r.label}`" if r.label else "")
                 for r in error.readings
             )
-            return None, f"{error.reason}. Name the score columns above, as in{ways}"
+            return None, f"{error.reason}. Choose the score columns above, as in{ways}"
         except (ValueError, OSError) as error:
-            return None, str(error).replace(folder + "/", "")
+            return None, str(error).replace(f"{file.parent}/", "")
+    kept = found[0]
+    if not kept.kept:
+        return None, "no row has scores" + (" and a label" if label else "")
     labels = np.concatenate(kept.labels) if label else None
     left_out = [name for name, _ in kept.plan.left_out]
     scores, plan = np.concatenate(kept.scores), kept.plan
-    own = OwnScores(Path(path).name, plan.classes, scores, labels, kept.rows, plan.columns, left_out, summary.warnings)
+    own = OwnScores(file.name, plan.classes, scores, labels, kept.rows, plan.columns, left_out, summary.warnings)
     return own, ""
 
 

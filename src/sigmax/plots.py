@@ -54,6 +54,15 @@ HORSE = 3 / 11  # the probability at odds of 3 : 8
 
 _INK, _GRID, _PAPER = "#222222", "#e2e2e2", "#ffffff"
 _DARK_INK, _DARK_GRID, _DARK_PAPER = "#e6e6e6", "#3c4048", "#15181d"
+# the same colours, lighter where they would not stand out from the dark
+_ON_DARK = {
+    BLUE: "#56b4e9",
+    ORANGE: "#ff8f3f",
+    GREEN: "#2fc79a",
+    GREY: "#a0a4aa",
+    "#56B4E9": "#a3d8f7",
+    _PAPER: _DARK_PAPER,
+}
 
 
 def _config(ink: str, grid: str, paper: str) -> dict[str, Any]:
@@ -61,7 +70,7 @@ def _config(ink: str, grid: str, paper: str) -> dict[str, Any]:
     return {
         "background": paper,
         "font": "Helvetica, Arial, sans-serif",
-        "axis": {**text, "gridColor": grid, "domainColor": ink, "tickColor": ink},
+        "axis": {**text, "gridColor": grid, "domainColor": ink, "tickColor": ink, "labelFlush": False},
         "header": text,
         "legend": {**text, "orient": "top", "title": None},
         "title": {"color": ink, "subtitleColor": ink, "anchor": "start", "fontSize": 14, "subtitleFontSize": 12},
@@ -88,7 +97,7 @@ def on_dark(chart: Any) -> Any:
     Returns
     -------
     altair.Chart
-        The same data and marks on a dark ground.
+        The same data and marks on a dark ground, in lighter colours.
 
     Examples
     --------
@@ -96,7 +105,17 @@ def on_dark(chart: Any) -> Any:
     >>> plots.on_dark(plots.sigmoid_curve()).to_dict()["config"]["background"]
     '#15181d'
     """
-    return chart.configure(**_config(_DARK_INK, _DARK_GRID, _DARK_PAPER))
+    dark = type(chart).from_dict(_lighter(chart.to_dict()))
+    return dark.configure(**_config(_DARK_INK, _DARK_GRID, _DARK_PAPER))
+
+
+def _lighter(part: Any, key: str = "") -> Any:
+    """Return a part of a specification with the colours for a dark ground; what readers wrote, in its data, stays."""
+    if isinstance(part, dict):
+        return {k: v if k in ("data", "datasets", "title", "domain") else _lighter(v, k) for k, v in part.items()}
+    if isinstance(part, list):
+        return [_lighter(v, key) for v in part]
+    return _ON_DARK.get(part, part) if key in ("color", "fill", "range", "stroke", "value") else part
 
 
 def light_and_dark(chart: Any) -> tuple[str, str]:
@@ -185,6 +204,17 @@ def rows_of(**columns: Any) -> Any:
     return alt.Data(values=json.loads(json.dumps(rows), parse_constant=lambda _: None))
 
 
+def _number(value: float) -> str:
+    """Return a number as it stands in a picture: four digits, and a minus that is one."""
+    return f"{value:.4g}".replace("-", "\u2212")
+
+
+def _text(chart: Any, encoding: dict[str, Any], **mark: Any) -> Any:
+    """Return text that stays legible on a line: on a rim of the colour of the paper."""
+    rim = chart.mark_text(stroke=_PAPER, strokeWidth=4, strokeJoin="round", **mark).encode(**encoding)
+    return rim + chart.mark_text(**mark).encode(**encoding)
+
+
 def _scores(scores: ArrayLike, names: Sequence[str] | None) -> tuple[NDArray[np.float64], list[str]]:
     x = np.asarray(scores, np.float64)
     if x.ndim != 1 or not 2 <= x.size <= 40:
@@ -232,21 +262,22 @@ def sigmoid_curve(logit: float | None = None, *, low: float = -6.0, high: float 
     data = rows_of(
         x=np.tile(x, 2), p=np.concatenate([sigmax.sigmoid(x), sigmax.sigmoid(-x)]), curve=np.repeat(names, x.size)
     )
-    colour = alt.Color("curve:N", scale=alt.Scale(domain=names, range=[BLUE, ORANGE]))
-    dash = alt.StrokeDash("curve:N", scale=alt.Scale(domain=names, range=[[1, 0], [6, 3]]))
+    legend = alt.Legend(symbolType="stroke", symbolSize=400)
+    colour = alt.Color("curve:N", scale=alt.Scale(domain=names, range=[BLUE, ORANGE]), legend=legend)
+    dash = alt.StrokeDash("curve:N", scale=alt.Scale(domain=names, range=[[1, 0], [6, 3]]), legend=legend)
     horizontal = alt.X("x:Q", title="logit x, any real number", scale=alt.Scale(domain=[low, high], nice=False))
     vertical = alt.Y("p:Q", title="probability", scale=alt.Scale(domain=[0, 1]))
     curves = alt.Chart(data).mark_line(strokeWidth=2.5).encode(x=horizontal, y=vertical, color=colour, strokeDash=dash)
     layers = [curves]
     if logit is not None:
         p = sigmax.sigmoid(np.array([logit, -logit]))
-        marked = alt.Chart(rows_of(x=[logit, logit], p=p, curve=names, text=[f"{v:.4g}" for v in p]))
+        marked = alt.Chart(rows_of(x=[logit, logit], p=p, curve=names, text=[_number(v) for v in p]))
         layers.append(marked.mark_rule(strokeDash=[2, 2]).encode(x="x:Q"))
         layers.append(marked.mark_point(filled=True, size=70, opacity=1).encode(x="x:Q", y="p:Q", color=colour))
         near = 0 <= p[0] - p[1] < 0.2  # where the dots lie side by side, each number stands on its own side
         for name, below in zip(names, (-8, 14) if near else (14, -8), strict=True):  # beside the curve, not on it
             value = marked.transform_filter(alt.datum.curve == name)
-            layers.append(value.mark_text(align="left", dx=8, dy=below).encode(x="x:Q", y="p:Q", text="text:N"))
+            layers.append(_text(value, dict(x="x:Q", y="p:Q", text="text:N"), align="left", dx=8, dy=below))
     chart = alt.layer(*layers).properties(width=480, height=260, title="Two classes: the sigmoid of a logit")
     return on_light(chart)
 
@@ -283,12 +314,12 @@ def odds_and_log_odds(probability: float = HORSE) -> Any:
         vertical = alt.Y("y:Q", title=name, scale=scale, axis=alt.Axis(format="~g", values=ticks))
         curve = alt.Chart(rows_of(p=p, y=function(p))).mark_line(clip=True, strokeWidth=2.5, color=BLUE)
         value = function(marked)
-        point = alt.Chart(rows_of(p=marked, y=value, text=[f"{value[0]:.4g}"]))
+        point = alt.Chart(rows_of(p=marked, y=value, text=[_number(value[0])]))
         dots = point.mark_point(clip=True, filled=True, size=70, color=ORANGE, opacity=1).encode(
             x=horizontal, y=vertical
         )
         below = 10 if value[0] < 0 or scale.type == "log" else -10  # beside the curve, not on it
-        text = point.mark_text(clip=True, align="left", dx=8, dy=below).encode(x=horizontal, y=vertical, text="text:N")
+        text = _text(point, dict(x=horizontal, y=vertical, text="text:N"), clip=True, align="left", dx=8, dy=below)
         return alt.layer(curve.encode(x=horizontal, y=vertical), dots, text).properties(
             width=200, height=220, title=title
         )
@@ -346,14 +377,14 @@ def softmax_bars(scores: ArrayLike, names: Sequence[str] | None = None, *, tempe
     order = alt.Y("name:N", sort=classes, title=None)
 
     def panel(title: str, values: NDArray[Any], colour: str, domain: list[float] | None) -> Any:
-        data = rows_of(name=classes, value=values, text=[f"{v:.4g}" for v in values])
+        data = rows_of(name=classes, value=values, at=np.maximum(values, 0), text=[_number(v) for v in values])
         finite = values[np.isfinite(values)]
         low, high = min(0.0, *finite), max(0.0, *finite)
         room = 0.3 * (high - low or 1)  # for the numbers behind the bars
         scale = alt.Scale(domain=domain or [low, high + room], nice=False)
         base = alt.Chart(data, title=title, width=170, height=alt.Step(26))
         bars = base.mark_bar(color=colour).encode(x=alt.X("value:Q", title=None, scale=scale), y=order)
-        text = base.mark_text(align="left", dx=4).encode(x="value:Q", y=order, text="text:N")
+        text = base.mark_text(align="left", dx=4).encode(x="at:Q", y=order, text="text:N")
         return bars + text
 
     chart = alt.hconcat(
@@ -405,7 +436,7 @@ def sigmoid_each(scores: ArrayLike, names: Sequence[str] | None = None) -> Any:
     vertical = alt.Y("how:N", sort=rows, title=None)
     bars = (
         alt.Chart(data)
-        .mark_bar(stroke="white", strokeWidth=1)
+        .mark_bar(stroke=_PAPER, strokeWidth=1)
         .encode(
             x=horizontal,
             x2="end:Q",
@@ -413,7 +444,9 @@ def sigmoid_each(scores: ArrayLike, names: Sequence[str] | None = None) -> Any:
             color=alt.Color("name:N", sort=classes, scale=_colours(classes)),
         )
     )
-    inside = alt.Chart(data).mark_text(color="white", fontWeight="bold").encode(x="middle:Q", y=vertical, text="text:N")
+    inside = (
+        alt.Chart(data).mark_text(color="#111111", fontWeight="bold").encode(x="middle:Q", y=vertical, text="text:N")
+    )
     sums = alt.Chart(rows_of(how=rows, end=[total, 1.0], text=[f"{total:.4g}", "1"]))
     outside = sums.mark_text(align="left", dx=5, fontWeight="bold").encode(x="end:Q", y=vertical, text="text:N")
     one = alt.Chart(rows_of(one=[1.0])).mark_rule(strokeDash=[4, 3], strokeWidth=2).encode(x="one:Q")
@@ -617,7 +650,7 @@ def confidence_chart(counts: dict[str, NDArray[Any]]) -> Any:
     )
     chart = (
         alt.Chart(data, width=480, height=220, title=f"Confidence of {rows:,} rows")
-        .mark_bar(stroke="white", strokeWidth=0.5)
+        .mark_bar(stroke=_PAPER, strokeWidth=0.5)
         .encode(
             x=alt.X("low:Q", title="probability of the predicted class", scale=alt.Scale(domain=[0, 1]), bin="binned"),
             x2="high:Q",
@@ -696,7 +729,7 @@ def reliability_chart(found: Reliability, error: CalibrationError) -> Any:
             ],
         ),
     )
-    counts = base.mark_bar(color=GREY, stroke="white").encode(
+    counts = base.mark_bar(color=GREY, stroke=_PAPER).encode(
         x=alt.X("begin:Q", title="probability of the predicted class", scale=alt.Scale(domain=[0, 1]), bin="binned"),
         x2="end:Q",
         y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=3)),
@@ -707,3 +740,38 @@ def reliability_chart(found: Reliability, error: CalibrationError) -> Any:
         .transform_calculate(middle="(datum.begin + datum.end) / 2")
     )
     return on_light(alt.vconcat(upper, (counts + numbers).properties(width=320, height=70)))
+
+
+def roc_chart(false_alarm_rate: ArrayLike, recall: ArrayLike, area: float) -> Any:
+    """Draw what share of one class is found over the share of the other that is taken for it, at all thresholds."""
+    return _share_curve(
+        false_alarm_rate,
+        recall,
+        ("false alarms, share of the first class", "found, share of the second class"),
+        ("ROC curve", f"area {area:.4f}; the broken line is guessing, 0.5"),
+        [(0.0, 0.0), (1.0, 1.0)],
+    )
+
+
+def precision_recall_chart(recall: ArrayLike, precision: ArrayLike, average: float, share: float) -> Any:
+    """Draw how many of those that are said to be of the second class are, over the share of it that is found."""
+    return _share_curve(
+        recall,
+        precision,
+        ("found (recall)", "right among those said (precision)"),
+        ("Precision and recall", f"average precision {average:.4f}; the broken line is guessing, {share:.4f}"),
+        [(0.0, share), (1.0, share)],
+    )
+
+
+def _share_curve(
+    x: ArrayLike, y: ArrayLike, axes: tuple[str, str], title: tuple[str, str], guess: list[tuple[float, float]]
+) -> Any:
+    across, up = (alt.Scale(domain=[0, 1]) for _ in range(2))
+    horizontal, vertical = alt.X("x:Q", title=axes[0], scale=across), alt.Y("y:Q", title=axes[1], scale=up)
+    data = rows_of(x=x, y=y, order=np.arange(np.size(x)))
+    curve = alt.Chart(data).mark_line(strokeWidth=2.5, color=BLUE).encode(x=horizontal, y=vertical, order="order:Q")
+    ends = rows_of(x=[g[0] for g in guess], y=[g[1] for g in guess])
+    line = alt.Chart(ends).mark_line(strokeDash=[4, 3], color=GREY, strokeWidth=1.5).encode(x=horizontal, y=vertical)
+    head = alt.TitleParams(title[0], subtitle=title[1])
+    return on_light((line + curve).properties(width=320, height=260, title=head))

@@ -115,14 +115,22 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text(encoding="utf-8"))
     figures = {
         "reliability": plots.reliability_chart(summary.reliability, summary.calibration_error),
-        "confidence": plots.confidence_chart(summary.by_confidence),
+        "confidence": plots.confidence_chart(summary.by_confidence).properties(width=320, height=320),
     }
+    thresholds = diagnosis.thresholds
+    if thresholds is not None and 0 < (positives := diagnosis.classes[1].rows) < diagnosis.rows:
+        curves = thresholds.curves()
+        share = positives / diagnosis.rows
+        figures["roc"] = plots.roc_chart(curves["false_alarm_rate"], curves["recall"], thresholds.area)
+        figures["precision"] = plots.precision_recall_chart(
+            curves["recall"], curves["precision"], thresholds.average_precision, share
+        )
     drawn = {
         key: dict(zip(("light", "dark"), plots.light_and_dark(chart), strict=True)) for key, chart in figures.items()
     }
     whole = len(summary.plan.classes) <= MATRIX
     matrix = diagnosis.confusion if whole else []
-    largest = max([1, *(count for line in matrix for count in line)])
+    most = max([1, *(count for line in matrix for count in line)])
     page: str = template.render(
         name=name,
         version=sigmax.__version__,
@@ -134,8 +142,10 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         accuracy_interval=tuple(map(float, wilson_interval(diagnosis.right, diagnosis.rows))),
         guess=math.log(len(summary.plan.classes)),
         figures=drawn,
+        decisions=thresholds.decisions if thresholds is not None and "roc" in figures else [],
         whole=whole,
+        largest=max(1, *(c.rows for c in diagnosis.classes)),
         matrix=matrix,
-        share=lambda count: round(100 * count / largest),
+        share=lambda count: round(100 * count / most),
     )
     return page

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.tables.errors import TableError
+from sigmax.tables.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from sigmax.tables.batches import ScoredBatch
@@ -30,6 +31,11 @@ class WorstRow:
     label_probability: float
     confidence: float
     others: tuple[tuple[str, str], ...]  # the file's other columns
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it was predicted right all the same."""
+        return self.prediction == self.label
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Diagnosis:
         self._confidence = np.zeros(k)
         self._squares: list[float] = []
         self._worst: list[WorstRow] = []
+        self.thresholds = Thresholds() if k == 2 else None  # of two classes
 
     def see(self, seen: ScoredBatch) -> None:
         """Count the labelled rows of a batch."""
@@ -93,6 +100,8 @@ class Diagnosis:
         self._predicted += np.bincount(guess, minlength=k)
         self._right += np.bincount(y[y == guess], minlength=k)
         self._confidence += np.bincount(y, p.max(axis=0), minlength=k)
+        if self.thresholds is not None:
+            self.thresholds.see(seen.scores[:, known], p[1], y, self.plan.temperature)
         of_label = p[y, np.arange(y.size)]
         self._squares.append(float((p * p).sum() - 2 * of_label.sum() + y.size))
         for i in np.argsort(-loss, kind="stable")[: self._keep]:
