@@ -6,6 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import diagrams
 import latex2mathml.converter
 import numpy as np
 from docutils import nodes
@@ -57,6 +60,8 @@ html_theme_options = {
 
 ANIMALS = ["cat", "dog", "fox"]
 FIGURES = {
+    "network": diagrams.network,
+    "outputs": diagrams.outputs,
     "sigmoid": lambda: plots.sigmoid_curve(-0.98),
     "odds": plots.odds_and_log_odds,
     "softmax": lambda: plots.softmax_bars([2.0, 1.0, 0.1], ANIMALS),
