@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | coverage | conformance | readme``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | coverage | conformance | readme | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -25,6 +25,9 @@ def main() -> None:
     coverage = what.add_parser("coverage", help="how often the interval of the calibration error holds the truth")
     coverage.add_argument("--draws", type=int, default=1000)
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
+    hostile = what.add_parser("hostile", help="give damaged score files to the command")
+    hostile.add_argument("--files", type=int, default=1000, help="of each format")
+    hostile.add_argument("--seed", type=int, default=0)
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
     options = vars(parser.parse_args())
     importlib.import_module(f"benchmarks.{options.pop('what')}").main(**options)

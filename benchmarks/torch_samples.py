@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from benchmarks.marks import put
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Case", "Outcome", "cases", "compare", "main"]
+__all__ = ["MODES", "Case", "Outcome", "cases", "compare", "main", "transformed"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
 
@@ -157,6 +158,66 @@ def _functions(dtype: Any) -> Iterator[Case]:
             yield Case(info.name, i, _in(inputs, dtype), theirs, mine, told)
 
 
+MODES = ("forward", "vmapped", "compiled")
+
+
+def transformed(case: Case, mode: str) -> Outcome:
+    """Run a sample through a transformation, and compare what comes with what torch gives, or with ours without it."""
+    found = _transformed(case, mode)
+    reason = next((reason for reason, fits in KNOWN.items() if fits(case, found)), "") if found else ""
+    return Outcome(found, reason)
+
+
+def _transformed(case: Case, mode: str) -> str:
+    import torch
+
+    wide = [v.double() if _is_float(v) else v for v in case.inputs]
+    places = [i for i, v in enumerate(case.inputs) if _is_float(v)]
+    try:
+        theirs = case.theirs(*wide)
+    except Exception:
+        return ""  # what torch refuses is compared elsewhere
+    slopes = [_direction(v) for v in case.inputs]
+
+    def along(function: Any, inputs: Any, dtype: Any) -> Any:
+        given = list(inputs)
+
+        def of_floats(*floats: Any) -> Any:
+            for i, v in zip(places, floats, strict=True):
+                given[i] = v
+            return function(*given)
+
+        floats = tuple(inputs[i] for i in places)
+        return torch.func.jvp(of_floats, floats, tuple(slopes[i].to(dtype) for i in places))[1]
+
+    try:
+        if mode == "forward":
+            expected = along(case.theirs, wide, torch.float64)
+            found = along(case.ours, case.inputs, case.inputs[0].dtype)
+            return _distance(case, "forward derivative", found, expected, [v for v in wide if _is_float(v)])
+        plain = case.ours(*case.inputs)
+        if mode == "vmapped":
+            several = [torch.stack([v, v.flip(0) if v.ndim else v]) for v in case.inputs]
+            flipped = case.ours(*(v[1] for v in several))
+            found, plain = torch.func.vmap(case.ours)(*several), torch.stack([plain, flipped])
+        else:
+            torch._dynamo.reset()
+            found = torch.compile(case.ours, backend="aot_eager", fullgraph=True)(*case.inputs)
+        if found.dtype != plain.dtype or found.shape != plain.shape:
+            return f"{mode}: {found.dtype} of shape {tuple(found.shape)} in place of {plain.dtype} of shape {tuple(plain.shape)}"
+        return _distance(case, mode, found, plain.double(), [theirs])
+    except Exception as error:
+        return f"{mode}: {type(error).__name__}: {str(error).splitlines()[0]}"
+
+
+def _direction(value: Any) -> Any:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return None
+    return ((torch.arange(value.numel(), dtype=torch.float64) % 7 - 3) / 4).reshape(value.shape)  # exact in every type
+
+
 def _any_label(name: str) -> dict[str, bool]:
     """Return the option by which a loss takes labels that are no probabilities, as the samples are."""
     return {"check_labels": False} if name.endswith("Loss") else {}
@@ -262,8 +323,8 @@ def _distance(case: Case, what: str, ours: Any, theirs: Any, inputs: list[Any]) 
     return f"{what}: {float(apart.nan_to_num(float('inf')).max()):.3g} apart where the largest is {scale:.3g}"
 
 
-def main() -> None:
-    """Compare all samples in all types, print what differs and write the table; ends with status 1 if something does for no known reason."""
+def main(modes: bool = True) -> None:
+    """Compare all samples in all types and ways, print what differs and write the table; ends with status 1 if something does for no known reason."""
     import torch
 
     warnings.simplefilter("ignore")
@@ -272,21 +333,29 @@ def main() -> None:
     cells: dict[str, list[str]] = {}
     known: collections.Counter[str] = collections.Counter()
     unexplained = 0
-    for dtype in dtypes:
+
+    def count(name: str, outcomes: list[Outcome]) -> None:
+        agree, apart = sum(not o.differs for o in outcomes), sum(bool(o.known) for o in outcomes)
+        cells.setdefault(name, []).append(f"{agree}" + (f" + {apart}" if apart else ""))
+        known.update(o.known for o in outcomes if o.known)
+
+    columns: list[tuple[str, Any, Callable[[Case], Outcome]]] = [
+        (str(d).removeprefix("torch."), d, compare) for d in dtypes
+    ]
+    if modes:
+        columns += [(f"{mode}, float32", torch.float32, functools.partial(transformed, mode=mode)) for mode in MODES]
+    for title, dtype, look in columns:
         found: dict[str, list[Outcome]] = {}
         for case in cases(dtype):
-            outcome = compare(case)
+            outcome = look(case)
             found.setdefault(case.name, []).append(outcome)
-            known.update([outcome.known] if outcome.known else [])
             if outcome.differs and not outcome.known:
                 unexplained += 1
                 shapes = ", ".join(_short(v) for v in case.inputs)
-                print(f"    {case.name} {case.number} ({shapes}; {case.told}) {dtype}: {outcome.differs}")
+                print(f"    {case.name} {case.number} ({shapes}; {case.told}) {title}: {outcome.differs}", flush=True)
         for name, outcomes in found.items():
-            agree, apart = sum(not o.differs for o in outcomes), sum(bool(o.known) for o in outcomes)
-            cells.setdefault(name, []).append(f"{agree}" + (f" + {apart}" if apart else ""))
-    names = [str(d).removeprefix("torch.") for d in dtypes]
-    lines = [f"| | {' | '.join(names)} |", "|---" * (len(dtypes) + 1) + "|"]
+            count(name, outcomes)
+    lines = [f"| | {' | '.join(title for title, _, _ in columns)} |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {name} | {' | '.join(cells[name])} |" for name in cells]
     lines += ["", *(f"- {reason} ({times})" for reason, times in known.items())]
     lines += [
@@ -296,4 +365,5 @@ def main() -> None:
     print("\n".join(lines))
     if unexplained:
         sys.exit(1)
-    PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), "torch", "\n".join(lines)), encoding="utf-8")
+    if modes:
+        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), "torch", "\n".join(lines)), encoding="utf-8")

@@ -570,3 +570,118 @@ def test_a_missing_library_is_named_with_its_remedy(module, program, remedy):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.count("\n") == 1, done.stderr
     assert done.stdout.rstrip().endswith(remedy)
+
+
+# ---- what results keep of what they were made of ----
+
+
+class OwnFrame(pd.DataFrame):
+    @property
+    def _constructor(self):
+        return OwnFrame
+
+    @property
+    def _constructor_sliced(self):
+        return OwnSeries
+
+
+class OwnSeries(pd.Series):
+    @property
+    def _constructor(self):
+        return OwnSeries
+
+
+def test_pandas_keeps_attrs_subclasses_and_the_kinds_of_columns():
+    frame = OwnFrame({"a": pd.array([1, None], "Int64"), "b": [1.0, 2.0], "c": pd.array([0.5, 2], "float[pyarrow]")})
+    frame.attrs["unit"] = "logit"
+    result = sigmax.softmax(frame)
+    assert type(result) is OwnFrame
+    assert [str(d) for d in result.dtypes] == ["Float64", "float64", "double[pyarrow]"]
+    assert result.isna().to_numpy().tolist() == [[False] * 3, [True, False, False]]
+    np.testing.assert_array_equal(result.iloc[1, 1:].to_numpy(float), sigmax.softmax([2.0, 2.0]))
+    sums = sigmax.logsumexp(frame)
+    assert type(sums) is OwnSeries
+    assert result.attrs == sums.attrs == {"unit": "logit"}
+    series = OwnSeries([1.0, 2.0], index=["x", "y"], name="s")
+    series.attrs["unit"] = "logit"
+    result = sigmax.softmax(series)
+    assert (type(result), result.attrs, result.name, list(result.index)) == (
+        OwnSeries,
+        {"unit": "logit"},
+        "s",
+        ["x", "y"],
+    )
+
+
+def test_arrow_tables_keep_their_metadata():
+    fields = [pa.field("a", pa.float64(), metadata={"unit": "logit"}), pa.field("b", pa.float32(), nullable=False)]
+    schema = pa.schema(fields, metadata={"model": "7", "pandas": "{}"})
+    for kind in (pa.Table, pa.RecordBatch):
+        result = sigmax.softmax(
+            kind.from_arrays([pa.array([1.0, 2.0]), pa.array([1.0, 2.0], pa.float32())], schema=schema)
+        )
+        assert result.schema.metadata == {b"model": b"7"}
+        assert result.schema.field("a").metadata == {b"unit": b"logit"}
+        assert result.schema.types == [pa.float64()] * 2
+
+
+def test_lazy_polars_frames_and_options_that_are_expressions():
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": [0.0, 3.0], "t": [1.0, 2.0], "y": [0, 1], "m": [True, False]})
+    scores, x = frame.lazy().select("a", "b"), frame.select("a", "b").to_numpy()
+    lazy = sigmax.logsumexp(scores)
+    assert lazy.collect_schema() == {"logsumexp": pl.Float64}
+    np.testing.assert_array_equal(lazy.collect()["logsumexp"], sigmax.logsumexp(x))
+    assert sigmax.softmax(scores).collect().equals(sigmax.softmax(frame.select("a", "b")))
+    loss = sigmax.cross_entropy(scores, frame["y"])
+    np.testing.assert_array_equal(
+        loss.filter(pl.col("cross_entropy") > 0).collect().to_series(), sigmax.cross_entropy(x, [0, 1])
+    )
+    with pytest.raises(TypeError, match="collect the lazy frame first"):
+        sigmax.cross_entropy_and_grad(scores, frame["y"])
+    pair, t, y = pl.struct("a", "b"), pl.col("t"), pl.col("y")
+    got = (
+        frame.lazy()
+        .select(
+            sigmax.softmax(pair, temperature=t).struct.field("b"),
+            sigmax.cross_entropy(pair, y, temperature=t).alias("loss"),
+            sigmax.softmax(pl.col("a"), where=pl.col("m")).alias("masked"),
+        )
+        .collect()
+    )
+    np.testing.assert_array_equal(got["b"], sigmax.softmax(x, temperature=[1.0, 2.0])[:, 1])
+    np.testing.assert_array_equal(got["loss"], sigmax.cross_entropy(x, [0, 1], temperature=[1.0, 2.0]))
+    assert got["masked"].to_list() == [1, 0]
+    with pytest.raises(TypeError, match="is an expression and the scores are a DataFrame"):
+        sigmax.softmax(frame.select("a", "b"), temperature=t)
+
+
+def test_groups_of_categories():
+    x = pl.Series([2.0, 7.0, 1.0, 0.0])
+    wanted = groups.softmax([2.0, 7.0, 1.0, 0.0], ["a", "b", "a", None]).tolist()
+    for kind in (pl.String, pl.Categorical, pl.Enum(["c", "b", "a"])):
+        assert groups.softmax(x, pl.Series(["a", "b", "a", None], dtype=kind)).to_list() == wanted
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(["a", "b", "a"]))
+    assert groups.softmax(x.to_arrow(), twice).to_pylist() == wanted
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        [1.0, 2.0, 3.0],
+        [50.0, 0.0],
+        [0.0, 0.0],
+        [1.0, 1 - 1e-12],
+        [np.inf, 1.0],
+        [np.inf] * 3,
+        [-np.inf, 1.0],
+        [5.0],
+        [1e3, -1e3, 999.0],
+        [np.nan, 1.0],
+    ],
+)
+def test_logit_softmax_in_plain_sql(x):
+    connection = duckdb.connect()
+    create_macros(connection)
+    got = connection.execute("SELECT logit_softmax(?)", [x]).fetchone()[0]
+    np.testing.assert_allclose(got, sigmax.logit_softmax(x), rtol=1e-15)
+    assert connection.execute("SELECT logit_softmax([2.0, NULL, 2.0])").fetchone()[0] == [0.0, None, 0.0]

@@ -1,5 +1,9 @@
 """JAX: derivatives against differences, jit and vmap."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ import sigmax
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
+from jax import export  # noqa: E402
 from jax.test_util import check_grads  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
@@ -114,3 +119,119 @@ def test_strict_settings_are_met(name, option, value):
     finally:
         jax.config.update(option, before)
     np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0, 3.0], [50.0, 0.0, 1.0], [1000.0, 0.0, -jnp.inf], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "softmax",
+        "softmax, masked",
+        "log_softmax",
+        "logit_softmax",
+        "log complement",
+        "logsumexp",
+        "loss",
+        "soft",
+        "slope",
+    ],
+)
+def test_gradients_meet_no_nan_on_the_way(name, x):
+    mask, soft = jnp.array([True, True, False]), jnp.array([0.5, 0.5, 0.0])
+    function = {
+        "softmax": sigmax.softmax,
+        "softmax, masked": lambda v: sigmax.softmax(v, where=mask, temperature=2.0),
+        "log_softmax": lambda v: sigmax.log_softmax(v)[:2],
+        "logit_softmax": lambda v: sigmax.logit_softmax(v)[:2],
+        "log complement": lambda v: sigmax.log_softmax(v, complement=True),
+        "logsumexp": lambda v: sigmax.logsumexp(v, where=mask),
+        "loss": lambda v: sigmax.cross_entropy(v, 0),
+        "soft": lambda v: sigmax.cross_entropy(v, soft),
+        "slope": lambda v: sigmax.cross_entropy_and_grad(v, 1)[1],
+    }[name]
+    wanted = jax.grad(lambda v: function(v).sum())(jnp.array(x))
+    jax.config.update("jax_debug_nans", True)
+    try:
+        for grad in (jax.grad(lambda v: function(v).sum()), jax.jit(jax.grad(lambda v: function(v).sum()))):
+            np.testing.assert_allclose(grad(jnp.array(x)), wanted, rtol=1e-12, atol=1e-300)
+    finally:
+        jax.config.update("jax_debug_nans", False)
+    assert np.isfinite(np.asarray(wanted)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("top", [0.0, 5.0, 40.0, 200.0, 800.0])
+def test_a_confident_class_keeps_the_gradients_of_its_log_odds(top, dtype):
+    x = jnp.array([top, 0.0, 1.0, -2.0], dtype)
+    others = np.exp([0.0, 1.0, -2.0]) / np.exp([0.0, 1.0, -2.0]).sum()
+    share = 1 / (1 + np.exp([0.0, 1.0, -2.0] - np.float64(top)).sum())
+    logit, complement = (
+        jax.jacobian(f)(x)[0] for f in (sigmax.logit_softmax, lambda v: sigmax.log_softmax(v, complement=True))
+    )
+    eps = 20 * np.finfo(dtype).eps
+    np.testing.assert_allclose(logit, [1, *-others], rtol=eps)
+    np.testing.assert_allclose(complement, share * np.array([-1, *others]), rtol=eps)
+    alone = jnp.array([1.0, -jnp.inf], dtype)
+    assert jax.jacobian(sigmax.logit_softmax)(alone).tolist() == [[0, 0], [0, 0]]
+
+
+def test_scores_over_several_devices():
+    """In a process of its own, which has four."""
+    code = """
+import jax, jax.numpy as jnp, numpy as np, sigmax
+from jax.sharding import NamedSharding, PartitionSpec
+mesh = jax.make_mesh((4,), ("d",), axis_types=(jax.sharding.AxisType.Auto,))
+plain = np.arange(24.0, dtype=np.float32).reshape(8, 3) % 5
+y, t, mask = np.arange(8) % 3, np.linspace(0.5, 2, 8).astype(np.float32), np.arange(24).reshape(8, 3) % 4 > 0
+x = jax.device_put(plain, NamedSharding(mesh, PartitionSpec("d")))
+calls = [
+    lambda v: sigmax.softmax(v, temperature=t),
+    lambda v: sigmax.log_softmax(v, where=mask),
+    lambda v: sigmax.cross_entropy(v, y, temperature=t),
+    lambda v: sigmax.cross_entropy_and_grad(v, y)[1],
+    lambda v: jax.grad(lambda u: sigmax.cross_entropy(u, y).mean())(v),
+]
+for call in calls:
+    for run in (call, jax.jit(call)):
+        got = run(x)
+        assert len(got.sharding.device_set) == 4, got.sharding
+        np.testing.assert_allclose(np.asarray(got), np.asarray(run(jnp.asarray(plain))), rtol=1e-6)
+got = jax.pmap(lambda v: sigmax.softmax(v, temperature=2.0))(plain.reshape(4, 2, 3))
+np.testing.assert_allclose(got.reshape(8, 3), sigmax.softmax(plain, temperature=2.0), rtol=1e-6)
+spec = PartitionSpec("d")
+loss = jax.shard_map(lambda v: sigmax.cross_entropy(v, jnp.zeros(2, int)), mesh=mesh, in_specs=spec, out_specs=spec)(x)
+np.testing.assert_allclose(loss, sigmax.cross_entropy(plain, np.zeros(8, int)), rtol=1e-6)
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_shapes_may_be_symbols():
+    (rows,) = export.symbolic_shape("rows")
+    scores, mask, labels = (
+        jax.ShapeDtypeStruct(s, d) for s, d in (((rows, 3), "float32"), ((rows, 3), bool), ((rows,), "int32"))
+    )
+    made = export.export(jax.jit(lambda x, m: sigmax.softmax(x, where=m)))(scores, mask)
+    x, m = np.array([[1, 2, 3], [4, 4, 0]], np.float32), np.array([[True, True, False]] * 2)
+    np.testing.assert_allclose(made.call(x, m), sigmax.softmax(x, where=m), rtol=1e-6)
+    made = export.export(jax.jit(lambda x, m: sigmax.logsumexp(x, where=m)))(scores, jax.ShapeDtypeStruct((3,), bool))
+    np.testing.assert_allclose(made.call(x, m[0]), sigmax.logsumexp(x, where=m[0]), rtol=1e-6)
+    made = export.export(jax.jit(sigmax.cross_entropy))(scores, labels)
+    np.testing.assert_allclose(made.call(x, np.array([0, 1], np.int32)), sigmax.cross_entropy(x, [0, 1]), rtol=1e-6)
+
+
+def test_narrower_floats_are_refused():
+    for kind in (jnp.float8_e4m3fn, jnp.float8_e5m2):
+        with pytest.raises(TypeError, match="float8.* are not supported; pass bool, integers, float16"):
+            sigmax.softmax(jnp.zeros(3, kind))
+        with pytest.raises(TypeError, match="cannot hold probabilities"):
+            sigmax.softmax(jnp.zeros(3), dtype=kind)
+
+
+def test_a_ufunc_is_jitted_by_a_function_around_it():
+    def sigmoid(v):
+        return sigmax.sigmoid(v)
+
+    x = jnp.array([-1.0, 0.0, 2.0])
+    np.testing.assert_allclose(jax.jit(sigmoid)(x), sigmax.sigmoid(np.asarray(x)), rtol=1e-12)

@@ -41,6 +41,7 @@ app = cyclopts.App(
 )
 
 UNDERSTAND, SCORE, JUDGE = (cyclopts.Group(name, sort_key=i) for i, name in enumerate(("Understand", "Score", "Judge")))
+LONGEST = 1000  # characters of an error
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 Several = Parameter(consume_multiple=True, negative_iterable=())
 
@@ -219,7 +220,9 @@ def _tokens(arguments: list[str]) -> list[str]:
 
 
 def _fail(message: str, *lines: str) -> NoReturn:
-    print(f"sigmax: {message}", *lines, sep="\n", file=sys.stderr)
+    """End with an error; what a file holds cannot make more than a line of it, nor steer the terminal."""
+    told = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
+    print(*(plain(line).plain for line in (f"sigmax: {told}", *lines)), sep="\n", file=sys.stderr)
     sys.exit(2)
 
 

@@ -135,6 +135,8 @@ def _codes(column: Any) -> NDArray[np.int64]:
         import pyarrow as pa
 
         whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if pa.types.is_dictionary(whole.type):  # of categories, which may be there twice, or not at all
+            whole = whole.dictionary_decode()
         encoded = whole.dictionary_encode(null_encoding="encode")
         return np.asarray(encoded.indices, np.int64)
     if isinstance(column, np.ma.MaskedArray):

@@ -116,6 +116,8 @@ class Delegated:
         Whether the values of an array can be looked at.
     widest : callable
         Returns the dtype that integers become.
+    device_of : callable
+        Returns where what belongs to an array has to be; None where the library sees to it.
     """
 
     def __init__(
@@ -124,10 +126,12 @@ class Delegated:
         kernels: Kernels,
         is_known: Callable[[Any], bool] = lambda _x: True,
         widest: Callable[[], Any] | None = None,
+        device_of: Callable[[Any], Any] = lambda like: getattr(like, "device", None),
     ) -> None:
         self.xp = xp
         self.kernels = kernels
         self.is_known = is_known
+        self.device_of = device_of
         self.widest = widest or (lambda: xp.float64)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -218,14 +222,14 @@ class Delegated:
         if _is_array(x):
             return x
         x = np.asarray(x)
-        device = getattr(like, "device", None)
+        device = self.device_of(like)
         return self.xp.asarray(x) if device is None else self.xp.asarray(x, device=device)
 
     def floats(self, x: Any, what: str = "scores", like: Array | None = None) -> Array:
         """Return floats as they are, integers and bool as the widest float; refuse anything else."""
         xp = self.xp
         x = self.array(x, like)
-        if xp.isdtype(x.dtype, "real floating") and xp.finfo(x.dtype).bits <= 64:
+        if xp.isdtype(x.dtype, "real floating") and 16 <= xp.finfo(x.dtype).bits <= 64:
             return x
         if xp.isdtype(x.dtype, ("bool", "integral")):
             return xp.astype(x, self.widest())
@@ -240,7 +244,7 @@ class Delegated:
         return self._checked(asked)
 
     def _checked(self, asked: Any) -> Any:
-        if not self.xp.isdtype(asked, "real floating") or self.xp.finfo(asked).bits > 64:
+        if not self.xp.isdtype(asked, "real floating") or not 16 <= self.xp.finfo(asked).bits <= 64:
             raise TypeError(f"dtype={asked} cannot hold probabilities; pass float16, bfloat16, float32 or float64")
         return asked
 
@@ -384,11 +388,9 @@ class _Arguments:
 
     def broadcast(self, value: Array, what: str) -> Array:
         """Return `value` in the shape of the scores."""
-        try:
-            fits = np.broadcast_shapes(tuple(value.shape), self.shape) == self.shape
-        except ValueError:
-            fits = False
-        if not fits:
+        # dimensions may be symbols
+        pairs = zip(reversed(tuple(value.shape)), reversed(self.shape), strict=False)
+        if len(value.shape) > len(self.shape) or not all(n in (1, m) for n, m in pairs):
             raise no_broadcast(what, value.shape, self.shape)
         return self._xp.reshape(self._xp.broadcast_to(value, self.shape), self.full)
 

@@ -148,24 +148,39 @@ def _log_slope(r: Row, temperature: Array | None, dx: Array) -> Array:
     return dy if temperature is None else dy / temperature.astype(dy.dtype)
 
 
-def _odds(r: Row) -> Array:
-    p, q = _f.shares(r)
-    return jnp.where(q > 0, p / jnp.where(q > 0, q, 1), 0)
-
-
-def _inverse(r: Row) -> Array:
-    q = _f.shares(r)[1]
-    return jnp.where(q > 0, 1 / jnp.where(q > 0, q, 1), 0)
-
-
-# what the change of log p is multiplied with
-_BY_LOG: dict[str, Callable[[Row], Array]] = {
-    "softmax": _f.softmax,
-    "softmax_complement": lambda r: -_f.softmax(r),
-    "log_softmax": lambda r: jnp.ones_like(r.t),
-    "log_softmax_complement": lambda r: -_odds(r),
-    "logit_softmax": _inverse,
+# A change of log p becomes one of the result, of probabilities p with their complements q.
+_BY_LOG: dict[str, Callable[[Array, Array], Array]] = {
+    "softmax": lambda p, _q: p,
+    "softmax_complement": lambda p, _q: -p,
+    "log_softmax": lambda p, _q: jnp.ones_like(p),
+    "log_softmax_complement": lambda p, q: -p / q,
+    "logit_softmax": lambda _p, q: 1 / q,
 }
+_AGAINST_OTHERS = {"log_softmax_complement": lambda p: -p, "logit_softmax": jnp.ones_like}
+
+
+def _change(name: str, r: Row, x: Array, temperature: Array | None, where: Array | None, dx: Array) -> Array:
+    """
+    Return the change of a result by that of the scores.
+
+    For the most probable class 1 - p may be too small a number. What it divides, the change of log p, is that much of the difference between the class's
+    own change and the mean over the others by their shares of it: these are a softmax of the others alone.
+    """
+    p, q = _f.shares(r)
+    by_log = _log_slope(r, temperature, dx)
+    if name not in _AGAINST_OTHERS:
+        return _BY_LOG[name](p, q) * by_log
+    scores = jnp.where(r.possible, _wide(x, r.t.dtype), -jnp.inf)
+    is_first = jnp.arange(x.shape[-1]).reshape((1,) * (x.ndim - 1) + (-1,)) == jnp.argmax(
+        scores, axis=-1, keepdims=True
+    )
+    others = ~is_first if where is None else where & ~is_first
+    share = _f.softmax(_row(x, temperature, others, r.t.dtype))
+    apart = dx - jnp.sum(share * dx, axis=-1, keepdims=True)
+    apart = apart if temperature is None else apart / temperature.astype(apart.dtype)
+    alone = jnp.sum(share, axis=-1, keepdims=True) == 0  # the only possible class, whose share is whole
+    of_first = jnp.where(r.possible & ~alone, _AGAINST_OTHERS[name](p) * apart, 0)
+    return jnp.where(is_first, of_first, _BY_LOG[name](p, jnp.where(is_first | (q == 0), 1, q)) * by_log)
 
 
 def _make_row(name: str) -> Callable[..., Array]:
@@ -177,8 +192,8 @@ def _make_row(name: str) -> Callable[..., Array]:
     def jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
         (x, temperature, where), (dx, dt, _) = primals, tangents
         r = _row(x, temperature, where, dtype)
-        dy = _BY_LOG[name](r) * _log_slope(r, temperature, _effective(r, x, temperature, dx, dt))
-        dy = jnp.where(r.spoiled, jnp.nan, dy)
+        dy = _change(name, r, x, temperature, where, _effective(r, x, temperature, dx, dt))
+        dy = dy * jnp.where(r.spoiled, jnp.nan, 1).astype(dy.dtype)  # no NaN is kept for a row without
         return function(x, temperature, where, dtype), dy.astype(dtype)
 
     return jax.jit(function, static_argnums=3)
@@ -305,4 +320,6 @@ call = Delegated(
     # the values of an array inside a transformation are not known
     is_known=lambda x: not isinstance(x, jax.core.Tracer),
     widest=lambda: jnp.float64 if jax.config.jax_enable_x64 else jnp.float32,
+    # arrays that nobody placed go where the others are, on one device or on several
+    device_of=lambda _like: None,
 ).call

@@ -140,23 +140,26 @@ def from_column(r: Column, x: pd.Series) -> Any:
         return r.values[()] if r.valid is None or r.valid else pd.NA
     if r.values.shape != x.shape:
         return r.values
-    return _as_series(r, x.dtype, index=x.index, name=x.name)
+    return x._constructor(_as_series(r, x.dtype, index=x.index, name=x.name)).__finalize__(x)
 
 
 def _from_matrix(r: Column, x: pd.DataFrame, per_column: bool) -> Any:
+    """Return results of the kind of `x`: its subclass and attrs, and of each column whether it is of NumPy, nullable or Arrow's."""
     kinds = [d for d in x.dtypes if not _is_plain(d)]
-    kind = kinds[0] if kinds else np.dtype(np.float64)
     if r.values.shape == x.shape:
         if not kinds:
             values = r.values if r.missing is None else np.where(r.missing, r.values.dtype.type(np.nan), r.values)
-            return pd.DataFrame(values, index=x.index, columns=x.columns)
-        columns = [
-            _as_series(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]), kind, index=x.index)
-            for i in range(x.shape[1])
-        ]
-        frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=x.index)
-        frame.columns = x.columns
-        return frame
+            frame = pd.DataFrame(values, index=x.index, columns=x.columns)
+        else:
+            columns = [
+                _as_series(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]), kind, index=x.index)
+                for i, kind in enumerate(x.dtypes)
+            ]
+            frame = pd.concat(columns, axis=1)
+            frame.columns = x.columns
+        return x._constructor(frame).__finalize__(x)
     if r.values.ndim == 1:
-        return _as_series(r, kind, index=x.columns if per_column else x.index)
+        kind = kinds[0] if kinds else np.dtype(np.float64)
+        series = _as_series(r, kind, index=x.columns if per_column else x.index)
+        return x._constructor_sliced(series).__finalize__(x)
     return r.values

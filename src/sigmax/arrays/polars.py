@@ -46,11 +46,17 @@ def _as_series(name: str, r: Column) -> pl.Series:
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Call `function` on a Series, frame or expression."""
     x, *rest = args
-    if any(isinstance(v, pl.Expr) for v in args):
+    if isinstance(x, pl.Expr):
         return _lazily(function, args, options)
+    of_rows = next((v for v in (*rest, *options.values()) if isinstance(v, pl.Expr)), None)
+    if of_rows is not None:
+        raise TypeError(
+            f"{of_rows} is an expression and the scores are a {type(x).__name__}; pass both as expressions, or columns"
+        )
     if isinstance(x, pl.LazyFrame):
         return x.map_batches(
-            lambda frame: call(function, (frame, *rest), options), schema=_schema_of(function, x, rest, options)
+            lambda frame: _as_frame(call(function, (frame, *rest), options)),
+            schema=_schema_of(function, x, rest, options),
         )
     if isinstance(x, pl.DataFrame):
         results = _on_frame(function, x, *_beside(x.columns, rest, options))
@@ -112,19 +118,34 @@ def _on_frame(function: Callable[..., Any], x: pl.DataFrame, rest: list[Any], op
     return made
 
 
+def _as_frame(result: Any) -> pl.DataFrame:
+    """Return a result as the frame that a lazy one has to be."""
+    if isinstance(result, pl.DataFrame):
+        return result
+    if not isinstance(result, pl.Series):
+        raise TypeError(
+            f"the result is a {type(result).__name__}, and no column: collect the lazy frame first, or take one result a row"
+        )
+    return result.to_frame()
+
+
 def _schema_of(function: Callable[..., Any], x: pl.LazyFrame, rest: list[Any], options: Mapping[str, Any]) -> Any:
-    """Return the columns that will come, found by trying it on a frame without rows."""
-    tried = call(function, (x.collect_schema().to_frame(), *rest), options)
-    return tried.schema if isinstance(tried, pl.DataFrame) else None
+    """Return the columns that will come, found by trying it on a frame of one row."""
+    one = pl.DataFrame([pl.Series(n, [None], kind) for n, kind in x.collect_schema().items()])
+    first = [v[:1] if isinstance(v, pl.Series | pl.DataFrame | np.ndarray | list) else v for v in rest]
+    few = {k: v[:1] if isinstance(v, pl.Series | pl.DataFrame) else v for k, v in options.items()}
+    return _as_frame(call(function, (one, *first), few)).schema
 
 
 def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> pl.Expr:
-    expressions = [v for v in args if isinstance(v, pl.Expr)]
+    given = [*args, *options.values()]
+    expressions = [v for v in given if isinstance(v, pl.Expr)]
     elementwise = isinstance(function, np.ufunc)
 
     def run(columns: list[pl.Series]) -> Any:
         found = iter(columns)
-        result = call(function, tuple(next(found) if isinstance(v, pl.Expr) else v for v in args), options)
+        values = [next(found) if isinstance(v, pl.Expr) else v for v in given]
+        result = call(function, tuple(values[: len(args)]), dict(zip(options, values[len(args) :], strict=True)))
         if isinstance(result, tuple):
             return pl.DataFrame(
                 [

@@ -104,8 +104,14 @@ def _on_table(
             as_array(Column(r.values[:, i], None if r.valid is None else r.valid[:, i]))
             for i in range(r.values.shape[1])
         ]
-        made.append(type(table).from_arrays(columns, names=table.schema.names))
+        fields = [f.with_type(c.type).with_nullable(True) for f, c in zip(table.schema, columns, strict=True)]
+        made.append(type(table).from_arrays(columns, schema=pa.schema(fields, _metadata_of(table.schema))))
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _metadata_of(schema: pa.Schema) -> dict[bytes, bytes]:
+    """Return what a schema says beside its columns, but for pandas' account of their types, which are others now."""
+    return {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
 
 
 def _on_lists(

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import lzma
 import math
+import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -36,6 +39,26 @@ _TENSORS = {
     "BOOL": "?",
     "BF16": ml_dtypes.bfloat16,
 }
+
+
+class _DamagedError(Exception):
+    """A file of arrays that is not what it says."""
+
+
+# what its readers raise, a password and an unknown compression among it
+_DAMAGE = (
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    UnicodeError,
+    _DamagedError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -106,21 +129,9 @@ def _blamed_batches(path: Path, kind: str, batches: Iterator[pa.RecordBatch]) ->
 def _blamed(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
-    except (
-        EOFError,
-        SyntaxError,
-        UnicodeError,
-        tokenize.TokenError,
-        zipfile.BadZipFile,
-        zlib.error,
-        _DamagedError,
-    ) as error:
+    except _DAMAGE as error:
         reason = next(iter(str(error).splitlines()), "") or "it ends too early"
         raise TableError(f"{path} cannot be read as {kind}: {reason}") from error
-
-
-class _DamagedError(Exception):
-    """A file of arrays that is not what it says."""
 
 
 def _table(path: Path, arrays: list[_Array]) -> ArrayFile:
@@ -186,7 +197,8 @@ def _npy(name: str, file: IO[bytes], *, again: bool) -> _Array:
         if version not in ((1, 0), (2, 0), (3, 0)):
             raise _DamagedError(f"there is no version {version[0]}.{version[1]} of it")
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, across, dtype = read_header(file)
+        with warnings.catch_warnings(action="ignore"):  # of Python's own syntax, in which it is written
+            shape, across, dtype = read_header(file)
     except ValueError as error:
         raise _DamagedError(str(error)) from error
     if dtype.hasobject:

@@ -92,7 +92,7 @@ def _logarithms(x: NDArray[np.float64], high: NDArray[np.float64]) -> str | None
 def _rounding(x: NDArray[np.float64]) -> float:
     """Return the step that most numbers are whole multiples of, a power of ten from 1 down to 10^-6; else 0."""
     sample = x[:, :1000]
-    sample = sample[np.isfinite(sample)]
+    sample = sample[np.abs(sample) < 1e300]
     for digits in range(7):
         scaled = sample * 10.0**digits
         if (np.abs(scaled - np.rint(scaled)) <= 1e-5 + 1e-6 * np.abs(scaled)).mean() >= ENOUGH:
