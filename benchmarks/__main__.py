@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | coverage | conformance | readme | hostile``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | scipy_tests | coverage | conformance | readme | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -22,6 +22,9 @@ def main() -> None:
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
     what.add_parser("torch_samples", help="PyTorch's own samples of modules and functions against sigmax")
+    what.add_parser(
+        "scipy_tests", help="SciPy's own tests on sigmax.special, on the arrays of every library that is installed"
+    )
     coverage = what.add_parser("coverage", help="how often the interval of the calibration error holds the truth")
     coverage.add_argument("--draws", type=int, default=1000)
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")

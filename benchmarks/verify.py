@@ -303,7 +303,8 @@ def _judge_rows(case: _Rows) -> list[Result]:
     }
     possible = np.isfinite(x.astype(float))
     label = np.array([rng.choice(np.flatnonzero(p)) for p in possible])
-    soft = (rng.random(x.shape) * possible).astype(dtype)
+    soft = rng.random(x.shape) * possible
+    soft = (soft / soft.sum(axis=1, keepdims=True)).astype(dtype)
     loss, gradient = sigmax.cross_entropy_and_grad(x, label, **options)
     soft_loss, soft_gradient = sigmax.cross_entropy_and_grad(x, soft, **options)
     total = sigmax.logsumexp(x)

@@ -160,7 +160,7 @@ SIGMAX_INLINE f64 logit_softmax_kernel(Rows<double>& r) {
     f64 leading = leading_logit<Tier::exact>(c).hi;
     auto again = abs(leading) < abs(c.gap.hi) * cancelling<Tier::exact>;
     if (any(again)) leading = select(again, precise_leading_logit<across>(r, again), leading);
-    leading = select(c.alone, infinity, leading);
+    leading = select(c.alone & (c.s2.hi == c.s2.hi), infinity, leading);  // a NaN, which is no largest score, spoils the sum
     for (std::ptrdiff_t j = 0; j < r.x.steps; ++j) {
         Parts p = parts_of<Tier::exact>(c, f64::load(r.x.at(j)), j, r.temperature);
         Pair<double> rest = shared_log1p(p.beyond), l = without_nan(two_sum(p.z.hi, -rest.hi));

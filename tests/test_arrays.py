@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import dask.array as da
+import dask.dataframe as dd
 import duckdb
 import numpy as np
 import pandas as pd
@@ -176,8 +177,9 @@ def test_frames_say_what_they_cannot_take():
         for scores in (frame, frame["t"]):
             with pytest.raises(TypeError, match=f"{kind}.* not supported"):
                 sigmax.softmax(scores)
-    import dask.dataframe as dd
 
+
+def test_dask_frames_refuse_what_would_be_per_partition():
     frame = dd.from_pandas(FRAME, npartitions=2)
     np.testing.assert_array_equal(sigmax.logsumexp(frame).compute(), sigmax.logsumexp(FRAME))
     for axis in (0, (0, 1)):
@@ -685,3 +687,33 @@ def test_logit_softmax_in_plain_sql(x):
     got = connection.execute("SELECT logit_softmax(?)", [x]).fetchone()[0]
     np.testing.assert_allclose(got, sigmax.logit_softmax(x), rtol=1e-15)
     assert connection.execute("SELECT logit_softmax([2.0, NULL, 2.0])").fetchone()[0] == [0.0, None, 0.0]
+
+
+def test_dask_arrays_of_unknown_length_say_what_is_missing():
+    frame = dd.from_pandas(pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [0.0, 1, 5, 2]}), npartitions=2)
+    x, known = frame.to_dask_array(), frame.to_dask_array(lengths=True)
+    np.testing.assert_array_equal(sigmax.softmax(x, temperature=2.0), sigmax.softmax(known.compute(), temperature=2.0))
+    np.testing.assert_array_equal(sigmax.logsumexp(x), sigmax.logsumexp(known.compute()))
+    labels = np.array([0, 1, 0, 1])
+    for said, call in (
+        ("labels need", lambda v: sigmax.cross_entropy(v, labels)),
+        ("where need", lambda v: sigmax.softmax(v, where=np.ones((4, 2), bool))),
+        ("weights need", lambda v: sigmax.logsumexp(v, weights=np.ones(2))),
+        ("temperature need", lambda v: sigmax.softmax(v, temperature=np.ones(4))),
+        ("keepdims need", lambda v: sigmax.logsumexp(v, keepdims=True)),
+        ("the classes need", lambda v: sigmax.softmax(v, axis=0)),
+    ):
+        with pytest.raises(ValueError, match=rf"unknown length along axis 0, which {said}; call x.compute_chunk_sizes"):
+            call(x)
+        assert np.isfinite(np.asarray(call(known))).all()
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "bool[pyarrow]"])
+def test_missing_truth_values_of_pandas(dtype):
+    x = pd.Series([True, None, False], dtype=dtype)
+    got = sigmax.sigmoid(x)
+    assert got.isna().tolist() == [False, True, False]
+    assert got.dropna().tolist() == [sigmax.sigmoid(1.0), 0.5]
+    assert sigmax.softmax(x).dropna().tolist() == sigmax.softmax([1.0, 0.0]).tolist()
+    mask = pd.DataFrame({"a": x, "b": [True] * 3})
+    assert sigmax.softmax(pd.DataFrame({"a": [0.0] * 3, "b": [0.0] * 3}), where=mask)["a"].tolist() == [0.5, 0, 0]

@@ -356,3 +356,23 @@ def test_what_is_not_a_real_number_is_refused(x):
     for name in ("sigmoid", "logit"):
         with pytest.raises(TypeError):
             getattr(sigmax, name)(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("classes", [2, 3, 5, 17, 60])
+def test_a_nan_spoils_its_row_wherever_it_stands(classes, dtype):
+    x = np.linspace(-3, 3, classes).astype(dtype)
+    for place in (0, classes // 2, classes - 1):
+        row = x.copy()
+        row[place] = np.nan
+        table = np.stack([x, row, x])
+        for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
+            got = function(table)
+            assert np.isnan(got[1]).all(), function.__name__
+            np.testing.assert_array_equal(got[[0, 2]], function(table[[0, 2]]))
+        for function in (sigmax.softmax, sigmax.log_softmax):
+            assert np.isnan(function(table, complement=True)[1]).all()
+        loss, gradient = sigmax.cross_entropy_and_grad(table, [0, 0, 0])
+        assert np.isnan(loss[1])
+        assert np.isnan(gradient[1]).all()
+        assert np.isnan(sigmax.logsumexp(row))

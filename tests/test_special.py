@@ -1,64 +1,23 @@
 """SciPy's own tests, from its wheel, on sigmax.special: unchanged but for the import."""
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.special
+from benchmarks.scipy_tests import reason_of, run
 
 import sigmax
 from sigmax import special
 
-TESTS = Path(pytest.importorskip("scipy.special").__file__).parent / "tests"
 
-# What fails there, and why that is meant. Nothing else may fail, and each of these must.
-DEVIATIONS = {
-    r"TestExpit::test_large$": "longdouble is refused",
-    r"test_logsumexp_complex_sign": "complex numbers are refused",
-    r"test_dtypes_ab?\[.*complex": "complex numbers are refused",
-    r"test_gh21610": "complex numbers are refused",
-    r"test_gh21709_small_imaginary": "complex numbers are refused",
-    r"test_gh22601_infinite_elements\[.*(x\d|y\d|j\))": "complex numbers are refused",
-    r"test_device\[.*1j": "complex numbers are refused",
-}
-
-# SciPy keeps a table of what each function supports; ours support the same.
-CONFTEST = """
-import scipy.special
-import sigmax.special
-from scipy._lib._array_api import xp_capabilities_table
-
-for name in sigmax.special.__all__:
-    known = xp_capabilities_table.get(getattr(scipy.special, name))
-    if known is not None:
-        xp_capabilities_table[getattr(sigmax.special, name)] = known
-"""
-
-
-def run(name, folder):
-    text = (TESTS / f"{name}.py").read_text()
-    lines = re.findall(r"^from scipy\.special import .*$", text, re.MULTILINE)
-    assert len(lines) == 1
-    (folder / f"{name}.py").write_text(text.replace(lines[0], lines[0].replace("scipy.special", "sigmax.special")))
-    (folder / "conftest.py").write_text(CONFTEST)
-    command = [sys.executable, "-m", "pytest", "-p", "scipy.conftest", "-q", "-rfEp", "--tb=no", f"{name}.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
-    return [
-        re.findall(rf"^{kind} {name}\.py::(.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
-        for kind in ("PASSED", "(?:FAILED|ERROR)")
-    ]
-
-
-@pytest.mark.parametrize(("name", "least"), [("test_logsumexp", 60), ("test_logit", 9)])
-def test_scipys_own_tests_pass(name, least, tmp_path):
-    passed, failed = run(name, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "libraries", "least"),
+    [("test_logsumexp", False, 60), ("test_logsumexp", True, 254), ("test_logit", False, 9)],
+)
+def test_scipys_own_tests_pass(name, libraries, least, tmp_path):
+    passed, failed = run(name, tmp_path, libraries=libraries)
     assert len(passed) >= least, "the tests have not run"
-    unexpected = [test for test in failed if not any(re.search(pattern, test) for pattern in DEVIATIONS)]
-    assert not unexpected
-    assert not [test for test in passed if any(re.search(pattern, test) for pattern in DEVIATIONS)]
+    assert [test for test in failed if not reason_of(test)] == []
+    assert [test for test in passed if reason_of(test)] == []
 
 
 def test_the_names_and_defaults_are_scipys():

@@ -446,3 +446,27 @@ def test_labels_that_are_no_probabilities_are_taken_where_that_is_said(weight):
     ours = sigmax.torch.BCEWithLogitsLoss(pos_weight=weight, check_labels=False)(x, wrong)
     torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=0)
     torch.testing.assert_close(torch.autograd.grad(ours, x), torch.autograd.grad(theirs, x), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "sigmoid"])
+def test_channels_last_is_kept(name):
+    x = torch.randn(2, 5, 4, 3, dtype=torch.float32, generator=torch.Generator().manual_seed(9))
+    last = x.contiguous(memory_format=torch.channels_last)
+    options = {} if name == "sigmoid" else {"axis": 1}
+    function = getattr(sigmax, name)
+
+    def call(v):
+        return function(v, **options)
+
+    plain = call(x)
+    for run in (call, torch.compile(call, backend="aot_eager", fullgraph=True)):
+        got = run(last)
+        assert got.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(got, plain)
+    given = last.clone(memory_format=torch.preserve_format).requires_grad_()
+    (gradient,) = torch.autograd.grad(call(given).square().sum(), given)
+    (wanted,) = torch.autograd.grad(call(x.requires_grad_()).square().sum(), x)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-6, atol=1e-7)
+    turned = x.detach().transpose(1, 3)  # any other order as well
+    options = {} if name == "sigmoid" else {"axis": 3}
+    assert function(turned, **options).stride() == turned.stride()

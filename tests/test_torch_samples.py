@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from benchmarks.torch_samples import cases, compare
+from benchmarks.torch_samples import MODES, cases, compare, transformed
 
 import sigmax.torch
 
@@ -20,6 +20,15 @@ def test_they_agree_or_differ_for_a_known_reason(dtype):
     assert sum("CrossEntropyLoss" in name for name, _ in outcomes) >= 105
     assert [f"{name}: {o.differs}" for name, o in outcomes if o.differs and not o.known] == []
     assert sum(bool(o.known) for _, o in outcomes) < len(outcomes) / 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.filterwarnings("ignore")
+def test_they_agree_in_every_way_of_calling(mode):
+    torch.manual_seed(0)
+    outcomes = [(f"{c.name} {c.number} {c.told}", transformed(c, mode)) for c in cases(getattr(torch, MODES[mode]))]
+    assert len(outcomes) >= 240
+    assert [f"{name}: {o.differs}" for name, o in outcomes if o.differs and not o.known] == []
 
 
 @pytest.mark.parametrize("ignore", [0, 1, 2, -100])

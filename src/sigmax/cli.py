@@ -260,7 +260,7 @@ def score(
     Parameters
     ----------
     files : str
-        The scores: .csv, .tsv (.gz, .bz2, .zst), .parquet, .arrow, .feather or .npy files, folders with such files, globs in quotes,
+        The scores: .csv, .tsv (.gz, .bz2, .zst), .parquet, .arrow, .feather, .npy, .npz or .safetensors files, folders with such files, globs in quotes,
         or - for standard input.
     output : Path
         Where to write all rows; the ending names the format (.npy: the probabilities alone), - is standard output. A file appears
@@ -616,7 +616,7 @@ def report(
     Parameters
     ----------
     file : Path
-        The scores: .csv, .parquet, .arrow, .feather or .npy.
+        The scores: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
     output : Path
         The page to write, ending in .html.
     worst : int
@@ -662,7 +662,7 @@ def explore(
     Parameters
     ----------
     file : Path
-        A score file to look at: .csv, .parquet, .arrow, .feather or .npy.
+        A score file to look at: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
     label : str
         The column of the file that holds the true class.
     columns : list of str

@@ -8,6 +8,7 @@ to the last digits.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,15 +138,40 @@ def logsumexp(
     if plain:
         options["dtype"] = np.result_type(a, b)
         a, b = np.broadcast_arrays(a, b)
-    elif np.broadcast_shapes(np.shape(a), np.shape(b)) != np.shape(a):
-        # of the shape of both, on whatever array they are; the one with more axes first, which names them
-        a = b * 0 + a if np.ndim(b) > np.ndim(a) else a + b * 0  # type: ignore[operator]
+    else:
+        options["dtype"] = _joint_dtype(a, b)
+        if np.broadcast_shapes(np.shape(a), np.shape(b)) != np.shape(a):
+            # of the shape of both, on whatever array they are; the one with more axes first, which names them
+            a = b * 0 + a if np.ndim(b) > np.ndim(a) else a + b * 0  # type: ignore[operator]
     options |= dict(axis=_axes(_ndim(a, axis), axis), weights=b, return_sign=True)
     value, sign = rows.logsumexp(a, **options)
     if return_sign:
         return value, sign
     with np.errstate(invalid="ignore"):
         return value + 0 / (sign + 1)  # NaN for a negative sum, and nothing else, in every library's own operations
+
+
+def _joint_dtype(a: Any, b: Any) -> Any:
+    """Return the type that a library gives what is made of both; None for the scores' own."""
+    library = sys.modules.get({"torch": "torch", "jax": "jax.numpy", "jaxlib": "jax.numpy"}.get(_package(a), ""))
+    kinds = [getattr(v, "dtype", None) for v in (a, b)]
+    if any(k is None for k in kinds) or _package(a) in ("pandas", "polars") or _package(b) in ("pandas", "polars"):
+        return None
+    if library is not None:
+        made = library.result_type(a, b)
+        return made if "float" in str(made) else None
+    if not hasattr(a, "__array_namespace__") or all(isinstance(k, np.dtype) for k in kinds):
+        made = np.result_type(*kinds) if all(isinstance(k, np.dtype) for k in kinds) else None
+        return made if made is not None and made.kind == "f" else None
+    xp = a.__array_namespace__()
+    floats = [k for k in kinds if xp.isdtype(k, "real floating")]
+    if len(floats) == 1:  # the standard joins no integers to floats: they are as numbers of the usual type
+        floats.append(xp.asarray(1.0).dtype)
+    return xp.result_type(*floats) if floats else None
+
+
+def _package(x: Any) -> str:
+    return type(x).__module__.partition(".")[0]
 
 
 def _ndim(x: Any, axis: Axis) -> int:

@@ -66,17 +66,17 @@ CREATE OR REPLACE MACRO log_softmax(scores) AS
         CASE WHEN v IS NULL THEN NULL WHEN isnan(r.m) THEN r.m WHEN v = '-inf'::DOUBLE THEN v
              WHEN r.m = 'inf'::DOUBLE THEN CASE WHEN v = r.m THEN -sigmax_log1p(r.rest) ELSE '-inf'::DOUBLE END
              ELSE (v - r.m) - sigmax_log1p(r.rest) END))[1];
--- x_k less the logarithm of the others' sum of e^x; the largest is left out of that sum by taking what is left without it
-CREATE OR REPLACE MACRO logit_softmax(scores) AS
-    list_transform([sigmax_row(scores)], lambda r: list_transform(r.x, lambda v:
-        CASE WHEN v IS NULL THEN NULL WHEN isnan(r.m) THEN r.m WHEN v = '-inf'::DOUBLE THEN v
-             WHEN v = r.m THEN CASE WHEN r.rest = 0 THEN 'inf'::DOUBLE ELSE -ln(r.rest) END
-             WHEN r.m = 'inf'::DOUBLE THEN '-inf'::DOUBLE
-             ELSE (v - r.m) - sigmax_log1p(r.rest - sigmax_term(v, r.m)) END))[1];
 CREATE OR REPLACE MACRO logsumexp(scores) AS
     list_transform([sigmax_row(scores)], lambda r:
         CASE WHEN r.m IS NULL THEN CASE WHEN len(r.x) = 0 THEN '-inf'::DOUBLE END
              WHEN isnan(r.m) OR isinf(r.m) THEN r.m ELSE r.m + sigmax_log1p(r.rest) END)[1];
+-- x_k less the logarithm of the others' sum of e^x: of the largest, over a list without it
+CREATE OR REPLACE MACRO logit_softmax(scores) AS
+    list_transform([sigmax_row(scores)], lambda r: list_transform(r.x, lambda v:
+        CASE WHEN v IS NULL THEN NULL WHEN isnan(r.m) THEN r.m WHEN v = '-inf'::DOUBLE THEN v
+             WHEN r.m = 'inf'::DOUBLE THEN CASE WHEN v < r.m THEN '-inf'::DOUBLE WHEN r.rest = 0 THEN v ELSE -ln(r.rest) END
+             WHEN v = r.m THEN v - logsumexp(list_sort(list_filter(r.x, lambda w: w IS NOT NULL), 'DESC')[2:])
+             ELSE (v - r.m) - sigmax_log1p(r.rest - sigmax_term(v, r.m)) END))[1];
 """
 
 

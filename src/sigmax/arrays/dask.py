@@ -69,6 +69,7 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
     x = x.reshape(1) if single else x
     axes = axes_of(options.pop("axis", -1), x.ndim)
     rows = [i for i in range(x.ndim) if i not in axes]
+    _check_lengths(x, axes, rest, options)
     x = _whole_rows(x, axes, rows)
     row_chunks = tuple(x.chunks[i] for i in rows)
     row_shape = tuple(x.shape[i] for i in rows)
@@ -108,6 +109,21 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
         made = tuple(m.reshape(shape) for m in made) if isinstance(made, tuple) else made.reshape(shape)
     return made.reshape(()) if single and not per_row else made
+
+
+def _check_lengths(x: da.Array, axes: tuple[int, ...], rest: list[Any], options: Mapping[str, Any]) -> None:
+    """Refuse rows or classes of an unknown number where it is needed, as it is to cut what goes with them alike."""
+    unknown = [i for i, n in enumerate(x.shape) if math.isnan(n)]
+    besides = ["labels"] if rest else []
+    besides += [name for name in ("where", "weights") if name in options]
+    besides += ["temperature"] if np.ndim(options.get("temperature", 1.0)) > 0 else []
+    besides += ["keepdims"] if options.get("keepdims") else []
+    if unknown and (besides or set(unknown) & set(axes)):
+        what = f"{besides[0]} need" if besides else "the classes need"
+        raise ValueError(
+            f"the Dask array has an unknown length along axis {unknown[0]}, which {what}; call x.compute_chunk_sizes() first, "
+            "or make it with frame.to_dask_array(lengths=True)"
+        )
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

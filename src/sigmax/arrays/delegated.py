@@ -163,7 +163,7 @@ class Delegated:
         _no_out(out)
         a = _Arguments(self, x, axis, temperature, where, dtype)
         if math.prod(a.shape) == 0:
-            return self.xp.zeros(a.shape, dtype=a.dtype)
+            return self.xp.astype(a.back(a.x), a.dtype)  # which holds no number, and is where it should be
         return a.back(
             self.kernels.row(f"{name}_complement" if complement else name, a.x, a.temperature, a.where, a.dtype)
         )
@@ -184,8 +184,9 @@ class Delegated:
         xp = self.xp
         a = _Arguments(self, x, axis, 1.0, where, dtype)
         if a.classes == 0 or math.prod(a.rows) == 0:
-            value = xp.full((*a.rows, 1), -math.inf, dtype=a.dtype)
-            sign = xp.zeros((*a.rows, 1), dtype=a.dtype)
+            where_it_is = {} if (device := self.device_of(a.x)) is None else {"device": device}
+            value = xp.full((*a.rows, 1), -math.inf, dtype=a.dtype, **where_it_is)
+            sign = xp.zeros((*a.rows, 1), dtype=a.dtype, **where_it_is)
         elif weights is None:
             value = self.kernels.logsumexp(a.x, a.where, a.dtype)
             one = xp.ones_like(value)

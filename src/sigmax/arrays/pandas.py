@@ -39,7 +39,8 @@ def as_column(x: pd.Series, what: str = "scores") -> Column:
     wide = getattr(x.dtype, "numpy_dtype", np.dtype(np.float64))
     wide = wide if wide.kind in "fiu" else np.dtype(np.float64)
     missing = x.isna().to_numpy()
-    return Column(x.to_numpy(dtype=wide, na_value=0), ~missing if missing.any() else None)
+    nothing = False if pd.api.types.is_bool_dtype(x.dtype) else 0
+    return Column(x.to_numpy(dtype=wide, na_value=nothing), ~missing if missing.any() else None)
 
 
 def _as_series(r: Column, dtype: Any, **labels: Any) -> pd.Series:

@@ -292,15 +292,15 @@ def _per_class(
 ) -> Tensor:
     if not _is_native(x):
         flat = _Flat(x, axis)
-        return flat.back(getattr(_formulas(), name)(flat.row(x, temperature, where))).to(dtype)
+        made = flat.back(getattr(_formulas(), name)(flat.row(x, temperature, where)))
+        return torch.empty_like(x, dtype=dtype).copy_(made)
     if temperature is None and where is None and dtype == x.dtype and list(axis) == [x.ndim - 1]:
         y = sigmax.rows.direct(name)(_array(x), None)
         if y is not None:
             return _tensor(y)
-    table = _table(x, where, axis, dtype)
-    y = np.empty(table.shape, table.dtype)
-    table.call(name, _scale(temperature), y=y)
-    return _tensor(y)
+    y = torch.empty_like(x, dtype=dtype)  # which keeps the order of the axes in memory, channels-last say
+    _table(x, where, axis, dtype).call(name, _scale(temperature), y=_array(y))
+    return y
 
 
 def _pullback(
@@ -313,11 +313,10 @@ def _pullback(
         p, q = f.shares(r)
         y = p * (q * g - f.others_sum(r, p * g)) if name == "softmax_pullback" else q * g - p * f.others_sum(r, g)
         y = y if temperature is None else y / temperature.to(y.dtype)[..., None]
-        return flat.back(y).to(x.dtype)
-    table = _table(x, where, axis)
-    y = np.empty(table.shape, table.dtype)
-    table.call(name, _scale(temperature), weights=table.per_score(_array(g), "the gradient"), y=y)
-    return _tensor(y)
+        return torch.empty_like(x).copy_(flat.back(y))
+    table, y = _table(x, where, axis), torch.empty_like(x)
+    table.call(name, _scale(temperature), weights=table.per_score(_array(g), "the gradient"), y=_array(y))
+    return y
 
 
 def _by_temperature(
@@ -362,7 +361,7 @@ _ROW = "Tensor x, Tensor? temperature, Tensor? where, int[] axis"
 
 
 def _fake_rows(x: Tensor, temperature: Any, where: Any, axis: Any, dtype: torch.dtype) -> Tensor:
-    return x.new_empty(x.shape, dtype=dtype)
+    return torch.empty_like(x, dtype=dtype)
 
 
 def _define_row(name: str, backward: Any, forward: Any) -> None:
@@ -410,7 +409,7 @@ def _define_pullback(name: str, backward: Any) -> None:
     _define(
         f"{name}(Tensor g, {_ROW}) -> Tensor",
         run,
-        lambda g, x, temperature, where, axis: x.new_empty(x.shape),
+        lambda g, x, temperature, where, axis: torch.empty_like(x),
         whole_backward,
         forward_mode=forward_mode,
     )
@@ -780,9 +779,9 @@ def _vmap_reduced(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
     """Each batch by itself, as one operation over all rows: reduced last."""
     x, y, axis, smoothing, ignore, mean = _in_front(info, in_dims, args)
     loss, gradient = _ops.cross_entropy_and_grad(x, y, None, None, [i + 1 for i in axis], smoothing, ignore, False)
-    total = loss.flatten(1).sum(1, dtype=torch.float64)
+    total = loss.reshape(len(loss), -1).sum(1, dtype=torch.float64)
     if mean:
-        rows = (y != ignore).flatten(1).sum(1)
+        rows = (y != ignore).reshape(len(loss), -1).sum(1)
         total = torch.where(rows == 0, torch.nan, total / rows.clamp(min=1))
     return (total.to(x.dtype), gradient), (0, 0)
 
