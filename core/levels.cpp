@@ -4,7 +4,10 @@
 namespace sigmax {
 
 extern const Level baseline_level;
-#if defined(__x86_64__)
+#if defined(SIGMAX_ONLY)
+extern const Level SIGMAX_ONLY;
+const Level* const levels[] = {&SIGMAX_ONLY};
+#elif defined(__x86_64__)
 extern const Level v3_level, v4_level;
 const Level* const levels[] = {&baseline_level, &v3_level, &v4_level};
 #else
