@@ -717,3 +717,13 @@ def test_missing_truth_values_of_pandas(dtype):
     assert sigmax.softmax(x).dropna().tolist() == sigmax.softmax([1.0, 0.0]).tolist()
     mask = pd.DataFrame({"a": x, "b": [True] * 3})
     assert sigmax.softmax(pd.DataFrame({"a": [0.0] * 3, "b": [0.0] * 3}), where=mask)["a"].tolist() == [0.5, 0, 0]
+
+
+def test_masked_labels_are_missing_beside_tables():
+    x, labels = np.array([[1.0, 0.0], [2.0, 1.0]]), np.ma.array([0, 1], mask=[0, 1])
+    right = sigmax.cross_entropy(x, labels)[0]
+    assert sigmax.cross_entropy(pd.DataFrame(x), labels).isna().tolist() == [False, True]
+    got = sigmax.cross_entropy(pa.table({"a": x[:, 0], "b": x[:, 1]}), labels)
+    assert got.to_pylist() == [right, None]
+    assert sigmax.cross_entropy(pl.DataFrame({"a": x[:, 0], "b": x[:, 1]}), labels).to_list() == [right, None]
+    assert sigmax.binary_cross_entropy(pd.Series([1.0, 2.0]), labels).isna().tolist() == [False, True]

@@ -41,7 +41,7 @@ def asked(headers, query="", kind="http", host="127.0.0.1", port=8000):
         "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
         "query_string": query.encode(),
     }
-    asyncio.run(Door(app, host, port, TOKEN, lambda _url: None)(scope, None, send))
+    asyncio.run(Door(app, host, port, TOKEN, "/base", lambda _url: None)(scope, None, send))
     return sent, bool(behind)
 
 
@@ -95,7 +95,7 @@ def test_where_others_may_come_their_names_are_numbers_or_this_machines():
 def test_the_cookie_stays_here_and_the_page_out_of_frames():
     sent, _ = asked(HERE, f"access_token={TOKEN}")
     headers = dict(sent[0]["headers"])
-    assert headers[b"set-cookie"] == b"sigmax-8000=a-token; Path=/; HttpOnly; SameSite=Lax"
+    assert headers[b"set-cookie"] == b"sigmax-8000=a-token; Path=/base; HttpOnly; SameSite=Lax"
     assert headers[b"content-security-policy"] == b"frame-ancestors 'self'"
     sent, _ = asked({**HERE, **COOKIE})
     assert b"set-cookie" not in dict(sent[0]["headers"])

@@ -235,3 +235,47 @@ def test_a_ufunc_is_jitted_by_a_function_around_it():
 
     x = jnp.array([-1.0, 0.0, 2.0])
     np.testing.assert_allclose(jax.jit(sigmoid)(x), sigmax.sigmoid(np.asarray(x)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1e-3, 0.0, 0.0]])
+def test_higher_derivatives_where_scores_tie(x):
+    """Against the textbook's formulas, which have no largest score to take apart."""
+    x, y = jnp.array(x), 0
+
+    def log_p(v):
+        return v - jnp.log(jnp.exp(v).sum())
+
+    pairs = [
+        (sigmax.logsumexp, lambda v: jnp.log(jnp.exp(v).sum())),
+        (lambda v: sigmax.softmax(v)[1], lambda v: jnp.exp(log_p(v))[1]),
+        (lambda v: sigmax.log_softmax(v)[1], lambda v: log_p(v)[1]),
+        (lambda v: sigmax.log_softmax(v, complement=True)[1], lambda v: jnp.log1p(-jnp.exp(log_p(v)))[1]),
+        (lambda v: sigmax.logit_softmax(v)[1], lambda v: (log_p(v) - jnp.log1p(-jnp.exp(log_p(v))))[1]),
+        (lambda v: sigmax.cross_entropy(v, y), lambda v: -log_p(v)[y]),
+    ]
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(jax.hessian(ours)(x), jax.hessian(theirs)(x), rtol=1e-9, atol=1e-12)
+        third, wanted = (jax.jacfwd(jax.hessian(f))(x) for f in (ours, theirs))
+        np.testing.assert_allclose(third, wanted, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax"])
+def test_at_temperature_0_results_are_steps(name):
+    function = getattr(sigmax, name)
+    assert jax.grad(lambda v: function(v, temperature=0.0)[2])(jnp.array([1.0, 2.0, 3.0])).tolist() == [0, 0, 0]
+
+
+def test_labels_of_any_integer_type_and_classes_that_are_symbols():
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    try:
+        for kind in (jnp.uint8, jnp.int8, jnp.uint32, jnp.int64):
+            got = sigmax.cross_entropy(jnp.ones((2, 4)), jnp.array([0, 3], kind))
+            np.testing.assert_allclose(got, np.log(4), rtol=1e-15)
+    finally:
+        jax.config.update("jax_numpy_dtype_promotion", "standard")
+    rows, classes = export.symbolic_shape("rows, classes")
+    made = export.export(jax.jit(sigmax.cross_entropy))(
+        jax.ShapeDtypeStruct((rows, classes), "float32"), jax.ShapeDtypeStruct((rows,), "int32")
+    )
+    x = np.array([[1, 2, 3], [4, 4, 0]], np.float32)
+    np.testing.assert_allclose(made.call(x, np.array([0, 1], np.int32)), sigmax.cross_entropy(x, [0, 1]), rtol=1e-6)

@@ -1,9 +1,12 @@
 """Work shared out among threads: the same bits, from any caller, in children of fork too."""
 
+import ctypes
 import os
+import platform
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from family import DTYPES, ELEMENTWISE, NAMES, ROWWISE, assert_same_bits, in_domain
 
 import sigmax
+from sigmax import _native
 
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
 LARGE = 150_000  # numbers: enough for the pool
@@ -139,3 +143,100 @@ def test_a_wrong_number_is_refused():
             sigmax.set_num_threads(wrong)
     with pytest.raises(TypeError):
         sigmax.set_num_threads("2")
+
+
+def test_helpers_work():
+    sigmax.set_num_threads(3)
+    x = scores(np.float32, (400_000, 10))
+    before = _native.pieces_of_helpers()
+    for _ in range(20):
+        sigmax.softmax(x)
+    assert _native.pieces_of_helpers() - before >= 20
+    sigmax.set_num_threads(1)
+    before = _native.pieces_of_helpers()
+    sigmax.softmax(x)
+    assert _native.pieces_of_helpers() == before
+
+
+def test_threads_come_and_go_with_their_number():
+    x = scores(np.float32, (400_000, 10))
+    wanted = sigmax.softmax(x)
+    sigmax.set_num_threads(1)
+    time.sleep(0.1)
+    rest = own_threads()
+    for n in [5, 2, 7, 1, 3] * 10:
+        sigmax.set_num_threads(n)
+        assert np.array_equal(sigmax.softmax(x), wanted)
+        assert own_threads() <= rest + 7
+    sigmax.set_num_threads(1)
+    for _ in range(200):
+        if own_threads() == rest:
+            break
+        time.sleep(0.01)
+    assert own_threads() == rest
+
+
+def test_the_work_is_done_where_threads_cannot_start():
+    program = """
+import resource
+import numpy as np, sigmax
+x = np.random.default_rng(0).normal(size=(300_000, 10))
+sigmax.set_num_threads(1)
+wanted = sigmax.softmax(x)
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20),) * 2)
+sigmax.set_num_threads(400)
+assert np.array_equal(sigmax.softmax(x), wanted)
+assert np.array_equal(sigmax.softmax(x), wanted)
+assert sigmax.get_num_threads() == 400
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def test_flushing_of_small_numbers_is_not_obeyed():
+    """In a process of its own, as PyTorch sets it for good."""
+    program = """
+import numpy as np, torch, sigmax
+x = np.linspace(-103, -88, 300_000, dtype=np.float32)
+rows = np.stack([x, np.zeros_like(x)], axis=1)
+calls = [lambda: sigmax.sigmoid(x), lambda: sigmax.softmax(rows), lambda: sigmax.sigmoid(np.int8([-100, 100]))]
+calls += [lambda: sigmax.softmax(rows[:3]), lambda: sigmax.sigmoid(torch.tensor(x)).numpy()]
+sigmax.set_num_threads(2)
+wanted = [call() for call in calls]
+assert torch.set_flush_denormal(True)
+tiny = np.float32(1e-40)
+assert tiny * np.float32(1) == 0
+for call, right in zip(calls, wanted):
+    for _ in range(5):
+        assert call().tobytes() == right.tobytes()
+assert tiny * np.float32(1) == 0  # and it is still set
+print("done")
+"""
+    pytest.importorskip("torch")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00])  # down, up, towards zero: x86's
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of the modes are those of x86")
+def test_other_ways_of_rounding_are_not_obeyed(mode):
+    libm = ctypes.CDLL("libm.so.6")
+    x = scores(np.float64, (200, 7))
+    calls = [
+        lambda: sigmax.softmax(x),
+        lambda: sigmax.log_softmax(x),
+        lambda: sigmax.sigmoid(x),
+        lambda: sigmax.logit_softmax(x),
+    ]
+    wanted = [call() for call in calls]
+    try:
+        assert libm.fesetround(mode) == 0
+        found = [call() for call in calls]
+        left = libm.fegetround()
+    finally:
+        libm.fesetround(0)
+    assert left == mode
+    for a, b in zip(found, wanted, strict=True):
+        assert_same_bits(a, b)

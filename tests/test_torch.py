@@ -1,6 +1,7 @@
 """PyTorch: operators, derivatives, transformations, and modules beside torch's own."""
 
 import itertools
+import math
 import subprocess
 import sys
 
@@ -470,3 +471,62 @@ def test_channels_last_is_kept(name):
     turned = x.detach().transpose(1, 3)  # any other order as well
     options = {} if name == "sigmoid" else {"axis": 3}
     assert function(turned, **options).stride() == turned.stride()
+
+
+def test_forward_over_forward_is_refused_and_not_0():
+    def loss(v):
+        return sigmax.cross_entropy(v, torch.tensor([0, 1, 2, 3, 0])).sum()
+
+    for function in (loss, lambda v: sigmax.sigmoid(v).sum(), lambda v: sigmax.log_softmax(v).sum()):
+        with pytest.raises(NotImplementedError, match="take one of the two backwards, as torch.func.hessian does"):
+            torch.func.jacfwd(torch.func.jacfwd(function))(X)
+        hessians = torch.func.hessian(function)(X), torch.func.jacrev(torch.func.jacrev(function))(X)
+        torch.testing.assert_close(*hessians, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "log complement"])
+def test_derivatives_of_a_row_with_nan_are_nan_and_at_temperature_0_they_are_0(name):
+    def function(v, **options):
+        if name == "log complement":
+            return sigmax.log_softmax(v, complement=True, **options)
+        return getattr(sigmax, name)(v, **options)
+
+    x = torch.tensor([[0.0, math.nan, 1.0], [0.0, 2.0, 1.0]], dtype=torch.float64)
+    ones = torch.ones_like(x) * torch.arange(3)
+    for got in (
+        torch.func.grad(lambda v: (function(v) * ones).sum())(x),
+        torch.func.jvp(function, (x,), (ones,))[1],
+    ):
+        assert torch.isnan(got[0]).all()
+        assert torch.isfinite(got[1]).all()
+    steps = torch.func.grad(lambda v: function(v, temperature=0.0)[1, 1])(x)
+    assert steps[1].tolist() == [0, 0, 0]
+
+
+def test_smoothing_is_spread_over_possible_classes_with_weights_as_without():
+    x = torch.tensor([[1.0, 2.0, -math.inf]], dtype=torch.float64, requires_grad=True)
+    found = []
+    for weight in (None, torch.ones(3, dtype=torch.float64)):
+        loss = sigmax.torch.CrossEntropyLoss(weight, label_smoothing=0.1)(x, torch.tensor([1]))
+        found.append((loss.detach(), *torch.autograd.grad(loss, x)))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-13, atol=1e-15)
+    assert found[1][0].item() == pytest.approx(0.36326168, abs=1e-7)
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)])
+def test_losses_are_written_down_by_fx(weight):
+    class Model(torch.nn.Module):
+        def __init__(self, loss):
+            super().__init__()
+            self.loss = loss
+
+        def forward(self, x, y):
+            return self.loss(2 * x, y)
+
+    for loss, y in (
+        (sigmax.torch.CrossEntropyLoss(weight, reduction="sum"), torch.tensor([0, 1, 2, 3, 0])),
+        (sigmax.torch.BCEWithLogitsLoss(pos_weight=weight), torch.rand(5, 4, dtype=torch.float64)),
+    ):
+        graph = torch.fx.symbolic_trace(Model(loss))
+        assert torch.equal(graph(X, y), loss(2 * X, y))
+        assert isinstance(loss, getattr(torch.nn, type(loss).__name__))

@@ -6,13 +6,15 @@ any website that its visitor's browser lets speak to this machine. Every request
 
 - the host that it asks for, which is this one: a website whose name was made to lead here (DNS rebinding) asks for its own name;
 - the origin that a browser names, which is this page;
-- a random token: in the address at first, which is opened and printed, then in a cookie.
+- a random token: in the address at first, which is opened and printed, then in a cookie. A browser sends that to no other path, and the path is random too:
+  cookies do not tell ports apart, and another user's server at another port of this machine would be sent those of the root.
 
 marimo has a token of its own and is given the same one, so that nothing stands open should this door not be asked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import os
@@ -74,12 +76,15 @@ class Door:
         Where the server listens.
     token : str
         What lets in.
+    base : str
+        The path below which the page lies, as /random.
     opened : callable
         Called with the whole address when the server has begun.
     """
 
-    def __init__(self, app: Any, host: str, port: int, token: str, opened: Callable[[str], None]) -> None:
-        self._app, self._host, self._port, self._token, self._opened = app, host, port, token, opened
+    def __init__(self, app: Any, host: str, port: int, token: str, base: str, opened: Callable[[str], None]) -> None:
+        self._app, self._host, self._port, self._opened = app, host, port, opened
+        self._token, self._base = token, base
         self._cookie = f"sigmax-{port}"
 
     def __getattr__(self, name: str) -> Any:  # `app.state` and the like
@@ -88,7 +93,8 @@ class Door:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Let in, or refuse."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._announcing(send))
+            with contextlib.suppress(asyncio.CancelledError):  # the server is ended by an interrupt
+                await self._app(scope, receive, self._announcing(send))
             return
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(PARAMETER, [""])[0]
@@ -128,7 +134,9 @@ class Door:
         """Keep the answer out of other sites' frames; give a visitor with the token a cookie that says so from now on."""
         more = [(b"content-security-policy", b"frame-ancestors 'self'"), (b"referrer-policy", b"no-referrer")]
         if lets_in:
-            more.append((b"set-cookie", f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax".encode()))
+            more.append(
+                (b"set-cookie", f"{self._cookie}={self._token}; Path={self._base}; HttpOnly; SameSite=Lax".encode())
+            )
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -141,7 +149,7 @@ class Door:
         async def sending(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                self._opened(f"{address(self._host, self._port)}/?{PARAMETER}={self._token}")
+                self._opened(f"{address(self._host, self._port)}{self._base}/?{PARAMETER}={self._token}")
 
         return sending
 
@@ -150,7 +158,7 @@ def main(mode: str, page: str, host: str, port: str, browser: str, *rest: str) -
     """Serve a page of marimo behind the door, in place of this process."""
     import uvicorn
 
-    token = secrets.token_urlsafe(24)
+    token, base = secrets.token_urlsafe(24), f"/{secrets.token_hex(12)}"
 
     def opened(url: str) -> None:
         print(f"The page is open at {url}", flush=True)
@@ -159,14 +167,14 @@ def main(mode: str, page: str, host: str, port: str, browser: str, *rest: str) -
 
     class Config(uvicorn.Config):
         def __init__(self, app: Any, *args: Any, **options: Any) -> None:
-            super().__init__(Door(app, host, int(port), token, opened), *args, **options)
+            super().__init__(Door(app, host, int(port), token, base, opened), *args, **options)
 
     vars(uvicorn)["Config"] = Config  # what marimo's server is made with
     handle, path = tempfile.mkstemp(prefix="sigmax-")
     with os.fdopen(handle, "w") as file:
         file.write(token)
     try:
-        options = ["--host", host, "--port", port, "--token-password-file", path, "--headless"]
+        options = ["--host", host, "--port", port, "--token-password-file", path, "--headless", "--base-url", base]
         sys.argv = ["marimo", "-q", mode, page, *options, *([] if mode == "edit" else ["--no-check"]), "--", *rest]
         runpy.run_module("marimo", run_name="__main__")
     finally:

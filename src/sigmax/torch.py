@@ -146,7 +146,25 @@ def _axis(dim: int | None) -> int:
     return -1 if dim is None else dim
 
 
-class CrossEntropyLoss(nn.CrossEntropyLoss):
+def _is_traced(scores: Any) -> bool:
+    return type(scores).__module__ == "torch.fx.proxy"
+
+
+def _loss_of(scores: Tensor, target: Tensor, kind: str, **options: Any) -> Tensor:
+    loss: Tensor = globals()[kind](**options)(scores, target)
+    return loss
+
+
+class _Loss(nn.Module):
+    """What both losses have: a graph of torch.fx holds them as one call, as it does torch's own."""
+
+    def _written_down(self, scores: Any, target: Any) -> Any:
+        names = ["weight", "pos_weight", "ignore_index", "reduction", "label_smoothing", "check_labels"]
+        options = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return scores.tracer.create_proxy("call_function", _loss_of, (scores, target, type(self).__name__), options)
+
+
+class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
     """
     The loss of class scores against class numbers or probabilities, as a module: :func:`sigmax.cross_entropy`.
 
@@ -182,6 +200,8 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
+        if _is_traced(input):
+            return self._written_down(input, target)
         given = _under_autocast(input)
         axis = 0 if given.ndim == 1 else 1
         target = self._checked(target, given.shape[axis] if given.ndim else 1)
@@ -226,7 +246,7 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         else:
             if self.check_labels and adapter.are_values_known():
                 adapter.check_labels(target, (axis,))
-            loss = self._weighted(scores, self._smoothed(target, scores.shape[axis]), axis)
+            loss = self._weighted(scores, self._smoothed(target, scores, axis), axis)
         return loss, torch.tensor(loss.numel())
 
     def _hard(self, scores: Tensor, target: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -242,12 +262,13 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         if not self.label_smoothing:
             return weights * adapter.cross_entropy(scores, target, **options), weights.sum()
         whole = torch.zeros_like(scores).scatter(axis, label.unsqueeze(axis), 1)
-        return torch.where(
-            kept, self._weighted(scores, self._smoothed(whole, scores.shape[axis]), axis), 0
-        ), weights.sum()
+        return torch.where(kept, self._weighted(scores, self._smoothed(whole, scores, axis), axis), 0), weights.sum()
 
-    def _smoothed(self, target: Tensor, classes: int) -> Tensor:
-        return target * (1 - self.label_smoothing) + self.label_smoothing / classes
+    def _smoothed(self, target: Tensor, scores: Tensor, axis: int) -> Tensor:
+        """Return labels a part of which is spread over the possible classes."""
+        possible = ~torch.isneginf(scores)
+        spread = torch.where(possible, self.label_smoothing / possible.sum(dim=axis, keepdim=True).to(scores.dtype), 0)
+        return target * (1 - self.label_smoothing) + spread
 
     def _weighted(self, scores: Tensor, target: Tensor, axis: int) -> Tensor:
         """Return the loss against probabilities with a factor for each class."""
@@ -258,7 +279,7 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         return loss
 
 
-class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
+class BCEWithLogitsLoss(_Loss, nn.BCEWithLogitsLoss):
     """
     The loss of logits against labels of two classes, as a module: :func:`sigmax.binary_cross_entropy`.
 
@@ -289,6 +310,8 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of logits against labels of the same shape."""
+        if _is_traced(input):
+            return self._written_down(input, target)
         if input.shape != target.shape:
             raise ValueError(f"labels have shape {tuple(target.shape)}; the logits have {tuple(input.shape)}")
         given = _under_autocast(input)

@@ -131,6 +131,7 @@ template <class T>
 void integer_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* data) {
     const LinkCall& call = *static_cast<const LinkCall*>(data);
     FloatStatus status;
+    const sigmax::CleanFloats clean;
     constexpr npy_intp size = 1024;
     double buffer[size];
     for (npy_intp begin = 0; begin < dimensions[0]; begin += size) {
@@ -440,6 +441,7 @@ PyObject* direct(PyObject*, PyObject* args) {
 }
 
 PyObject* get_num_threads(PyObject*, PyObject*) { return PyLong_FromLong(sigmax::threads::count()); }
+PyObject* pieces_of_helpers(PyObject*, PyObject*) { return PyLong_FromLong(sigmax::threads::pieces_of_helpers()); }
 PyObject* set_num_threads(PyObject*, PyObject* value) {
     const long count = PyLong_AsLong(value);
     if (count == -1 && PyErr_Occurred()) return nullptr;
@@ -463,6 +465,7 @@ PyMethodDef methods[] = {
      "direct(name): that function of (x, out or None) for contiguous floats along their last axis; it returns None for all else."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "The number of threads that work on a large array."},
     {"set_num_threads", set_num_threads, METH_O, "set_num_threads(n): change it."},
+    {"pieces_of_helpers", pieces_of_helpers, METH_NOARGS, "How many pieces of work threads other than the callers' have done so far."},
     {"set_elsewhere", set_elsewhere, METH_O,
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},

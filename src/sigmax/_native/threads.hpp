@@ -3,7 +3,8 @@
 // A pool of waiting threads, made when it is first needed. The caller works too; pieces are taken one by one, so a core that is
 // busy with something else holds nobody up. One call at a time has the pool: whoever comes while it is taken (another thread of
 // the program, or a worker of Dask or joblib) works alone, which is what a machine with all cores busy wants anyway. A child of
-// fork() begins without a pool. Results never depend on any of this: pieces are whole rows or elements.
+// fork() begins without a pool. Results never depend on any of this: pieces are whole rows or elements, and each is worked on with
+// floating-point arithmetic as it should be.
 //
 // Waking a thread costs the caller some 50 us on a virtual machine (the other core has to be interrupted), handing work to one that
 // is awake less than one. So a thread that has been woken looks for more work for `patience` before it sleeps again; no longer,
@@ -15,9 +16,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "clean_floats.hpp"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -80,11 +84,25 @@ bool soon(Ready ready) {
 
 class Pool {
 public:
-    explicit Pool(int helpers) {
-        for (int i = 0; i < helpers; ++i) std::thread([this] { serve(); }).detach();  // until the process ends
-        helpers_ = helpers;
+    // Go on with so many helpers, started and ended as need be; with fewer where the system starts no more.
+    void resize(int helpers) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        wanted_ = helpers;
+        wake_.notify_all();  // so that those above leave
+        try {
+            if (static_cast<int>(there_.size()) < helpers) there_.resize(helpers, false);
+            for (int i = 0; i < helpers; ++i) {
+                if (there_[i]) continue;
+                std::thread([this, i] { serve(i); }).detach();  // until it is not wanted, or the process ends
+                there_[i] = true;
+                ++helpers_;
+            }
+        } catch (const std::exception&) {  // no memory, or a limit on threads: those that are there do the work
+        }
     }
+    int wanted() const { return wanted_; }
     int helpers() const { return helpers_; }
+    long pieces_of_helpers() const { return by_helpers_; }
 
     // Whether work that is not worth waking anybody for finds somebody awake, or will the next time.
     bool is_near() const { return awake_ > 0 || Clock::now().time_since_epoch() - patience < last_.load(); }
@@ -118,13 +136,16 @@ public:
 
 private:
     bool has_pieces() const { return open_ && next_ < pieces_; }
-    void take_pieces() {
-        for (std::ptrdiff_t i; (i = next_.fetch_add(1)) < pieces_;) call_(work_, i);
+    long take_pieces() {
+        long taken = 0;
+        for (std::ptrdiff_t i; (i = next_.fetch_add(1)) < pieces_; ++taken) call_(work_, i);
+        return taken;
     }
-    void serve() {
+    void serve(int number) {
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            if (!has_pieces()) wake_.wait(lock);
+            if (number < wanted_ && !has_pieces()) wake_.wait(lock);
+            if (number >= wanted_) break;
             ++awake_;
             for (bool more = true; more;) {  // whoever wakes too late finds nothing, but is awake for the next call
                 if (has_pieces() && this_core() == core_) {
@@ -135,7 +156,7 @@ private:
                 if (has_pieces()) {
                     ++active_;
                     lock.unlock();
-                    take_pieces();
+                    by_helpers_ += take_pieces();
                     lock.lock();
                     if (--active_ == 0) done_.notify_one();
                 }
@@ -145,6 +166,8 @@ private:
             }
             --awake_;
         }
+        there_[number] = false;
+        --helpers_;
     }
 
     std::mutex owner_, mutex_;
@@ -156,7 +179,9 @@ private:
     std::atomic<int> active_{0}, awake_{0};
     std::atomic<Clock::duration> last_{Clock::duration::min() / 2};
     std::atomic<int> core_{-1};  // the caller's
-    int helpers_ = 0;
+    std::vector<bool> there_;    // which helpers run, by number
+    std::atomic<int> wanted_{0}, helpers_{0};
+    std::atomic<long> by_helpers_{0};  // pieces of work, so that tests can see that they do any
 };
 
 struct Settings {
@@ -169,6 +194,7 @@ inline Settings* settings = new Settings;
 inline void set_count(int count) {
     std::lock_guard<std::mutex> lock(settings->mutex);
     settings->count = count;
+    if (settings->pool && settings->pool->wanted() > count - 1) settings->pool->resize(count - 1);
 }
 inline int count() {
     std::lock_guard<std::mutex> lock(settings->mutex);
@@ -187,8 +213,15 @@ inline void forget_pool_in_children() {
 inline Pool* pool() {
     std::lock_guard<std::mutex> lock(settings->mutex);
     const int helpers = settings->count - 1;
-    if (helpers > 0 && (!settings->pool || settings->pool->helpers() != helpers)) settings->pool = new Pool(helpers);
-    return helpers > 0 ? settings->pool : nullptr;
+    if (helpers == 0) return nullptr;
+    if (!settings->pool) settings->pool = new Pool;
+    if (settings->pool->wanted() != helpers) settings->pool->resize(helpers);
+    return settings->pool;
+}
+// How many pieces of work helpers have done so far.
+inline long pieces_of_helpers() {
+    std::lock_guard<std::mutex> lock(settings->mutex);
+    return settings->pool ? settings->pool->pieces_of_helpers() : 0;
 }
 
 // work(begin, end) over [0, count) in pieces of whole `grain`s, on all threads if `cost`, in numbers to be worked on, is worth it.
@@ -204,11 +237,15 @@ void share(std::ptrdiff_t count, std::ptrdiff_t grain, std::ptrdiff_t cost, Work
         pieces = pieces < grains ? pieces : grains;
         auto piece = [&](std::ptrdiff_t i) {
             const std::ptrdiff_t begin = grains * i / pieces * grain, end = grains * (i + 1) / pieces * grain;
+            const CleanFloats clean;
             work(begin, end < count ? end : count);
         };
         shared = p->run(pieces, piece);
     }
-    if (!shared) work(0, count);
+    if (!shared) {
+        const CleanFloats clean;
+        work(0, count);
+    }
     if (p) p->remember_call();
 }
 

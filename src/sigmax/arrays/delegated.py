@@ -300,6 +300,8 @@ class Delegated:
         if tuple(y.shape) != a.rows:
             hint = "; pass probabilities as floats" if tuple(y.shape) == a.shape else ""
             raise ValueError(f"labels have shape {tuple(y.shape)}; the rows have {a.rows}{hint}")
+        if xp.iinfo(y.dtype).bits < 32:
+            y = xp.astype(y, xp.int32)
         bad = (y < 0) | (y >= a.classes)
         i = self._first_bad(bad)
         if i is not None:
@@ -309,8 +311,9 @@ class Delegated:
                 f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}"
             )
         dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
-        numbers = self.array(np.arange(a.classes).reshape((1,) * y.ndim + (-1,)), y)  # of the rank that it meets
-        one = xp.astype(numbers == y[..., None], dtype)
+        counted = np.arange(a.classes) if isinstance(a.classes, int) else xp.arange(a.classes)  # it may be a symbol
+        numbers = self.array(counted.reshape((1,) * y.ndim + (-1,)), y)  # of the rank that it meets
+        one = xp.astype(xp.astype(numbers, y.dtype) == y[..., None], dtype)
         if self.is_known(bad):
             return one
         # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN

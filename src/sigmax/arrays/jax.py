@@ -137,15 +137,26 @@ def _effective(r: Row, x: Array, temperature: Array | None, dx: Array, dt: Array
     dx = dx.astype(r.t.dtype)
     if temperature is not None and dt is not None:
         scores = jnp.where(jnp.isfinite(x), x.astype(dx.dtype), 0)
-        dx = dx - scores * (dt / temperature).astype(dx.dtype)
+        dx = dx - scores * _over(dt, temperature).astype(dx.dtype)
     return jnp.where(r.possible, dx, 0)
 
 
-def _log_slope(r: Row, temperature: Array | None, dx: Array) -> Array:
+def _over(change: Array, temperature: Array | None) -> Array:
+    """Return a change by x / T as one by x; at T = 0 results are steps, whose derivative is 0."""
+    if temperature is None:
+        return change
+    t = temperature.astype(change.dtype)
+    return jnp.where(t == 0, 0, change / jnp.where(t == 0, 1, t))
+
+
+def _parts(x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> tuple[Array, Array]:
+    """Return p and 1 - p as functions with derivatives of their own: those of the formulas are wrong where scores tie."""
+    return _rows["softmax"](x, temperature, where, dtype), _rows["softmax_complement"](x, temperature, where, dtype)
+
+
+def _log_slope(r: Row, p: Array, q: Array, temperature: Array | None, dx: Array) -> Array:
     """Return the change of log p: (1 - p) dx less the others' p dx."""
-    p, q = _f.shares(r)
-    dy = jnp.where(r.possible, q * dx - _f.others_sum(r, p * dx), 0)
-    return dy if temperature is None else dy / temperature.astype(dy.dtype)
+    return _over(jnp.where(r.possible, q * dx - _f.others_sum(r, p * dx), 0), temperature)
 
 
 # A change of log p becomes one of the result, of probabilities p with their complements q.
@@ -166,8 +177,8 @@ def _change(name: str, r: Row, x: Array, temperature: Array | None, where: Array
     For the most probable class 1 - p may be too small a number. What it divides, the change of log p, is that much of the difference between the class's
     own change and the mean over the others by their shares of it: these are a softmax of the others alone.
     """
-    p, q = _f.shares(r)
-    by_log = _log_slope(r, temperature, dx)
+    p, q = _parts(x, temperature, where, r.t.dtype)
+    by_log = _log_slope(r, p, q, temperature, dx)
     if name not in _AGAINST_OTHERS:
         return _BY_LOG[name](p, q) * by_log
     scores = jnp.where(r.possible, _wide(x, r.t.dtype), -jnp.inf)
@@ -175,9 +186,8 @@ def _change(name: str, r: Row, x: Array, temperature: Array | None, where: Array
         scores, axis=-1, keepdims=True
     )
     others = ~is_first if where is None else where & ~is_first
-    share = _f.softmax(_row(x, temperature, others, r.t.dtype))
-    apart = dx - jnp.sum(share * dx, axis=-1, keepdims=True)
-    apart = apart if temperature is None else apart / temperature.astype(apart.dtype)
+    share = _rows["softmax"](x, temperature, others, r.t.dtype)
+    apart = _over(dx - jnp.sum(share * dx, axis=-1, keepdims=True), temperature)
     alone = jnp.sum(share, axis=-1, keepdims=True) == 0  # the only possible class, whose share is whole
     of_first = jnp.where(r.possible & ~alone, _AGAINST_OTHERS[name](p) * apart, 0)
     return jnp.where(is_first, of_first, _BY_LOG[name](p, jnp.where(is_first | (q == 0), 1, q)) * by_log)
@@ -211,7 +221,8 @@ def _logsumexp(x: Array, where: Array | None, dtype: Any) -> Array:
 def _logsumexp_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, where), (dx, _) = primals, tangents
     r = _row(x, None, where)
-    dy = jnp.sum(_f.softmax(r) * _effective(r, x, None, dx, None), axis=-1, keepdims=True)
+    p = _rows["softmax"](x, None, where, r.t.dtype)
+    dy = jnp.sum(p * _effective(r, x, None, dx, None), axis=-1, keepdims=True)
     return _logsumexp(x, where, dtype), dy.astype(dtype)
 
 
@@ -253,7 +264,7 @@ def _cross_entropy_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[A
     r = _row(x, temperature, where)
     slope = _wide(_slope(x, q, temperature, where, smoothing))
     dy = jnp.sum(slope * _effective(r, x, temperature, dx, dt), axis=-1, keepdims=True)
-    log_p = jnp.where(r.possible, _f.log_softmax(r), 0)
+    log_p = jnp.where(r.possible, _rows["log_softmax"](x, temperature, where, r.t.dtype), 0)
     dy = dy - (1 - smoothing) * jnp.sum(log_p * _wide(dq), axis=-1, keepdims=True)
     return _cross_entropy(x, q, temperature, where, smoothing), dy.astype(x.dtype)
 
@@ -264,13 +275,12 @@ def _slope_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Ar
     y = _slope(x, q, temperature, where, smoothing)
     target = _f.target(r, q.astype(r.t.dtype), smoothing)
     whole = jnp.sum(target, axis=-1, keepdims=True)
-    p = _f.softmax(r)
-    scale = 1 if temperature is None else temperature.astype(p.dtype)
+    p, q = _parts(x, temperature, where, r.t.dtype)
     dq = (1 - smoothing) * _wide(dq)
-    dy = whole * p * _log_slope(r, temperature, _effective(r, x, temperature, dx, dt))
-    dy = (dy + jnp.where(r.possible, p * jnp.sum(dq, axis=-1, keepdims=True) - dq, 0)) / scale
+    dy = whole * p * _log_slope(r, p, q, temperature, _effective(r, x, temperature, dx, dt))
+    dy = _over(dy + jnp.where(r.possible, p * jnp.sum(dq, axis=-1, keepdims=True) - dq, 0), temperature)
     if temperature is not None and dt is not None:
-        dy = dy - _wide(y) * (dt / temperature).astype(dy.dtype)
+        dy = dy - _wide(y) * _over(dt, temperature).astype(dy.dtype)
     return y, dy.astype(x.dtype)
 
 

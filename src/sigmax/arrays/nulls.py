@@ -65,7 +65,7 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
     if isinstance(function, np.ufunc):
         return [Column(function(x.values, *args, **options), x.valid)]
     if "binary" in function.__name__:
-        labels = args[0] if isinstance(args[0], Column) else Column(np.asarray(args[0]))
+        labels = _as_labels(args[0])
         found = [v.valid for v in (x, labels) if v.valid is not None]
         results = function(x.values, labels.values)
         valid = np.logical_and.reduce(np.broadcast_arrays(*found)) if found else None
@@ -80,7 +80,7 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         if not math.prod(x.values.shape[i] for i in axes):  # nothing is missing from an empty row
             rows_valid = np.ones_like(rows_valid)
     if "cross_entropy" in function.__name__:
-        labels = args[0] if isinstance(args[0], Column) else Column(np.asarray(args[0]))
+        labels = _as_labels(args[0])
         rows_valid = _labelled(x, labels, rows_valid, axes)
         args = (labels.values, *args[1:])
     results = function(x.values, *args, **options)
@@ -92,6 +92,14 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         )
         for r in pair
     ]
+
+
+def _as_labels(labels: Any) -> Column:
+    if isinstance(labels, Column):
+        return labels
+    if isinstance(labels, np.ma.MaskedArray):
+        return Column(labels.filled(0), ~np.ma.getmaskarray(labels))
+    return Column(np.asarray(labels))
 
 
 def _labelled(

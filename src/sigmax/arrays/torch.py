@@ -140,6 +140,7 @@ def _define(
         if torch.compiler.is_compiling():
             return operator(*args)
         if torch._C._are_functorch_transforms_active():  # they want a Function, but for the one that has no rule for it
+            _refuse_forward_twice()
             return operator(*args) if _is_functionalized() else mapped.apply(*args)
         # past the dispatcher, which takes 50 us, where there is nobody that it would tell
         return direct.apply(*args) if _are_plain(args) else operator(*args)
@@ -155,6 +156,16 @@ def _is_functionalized() -> bool:
     kind = getattr(getattr(_FUNCTORCH, "TransformType", None), "Functionalize", None)
     peek = getattr(_FUNCTORCH, "peek_interpreter_stack", None)
     return kind is not None and peek is not None and peek().key() == kind
+
+
+def _refuse_forward_twice() -> None:
+    """Refuse a forward derivative of a forward one: PyTorch gives 0 for that of any autograd.Function, without a word."""
+    kind = getattr(getattr(_FUNCTORCH, "TransformType", None), "Jvp", None)
+    levels = getattr(_FUNCTORCH, "get_interpreter_stack", lambda: None)() or ()
+    if kind is not None and sum(level.key() == kind for level in levels) > 1:
+        raise NotImplementedError(
+            "a forward derivative of a forward one would be 0 in PyTorch, whatever it is; take one of the two backwards, as torch.func.hessian does"
+        )
 
 
 def _are_plain(args: tuple[Any, ...]) -> bool:
@@ -234,8 +245,11 @@ def _spread(value: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def _divisor(temperature: Tensor | None, axes: Sequence[int]) -> Any:
-    """Return what scores are divided by, one number a row or 1."""
-    return 1 if temperature is None else _spread(temperature, axes)
+    """Return what a derivative by x / T is divided by, one number a row or 1; at T = 0 results are steps, whose derivative is 0."""
+    if temperature is None:
+        return 1
+    spread = _spread(temperature, axes)
+    return torch.where(spread == 0, math.inf, spread)
 
 
 def _in_front(info: Any, in_dims: Any, args: Any) -> list[Any]:
@@ -440,7 +454,7 @@ def _against_the_first(x: Tensor, temperature: Any, where: Any, axis: Any) -> tu
     first = rows.to(log_p).argmax(-1, keepdim=True)
     is_first = rows.back(torch.zeros_like(rows.to(p), dtype=torch.bool).scatter(-1, first, True))
     left = torch.where(is_first, log_q, 0).sum(dim=list(axis), keepdim=True)
-    others = ~is_first & torch.isfinite(log_p)
+    others = ~is_first & ~torch.isneginf(log_p)
     share = torch.where(others, torch.exp(torch.where(others, log_p - left, 0)), 0)
     return log_p, p, q, is_first, share.to(wide)
 
@@ -452,22 +466,22 @@ def _of_first(values: Tensor, is_first: Tensor, axis: Any) -> Tensor:
 def _pull_log_complement(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Tensor) -> Tensor:
     # log(1 - p) has the slope -p / (1 - p) by log p; for the most probable class that is -p (1 by itself, less the others by their shares)
     log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
-    g = torch.where(torch.isfinite(log_p), _wide(g), 0)
+    g = torch.where(torch.isneginf(log_p), 0, _wide(g))
     rest = torch.where(is_first, 0, -g * p / torch.where(is_first, 1, q))
     by_rest = rest - p * rest.sum(dim=list(axis), keepdim=True)
     own = _of_first(g * p, is_first, axis)
     by_first = own * torch.where(is_first, -share.sum(dim=list(axis), keepdim=True), share)
-    return torch.where(torch.isfinite(log_p), (by_rest + by_first) / _divisor(temperature, axis), 0).to(x.dtype)
+    return torch.where(torch.isneginf(log_p), 0, (by_rest + by_first) / _divisor(temperature, axis)).to(x.dtype)
 
 
 def _pull_logit(g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
     # y_k = x_k - log sum of the others: g_j - p_j (sum of g_k / (1 - p_k) over the others)
     log_p, p, q, is_first, share = _against_the_first(x, temperature, where, axis)
     alone = is_first & (share.sum(dim=list(axis), keepdim=True) == 0)  # the only possible class, whose logit is +inf
-    g = torch.where(torch.isfinite(log_p) & ~alone, _wide(g), 0)
+    g = torch.where(torch.isneginf(log_p) | alone, 0, _wide(g))
     others = _sum_of_others(torch.where(is_first, 0, g / torch.where(is_first, 1, q)), axis)
     by_first = torch.where(is_first, 0, share * _of_first(g, is_first, axis))
-    return torch.where(torch.isfinite(log_p), (g - p * others - by_first) / _divisor(temperature, axis), 0).to(x.dtype)
+    return torch.where(torch.isneginf(log_p), 0, (g - p * others - by_first) / _divisor(temperature, axis)).to(x.dtype)
 
 
 def _push_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
@@ -477,7 +491,7 @@ def _push_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any
 def _push_log_softmax(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
     p = _ops.softmax(x, temperature, where, axis, x.dtype)
     mean = (p * dx).sum(dim=list(axis), keepdim=True)
-    return torch.where(p > 0, (dx - mean) / _divisor(temperature, axis), 0)
+    return torch.where(p == 0, 0, (dx - mean) / _divisor(temperature, axis))
 
 
 def _push_log_complement(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Tensor) -> Tensor:
@@ -485,7 +499,7 @@ def _push_log_complement(dx: Tensor, x: Tensor, temperature: Any, where: Any, ax
     dx, dims = _wide(dx), list(axis)
     rest = -(p / torch.where(is_first, 1, q)) * (dx - (p * dx).sum(dim=dims, keepdim=True))
     by_first = -p * (share.sum(dim=dims, keepdim=True) * dx - (share * dx).sum(dim=dims, keepdim=True))
-    return torch.where(torch.isfinite(log_p), torch.where(is_first, by_first, rest) / _divisor(temperature, axis), 0)
+    return torch.where(torch.isneginf(log_p), 0, torch.where(is_first, by_first, rest) / _divisor(temperature, axis))
 
 
 def _push_logit(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, _y: Any) -> Tensor:
@@ -494,7 +508,7 @@ def _push_logit(dx: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any, 
     others = _sum_of_others(p * dx, axis) / torch.where(is_first, 1, q)
     moved = dx - torch.where(is_first, (share * dx).sum(dim=dims, keepdim=True), others)
     alone = is_first & (share.sum(dim=dims, keepdim=True) == 0)
-    return torch.where(torch.isfinite(log_p) & ~alone, moved / _divisor(temperature, axis), 0)
+    return torch.where(torch.isneginf(log_p) | alone, 0, moved / _divisor(temperature, axis))
 
 
 def _twice_softmax(u: Tensor, g: Tensor, x: Tensor, temperature: Any, where: Any, axis: Any) -> tuple[Tensor, Tensor]:
