@@ -325,6 +325,39 @@ def test_standard_streams_that_are_closed_or_full(tmp_path, script, said, status
     assert (done.stderr.strip(), done.returncode) == (said, status)
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("yes 1,2 | sigmax score - -o - | head -2", "sigmax: standard input: the first line (1, 2) looks like a row"),
+        ("(echo s_a,s_b; yes 1,2) | sigmax score - -o - | sleep 1", ""),
+        ("sigmax score - </dev/null", "sigmax: standard input is empty"),
+    ],
+)
+def test_a_stream_without_end_ends(tmp_path, script, said):
+    script = script.replace("sigmax", f"{sys.executable} -m sigmax")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == bool(said)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", ["--help", "explain 1 2", "score scores.csv", "score big.csv -o -"])
+def test_whoever_reads_may_stop(tmp_path, words):
+    (tmp_path / "scores.csv").write_text("s_a,s_b\n1,2\n")
+    (tmp_path / "big.csv").write_text("s_a,s_b\n" + "1,2\n" * 50_000)
+    script = f"{sys.executable} -m sigmax {words} | sleep 0; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+def test_a_full_standard_error_changes_nothing(tmp_path):
+    (tmp_path / "scores.csv").write_text("s_a,s_b,y\n1,2,a\n1,2,a\n")
+    for words, status in (("score nothing.csv", 2), ("score scores.csv --label y -o p.csv", 0)):
+        script = f"{sys.executable} -m sigmax {words} 2>/dev/full >/dev/null"
+        assert subprocess.run(["bash", "-c", script], cwd=tmp_path).returncode == status
+
+
 @pytest.mark.parametrize(("name", "value"), [("NUM_THREADS", "zero"), ("CPU_LEVEL", "v9")])
 def test_a_wrong_setting_is_one_line(name, value):
     for command in (["-m", "sigmax", "explain", "1"], ["-m", "sigmax", "--help"]):

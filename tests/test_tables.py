@@ -402,6 +402,12 @@ def score_batches(*args, **options):
     yield pa.Table.from_batches(score(*args, **options))
 
 
+def resized(data):
+    """A file of tensors whose header has another length than it had."""
+    length = data.index(b"}}") + 2 - 8
+    return length.to_bytes(8, "little") + data[8:]
+
+
 def test_damaged_arrays_are_one_line(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([1, "a"], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "lengths.npz", a=np.zeros((3, 2)), b=np.zeros((4, 2)))
@@ -415,6 +421,10 @@ def test_damaged_arrays_are_one_line(tmp_path):
     (tmp_path / "words.safetensors").write_bytes(whole.replace(b"data_offsets", b"Data_offsets"))
     (tmp_path / "shape.safetensors").write_bytes(whole.replace(b"[300, 4]", b"[300, 9]"))
     (tmp_path / "empty.safetensors").write_bytes(b"")
+    (tmp_path / "fraction.safetensors").write_bytes(resized(whole.replace(b"[300, 4]", b"[300.0, 4]")))
+    (tmp_path / "infinite.safetensors").write_bytes(resized(whole.replace(b"[300, 4]", b"[1e999]")))
+    np.save(tmp_path / "wide.npy", np.zeros((0, 50_000_000)))
+    np.save(tmp_path / "none.npy", np.zeros((3, 0)))
     for name, said in (
         ("objects.npy", "holds Python objects, which are not loaded"),
         ("lengths.npz", r"arrays of several lengths \(a \(3, 2\), b \(4, 2\)\)"),
@@ -425,6 +435,10 @@ def test_damaged_arrays_are_one_line(tmp_path):
         ("words.safetensors", "its header is none of this format"),
         ("shape.safetensors", "has 9600 bytes"),
         ("empty.safetensors", "it ends too early"),
+        ("fraction.safetensors", r"'x' has the shape \[300.0, 4\]"),
+        ("infinite.safetensors", r"'x' has the shape \[inf\]"),
+        ("wide.npy", "holds rows of 50,000,000 numbers"),
+        ("none.npy", r"holds rows of 0 numbers \(shape \(3, 0\)\)"),
     ):
         with pytest.raises(TableError, match=said) as error:
             score_file(tmp_path / name)
@@ -493,6 +507,10 @@ def test_lines_that_are_passed_over(tmp_path, block):
     path.write_bytes(b"%made today\ns_a,s_b,id\r\n1,2,a\r\n%1,9,b\r\n3,1,%c\r\n% a note\r\n2,2,d\r\n%the end")
     stream = WithoutRemarks(Slow(path.read_bytes(), block), "%")
     assert stream.read().splitlines() == [b"s_a,s_b,id", b"1,2,a", b"3,1,%c", b"2,2,d"]
+    quoted = WithoutRemarks(
+        Slow(b'a,b\n1,"x\n%y"\n%gone "\n2,"%z"\n', block), "%"
+    )  # within quotes it is a part of a field
+    assert quoted.read() == b'a,b\n1,"x\n%y"\n2,"%z"\n'
     dialect = Dialect(comment="%")
     assert score_file(path, dialect=dialect, output=tmp_path / "p.csv").rows == 3
     assert pa.csv.read_csv(tmp_path / "p.csv")["id"].to_pylist() == ["a", "%c", "d"]
@@ -500,3 +518,61 @@ def test_lines_that_are_passed_over(tmp_path, block):
         Dialect(comment="%%")
     with pytest.raises(TableError):
         score_file(path)
+
+
+def test_no_column_hides_behind_another_of_its_name(tmp_path):
+    twice = pa.StructArray.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["a", "a"])
+    pair = pa.StructArray.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["a", "b"])
+    for table in (pa.table({"x": twice}), pa.table({"x.a": [9.0], "x": pair})):
+        with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as sink:
+            sink.write_table(table)
+        with pytest.raises(TableError, match=r"two columns are called 'x\.a'"):
+            score_file(tmp_path / "x.arrow")
+
+
+def test_labels_beside_are_blamed_for_what_is_wrong_with_them(tmp_path):
+    np.save(tmp_path / "x.npy", SCORES)
+    np.save(tmp_path / "y.npy", LABELS[:, None])  # as scikit-learn and Keras write them
+    assert score_file(tmp_path / "x.npy", labels=tmp_path / "y.npy").accuracy == RIGHT
+    np.save(tmp_path / "z.npy", LABELS + 7)
+    with pytest.raises(TableError, match=r"the label \d+ in row 1 of z.npy"):
+        score_file(tmp_path / "x.npy", labels=tmp_path / "z.npy")
+    np.savez(tmp_path / "x.npz", logits=SCORES, y=LABELS[:7])
+    with pytest.raises(TableError, match=r"'y' is int64 of shape \(7,\), and does not go with the rows"):
+        score_file(tmp_path / "x.npz", label="y")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"label": 1}, "label is 1; pass the name"),
+        ({"label": ["truth"]}, r"label is \['truth'\]"),
+        ({"columns": 1}, "columns is 1; pass a list of names"),
+        ({"columns": ["s_w", 1]}, "columns holds 1, of type int"),
+        ({"classes": 4}, "classes is 4; pass a list"),
+        ({"temperature": "x"}, "temperature is 'x'; it must be a number"),
+        ({"temperature": None}, "temperature is None"),
+        ({"temperature": True}, "temperature is True"),
+        ({"as_scores": "no"}, "as_scores is 'no'; it must be True or False"),
+        ({"workers": "2"}, "workers is '2'; it must be a whole number"),
+        ({"workers": 1.5}, "workers is 1.5"),
+        ({"dialect": {}}, r"dialect is {}; pass a Dialect"),
+    ],
+)
+def test_wrong_arguments_are_named(tmp_path, options, said):
+    source = write(TABLE, tmp_path / "x.csv")
+    with pytest.raises(TableError, match=said):
+        score_file(source, **options)
+
+
+def test_names_are_checked_before_anything_is_written(tmp_path):
+    source = write(TABLE, tmp_path / "x.csv")
+    for wrong, said in (("nothing.csv", "no such file"), (5, "5 is no name of a file, but of type int")):
+        with pytest.raises(TableError, match=said):
+            score_files([source, wrong], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    for wrong in (5, np.zeros((2, 3))):
+        with pytest.raises(TableError, match="cannot read a "):
+            score(wrong)
+    numbered = pa.table({"s_0": [1.0, 0.0], "s_1": [0.0, 2.0], "y": ["7", "9"]})
+    assert score_file(write(numbered, tmp_path / "n.csv"), label="y", classes=[7, 9]).accuracy == 1

@@ -184,11 +184,17 @@ x = np.random.default_rng(0).normal(size=(300_000, 10))
 sigmax.set_num_threads(1)
 wanted = sigmax.softmax(x)
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20),) * 2)
+outs = [np.empty_like(x) for _ in range(3)]
+_, hard = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (now + (300 << 20), hard))
 sigmax.set_num_threads(400)
-assert np.array_equal(sigmax.softmax(x), wanted)
-assert np.array_equal(sigmax.softmax(x), wanted)
+for out in outs:
+    sigmax.softmax(x, out=out)
+threads = next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("Threads:"))
+resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+assert all(np.array_equal(out, wanted) for out in outs)
 assert sigmax.get_num_threads() == 400
+assert 1 < threads < 300, threads  # those that the limit lets start
 print("done")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -473,6 +473,7 @@ def test_channels_last_is_kept(name):
     assert function(turned, **options).stride() == turned.stride()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_forward_over_forward_is_refused_and_not_0():
     def loss(v):
         return sigmax.cross_entropy(v, torch.tensor([0, 1, 2, 3, 0])).sum()
@@ -484,6 +485,7 @@ def test_forward_over_forward_is_refused_and_not_0():
         torch.testing.assert_close(*hessians, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "log complement"])
 def test_derivatives_of_a_row_with_nan_are_nan_and_at_temperature_0_they_are_0(name):
     def function(v, **options):

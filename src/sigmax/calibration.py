@@ -276,7 +276,7 @@ class CalibrationError:
     @property
     def error(self) -> float:
         """The root of the mean squared distance; 0 where chance alone explains all of it."""
-        return math.sqrt(self.squared) if self.squared > 0 else 0.0 * self.squared
+        return math.sqrt(self.squared) if self.squared > 0 else abs(0.0 * self.squared)
 
     @property
     def is_found(self) -> bool:

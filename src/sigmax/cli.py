@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import select
 import shlex
 import signal
 import sys
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 try:
     import cyclopts
     from cyclopts import Parameter
-    from rich.console import Console
+    from rich import console as rich_console
     from rich.table import Table
     from rich.text import Text
 except ModuleNotFoundError as missing:
@@ -33,12 +34,43 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+
+class Console(rich_console.Console):
+    """A terminal; one whose reader has gone is met where all others are."""
+
+    def on_broken_pipe(self) -> None:
+        """Say so to the main program."""
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
+
 app = cyclopts.App(
     name="sigmax",
     help="From scores to probabilities: sigmoid, softmax, odds and log-odds.",
     version=sigmax.__version__,
     help_format="rst",
+    console=Console(),
 )
+
+
+class _Said:
+    """Standard error: what it does not take is lost, and changes nothing of how a run ends."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
 
 UNDERSTAND, SCORE, JUDGE = (cyclopts.Group(name, sort_key=i) for i, name in enumerate(("Understand", "Score", "Judge")))
 LONGEST = 1000  # characters of an error
@@ -178,6 +210,16 @@ def _open_streams() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
+    sys.stderr = _Said(sys.stderr)
+
+
+def _is_given_up() -> bool:
+    """Return whether standard output is a pipe that nobody reads any more."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _drop_output() -> None:
@@ -278,11 +320,14 @@ def score(
     """
     try:
         from sigmax.tables import score_files
+        from sigmax.tables.run import plan_file
         from sigmax.tables.streams import standard_input, standard_output
     except ModuleNotFoundError as missing:
         _fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
     if not files:
         raise ValueError("name the files to score, as in: sigmax score scores.csv; - is standard input")
+    if rows < 0:
+        raise ValueError(f"{rows} of the first rows are asked for; give 0 or more")
     if STDIN in files and len(files) > 1:
         raise ValueError("standard input (-) is scored alone, without other files")
 
@@ -290,7 +335,11 @@ def score(
     written = output if output != Path(STDOUT) else None
     to_stdout = output is not None and written is None
     with contextlib.ExitStack() as stack:
-        sources: list[str | Path] = [stack.enter_context(standard_input())] if files == (STDIN,) else list(files)
+        sources: list[str | Path] = (
+            [stack.enter_context(standard_input(lambda path: plan_file(path, **scores.options(csv)), _is_given_up))]
+            if files == (STDIN,)
+            else list(files)
+        )
         target = stack.enter_context(standard_output(output_format)) if to_stdout else written
         progress = stack.enter_context(_progress(Path(files[0]).name if len(files) == 1 else f"{len(files)} sources"))
         summary = score_files(
@@ -592,6 +641,11 @@ def plot(
             else plots.confidence_chart(summary.by_confidence)
         )
     else:
+        told = [
+            option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(scores, option) is not None
+        ]
+        if told:
+            raise ValueError(f"'{name}' draws numbers; --{told[0].replace('_', '-')} is for pictures of a score file")
         chart = _picture(plots, name, _numbers(values), scores.classes, scores.temperature)
     plots.save(plots.on_dark(chart) if dark else chart, output, scale=scale)
     Console().print(plain(f"Wrote {output}"), soft_wrap=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayFile", "open_arrays"]
 
+WIDEST = 1 << 22  # numbers in a row
 HEADER = 100 << 20  # bytes: what a .safetensors file may begin with
 _TENSORS = {
     **{f"F{n}": f"f{n // 8}" for n in (16, 32, 64)},
@@ -49,6 +50,7 @@ class _DamagedError(Exception):
 _DAMAGE = (
     EOFError,
     NotImplementedError,
+    OverflowError,
     RuntimeError,
     SyntaxError,
     UnicodeError,
@@ -144,6 +146,11 @@ def _table(path: Path, arrays: list[_Array]) -> ArrayFile:
         shapes = ", ".join(f"{a.name} {a.shape}" for a in arrays if a.is_column)
         raise TableError(f"{path} holds arrays of several lengths ({shapes}); keep those of the same rows in one file")
     (rows,) = lengths
+    for a in arrays:
+        if a.is_column and not 0 < a.width <= WIDEST:
+            raise TableError(
+                f"{path} holds rows of {a.width:,} numbers (shape {a.shape}); a row has 1 to {WIDEST:,} scores"
+            )
     columns = [a for a in arrays if a.is_column and a.shape[0] == rows]
     others = [(a.name, f"{a.dtype} of shape {a.shape}") for a in arrays if a not in columns]
     schema = pa.schema({a.name: _kind(a) for a in columns})
@@ -245,7 +252,9 @@ def _safetensors(file: IO[bytes], size: int) -> list[_Array]:
             if name == "__metadata__":
                 continue
             begin, end = told["data_offsets"]
-            dtype, shape = np.dtype(_TENSORS.get(told["dtype"], "V1")), tuple(map(int, told["shape"]))
+            dtype, shape = np.dtype(_TENSORS.get(told["dtype"], "V1")), tuple(told["shape"])
+            if any(type(n) is not int for n in (begin, end, *shape)):
+                raise _DamagedError(f"'{name}' has the shape {list(shape)} at [{begin}, {end}]")
             if dtype.kind == "V" and dtype != ml_dtypes.bfloat16:
                 arrays.append(_Array(name, dtype, shape, _rows_at(file, 0, dtype, 0)))  # no column
                 continue

@@ -128,12 +128,12 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     if plan.label is not None:
         column = batch.column(plan.label)
         if plan.kind == "multilabel":
-            truth, known = label_sets(column, plan.names, first_row, file)
+            truth, known = label_sets(column, plan.names, first_row, plan.labels_in or file)
             known &= ~bad
             loss = -np.where(truth, log_p, log_q).mean(axis=0)[known]
             correct = (truth == predicted).all(axis=0)[known]
         else:
-            labels = label_indices(column, plan.names, first_row, file)
+            labels = label_indices(column, plan.names, first_row, plan.labels_in or file)
             known = ~bad & (labels >= 0)
             loss = -log_p[labels[known], np.flatnonzero(known)]
             correct = predicted[known] == labels[known]

@@ -50,7 +50,9 @@ class Labels:
             parts = [batch.column(column) for batch in source.batches]
             kind = source.schema.field(column).type
         self.name = name or (column if source.named else path.stem)
-        self.column = pa.chunked_array(parts, kind).combine_chunks()
+        whole = pa.chunked_array(parts, kind).combine_chunks()
+        of_one = pa.types.is_fixed_size_list(kind) and kind.list_size == 1  # an array of shape (rows, 1)
+        self.column = whole.flatten() if of_one else whole
 
     def beside(self, source: Source, scores: Path) -> Source:
         """Return the scores with the labels as one column more."""

@@ -52,6 +52,7 @@ class Plan:
     kept: dict[str, pa.DataType] = field(
         default_factory=dict
     )  # of a CSV file, what the text of other columns says in full
+    labels_in: str = ""  # the name of the file that the labels are in, where it is another
 
     @property
     def scores(self) -> int:

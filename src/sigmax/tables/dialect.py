@@ -118,9 +118,10 @@ class WithoutRemarks(io.RawIOBase):
 
     def __init__(self, file: Any, mark: str) -> None:
         self._file = file
-        self._remark = re.compile(rb"^" + re.escape(mark.encode()) + rb"[^\r\n]*(\r\n|\n|\r|$)", re.MULTILINE)
+        self._mark = mark.encode()
         self._begun = b""  # of a line whose end is still to come
         self._ready = b""
+        self._quoted = False  # whether the next line begins within quotes, where it is a part of a field
 
     def readable(self) -> bool:
         """Return True."""
@@ -132,13 +133,19 @@ class WithoutRemarks(io.RawIOBase):
             block = self._file.read(1 << 20)
             text = self._begun + block
             end = text.rfind(b"\n") + 1 if block else len(text)
-            self._begun, self._ready = text[end:], self._remark.sub(b"", text[:end])
+            self._begun, self._ready = text[end:], b"".join(self._kept(text[:end].splitlines(keepends=True)))
             if not block:
                 break
         n = min(len(buffer), len(self._ready))
         buffer[:n] = self._ready[:n]
         self._ready = self._ready[n:]
         return n
+
+    def _kept(self, lines: list[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if self._quoted or not line.startswith(self._mark):
+                self._quoted ^= line.count(b'"') % 2 == 1
+                yield line
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,17 @@ def _compression_of(path: Path) -> str | None:
     return _COMPRESSIONS.get(path.suffix.lower())
 
 
+def check_source(path: Path) -> None:
+    """Refuse what cannot be read as a file of scores, by its name."""
+    if not path.name:
+        raise TableError("the name of a file is empty, or a folder; name a file")
+    if not path.exists():
+        raise TableError(f"{path}: no such file")
+    if path.is_dir():
+        raise TableError(f"{path} is a folder; name a file in it")
+    format_of(path)
+
+
 def is_named_like_a_file(path: Path) -> bool:
     """Return whether the ending of `path` is one that is known."""
     try:
@@ -117,9 +128,14 @@ def expand(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], Path 
         Files, folders (with all score files below them) and globs.
     """
     if not isinstance(source, str | Path):
+        wrong = next((one for one in source if not isinstance(one, str | Path)), None)
+        if wrong is not None:
+            raise TableError(f"{wrong!r} is no name of a file, but of type {type(wrong).__name__}")
         found = _once(path for one in source for path in expand(one)[0])
         if not found:
             raise TableError("no files are named")
+        for path in found:  # before anything is written
+            check_source(path)
         return found, Path(os.path.commonpath([path.absolute().parent for path in found]))
     if source == "":
         raise TableError("the name of a file is empty; name the files to score, or . for this folder")
@@ -200,11 +216,8 @@ def open_source(
     keys : mapping of str to str, optional
         Columns of one value that it gets: those of `keys_of` that it has not itself.
     """
+    check_source(path)
     kind = format_of(path)
-    if not path.exists():
-        raise TableError(f"{path}: no such file")
-    if path.is_dir():
-        raise TableError(f"{path} is a folder; name a file in it")
     if kind == "parquet":
         reader = _read_parquet(path, part)
     elif kind == "csv":
@@ -237,13 +250,13 @@ def _is_struct_of_numbers(kind: pa.DataType) -> bool:
 
 def _flat(batch: pa.RecordBatch, structs: Sequence[str]) -> pa.RecordBatch:
     """Put a column for each part in the place of a struct: scores.cat, scores.dog."""
-    columns: dict[str, pa.Array] = {}
+    names: list[str] = []
+    columns: list[pa.Array] = []
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        if field.name in structs:
-            columns |= {f"{field.name}.{f.name}": part for f, part in zip(field.type, column.flatten(), strict=True)}
-        else:
-            columns[field.name] = column
-    return pa.record_batch(columns)
+        is_struct = field.name in structs and pa.types.is_struct(field.type)
+        names += [f"{field.name}.{f.name}" for f in field.type] if is_struct else [field.name]
+        columns += column.flatten() if is_struct else [column]
+    return pa.record_batch(columns, names=names)  # two of one name are refused where the columns are chosen
 
 
 def _with(batch: pa.RecordBatch, keys: Mapping[str, str]) -> pa.RecordBatch:
@@ -281,7 +294,7 @@ def _blamed_batches(path: Path, kind: str, batches: Iterator[pa.RecordBatch]) ->
 def _blamed(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, EOFError) as error:
+    except (pa.ArrowException, EOFError, UnicodeError) as error:
         reason = next(iter(str(error).splitlines()), "it ends too early")
         hint = (
             "; if the fields are cut at the wrong mark, name it with --delimiter" if " columns, got " in reason else ""

@@ -99,6 +99,10 @@ def score(
     >>> batches.summary.rows
     1
     """
+    if not isinstance(
+        source, str | Path | list | tuple | pa.RecordBatch | pa.Table | pa.RecordBatchReader
+    ) and not hasattr(source, "__arrow_c_stream__"):
+        raise TableError(f"cannot read a {type(source).__name__}; pass a path, a list of paths, or Arrow data")
     return ScoredBatches(
         source,
         job_of(columns, label, labels, kind, classes, temperature, on_bad, as_scores, dialect),
@@ -304,6 +308,24 @@ def _score_all(
     return summary
 
 
+def plan_file(
+    path: Path,
+    *,
+    columns: Sequence[str],
+    label: str | None,
+    labels: str | Path | None,
+    kind: Kind | None,
+    classes: Sequence[str],
+    temperature: float,
+    on_bad: OnBad | None,
+    as_scores: bool,
+    dialect: Dialect,
+) -> Plan:
+    """Return what would be done with a file, or raise the error that its first rows meet; labels in another file are not looked at."""
+    label = label if labels is None else None
+    return _plan_of(path, job_of(columns, label, None, kind, classes, temperature, on_bad, as_scores, dialect))
+
+
 def _plan_of(path: Path, job: Job) -> Plan:
     with ScoreFile(path, job).open() as (_, plan, _rows):
         return plan
@@ -339,9 +361,10 @@ class _Record:
             dict(found["options"])
         except (ValueError, TypeError, KeyError):
             raise TableError(f"{self._path} is no record of a run; remove it, or name another folder") from None
-        other = [k for k, v in self._options.items() if found["options"].get(k) != v]
+        before, now = (_flat(options) for options in (found["options"], self._options))
+        other = [k for k in now if before.get(k) != now[k]]
         if other:
-            was = ", ".join(f"{k} = {found['options'].get(k)!r}" for k in other)
+            was = ", ".join(f"{k} = {before.get(k)!r}" for k in other)
             raise TableError(
                 f"{self._folder} holds results made with {was}; name another folder, or remove {self._path}"
             )
@@ -369,6 +392,11 @@ class _Record:
         text = json.dumps({"options": self._options, "files": self._files})
         with aside(self._path) as part:
             part.write_text(text, encoding="utf-8")
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with those of the dialect beside the others."""
+    return {k: v for k, v in options.items() if k != "dialect"} | dict(options.get("dialect") or {})
 
 
 def _stamp(path: Path) -> list[Any]:

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
@@ -312,6 +313,9 @@ class Job:
         if twice is not None:
             raise TableError(f"{file}: two columns are called '{twice}'; rename one")
         schema = pa.schema([f for f in source.schema if f.name not in source.keys or f.name == self.label])
+        apart = dict(source.others).get(self.label or "")
+        if apart is not None:
+            raise TableError(f"{file}: '{self.label}' is {apart}, and does not go with the rows of the scores")
         table = Table(schema, first, source.named, source.typed, self.label, self.dialect)
         try:
             plan = make_plan(
@@ -332,7 +336,11 @@ class Job:
         if self.first is not None:
             self._compare(schema, plan, file)
         more = [(k, "of the folder") for k in source.keys if k != self.label]
-        return dataclasses.replace(plan, left_out=[*plan.left_out, *more, *source.others])
+        return dataclasses.replace(
+            plan,
+            left_out=[*plan.left_out, *more, *source.others],
+            labels_in=Path(self.labels).name if self.labels else "",
+        )
 
     def _check_header(self, schema: pa.Schema, first: pa.RecordBatch | None, file: Path) -> None:
         """Refuse a CSV file whose first line may be a row: numbers, and not those that number columns of fractions."""
@@ -369,9 +377,38 @@ def job_of(
     for name, value, known in (("kind", kind, Kind), ("on_bad", on_bad, OnBad)):
         if value is not None and value not in get_args(known):
             raise TableError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, get_args(known)))}")
-    several = [(words,) if isinstance(words, str) else tuple(words) for words in (columns, classes)]
+    if label is not None and not isinstance(label, str):
+        raise TableError(f"label is {label!r}; pass the name of the column that holds the true classes")
+    if isinstance(temperature, bool) or not isinstance(temperature, Real):
+        raise TableError(f"temperature is {temperature!r}; it must be a number, at least 0")
+    if not isinstance(as_scores, bool | np.bool_):
+        raise TableError(f"as_scores is {as_scores!r}; it must be True or False")
+    if dialect is not None and not isinstance(dialect, Dialect):
+        raise TableError(f"dialect is {dialect!r}; pass a Dialect, as in Dialect(delimiter=';')")
+    names = _words("columns", columns)
+    called = _words(
+        "classes",
+        [classes]
+        if isinstance(classes, str)
+        else [str(c) if isinstance(c, int) else c for c in _listed("classes", classes)],
+    )
     beside = None if labels is None else str(labels)
-    return Job(several[0], label, beside, kind, several[1], temperature, on_bad, as_scores, dialect or Dialect())
+    return Job(names, label, beside, kind, called, float(temperature), on_bad, bool(as_scores), dialect or Dialect())
+
+
+def _listed(what: str, words: Any) -> list[Any]:
+    try:
+        return list(words)
+    except TypeError:
+        raise TableError(f"{what} is {words!r}; pass a list of names") from None
+
+
+def _words(what: str, words: Any) -> tuple[str, ...]:
+    found = [words] if isinstance(words, str) else _listed(what, words)
+    wrong = next((w for w in found if not isinstance(w, str)), None)
+    if wrong is not None:
+        raise TableError(f"{what} holds {wrong!r}, of type {type(wrong).__name__}; pass names")
+    return tuple(found)
 
 
 _A = TypeVar("_A")
@@ -382,6 +419,8 @@ _B = TypeVar("_B")
 def use_workers(workers: int | None) -> Iterator[ThreadPoolExecutor | None]:
     """Start threads for `in_order`; by default as many as there are cores. None for one."""
     count = len(os.sched_getaffinity(0)) if workers is None else workers
+    if not isinstance(count, int):
+        raise TableError(f"workers is {workers!r}; it must be a whole number from 1 on")
     if count < 1:
         raise TableError(f"the number of workers is {count}; it must be at least 1")
     if count == 1:

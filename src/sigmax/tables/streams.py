@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from sigmax.tables.errors import TableError
 from sigmax.writing import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["standard_input", "standard_output"]
@@ -28,19 +29,47 @@ _BEGINNINGS = {
 }
 
 
+BEGINNING = 1 << 20  # by which a stream is looked at before the rest of it is kept
+
+
 @contextlib.contextmanager
-def standard_input() -> Iterator[Path]:
-    """Read standard input into a file that is gone afterwards; its ending names the format that it has."""
+def standard_input(look: Callable[[Path], object], given_up: Callable[[], bool]) -> Iterator[Path]:
+    """
+    Read standard input into a file that is gone afterwards; its ending names the format that it has.
+
+    Parameters
+    ----------
+    look : callable
+        Called with a file of the first lines of a long CSV stream: what is wrong with them is said before the rest is read, which
+        may have no end.
+    given_up : callable
+        Returns whether nobody waits for the result any more.
+    """
     if sys.stdin is None:
         raise TableError("standard input is closed; name a file, or lead one into the command")
     with temporary_folder() as folder:
         beginning = sys.stdin.buffer.read(8)
         ending = next((e for b, e in _BEGINNINGS.items() if beginning.startswith(b)), ".csv")
         path = folder / f"stdin{ending}"
-        with path.open("wb") as file:
-            file.write(beginning)
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        yield path
+        try:
+            with path.open("wb") as file:
+                first = beginning + sys.stdin.buffer.read(BEGINNING)
+                lines = first[: first.rfind(b"\n") + 1]
+                if ending == ".csv" and len(first) > BEGINNING and lines:
+                    path.write_bytes(lines)
+                    look(path)
+                file.seek(0)
+                file.write(first)
+                file.flush()
+                while block := sys.stdin.buffer.read(BEGINNING):
+                    file.write(block)
+                    if given_up():
+                        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+            yield path
+        except TableError as error:
+            if str(path) not in str(error):
+                raise
+            raise TableError(str(error).replace(str(path), "standard input")) from error
 
 
 @contextlib.contextmanager
