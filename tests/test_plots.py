@@ -231,7 +231,6 @@ def contrast(colour, ground):
         lambda: plots.sigmoid_each([2, 1], ["#0072B2", "#ffffff"]),
         lambda: plots.confidence_histogram([[0.9, 0.1]], [0]),
         lambda: plots.reliability_diagram([[0.9, 0.1]] * 30, [0] * 29 + [1]),
-        plots.formula_errors,
     ],
 )
 def test_the_dark_chart_shows_the_same_in_colours_that_stand_out(draw):

@@ -11,11 +11,11 @@ from sigmax import special
 
 @pytest.mark.parametrize(
     ("name", "libraries", "least"),
-    [("test_logsumexp", False, 60), ("test_logsumexp", True, 230), ("test_logit", False, 9)],
+    [("test_logsumexp", False, 60), ("test_logsumexp", True, 200), ("test_logit", False, 9)],
 )
 def test_scipys_own_tests_pass(name, libraries, least, tmp_path):
-    # the 1,600 tests of complex infinities on every library are left to the command
-    passed, failed = run(name, tmp_path, libraries=libraries, but="gh22601" if libraries else "")
+    # those of complex numbers on every library are left to the command
+    passed, failed = run(name, tmp_path, libraries=libraries, but="gh22601 and not complex" if libraries else "")
     assert len(passed) >= least, "the tests have not run"
     assert [test for test in failed if not reason_of(test)] == []
     assert [test for test in passed if reason_of(test)] == []
