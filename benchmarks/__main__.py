@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | torch_samples | scipy_tests | coverage | conformance | readme | hostile``: see each module."""
+"""``python -m benchmarks verify | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -21,6 +21,7 @@ def main() -> None:
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
+    what.add_parser("shipped", help="torch_samples and scipy_tests: what ships inside the peers")
     what.add_parser("torch_samples", help="PyTorch's own samples of modules and functions against sigmax")
     what.add_parser(
         "scipy_tests", help="SciPy's own tests on sigmax.special, on the arrays of every library that is installed"
