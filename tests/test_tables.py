@@ -550,6 +550,7 @@ def test_labels_beside_are_blamed_for_what_is_wrong_with_them(tmp_path):
         ({"columns": 1}, "columns is 1; pass a list of names"),
         ({"columns": ["s_w", 1]}, "columns holds 1, of type int"),
         ({"classes": 4}, "classes is 4; pass a list"),
+        ({"classes": [None, "b"]}, "classes holds None, of type NoneType"),
         ({"temperature": "x"}, "temperature is 'x'; it must be a number"),
         ({"temperature": None}, "temperature is None"),
         ({"temperature": True}, "temperature is True"),

@@ -128,9 +128,9 @@ def expand(source: str | Path | Sequence[str | Path]) -> tuple[list[Path], Path 
         Files, folders (with all score files below them) and globs.
     """
     if not isinstance(source, str | Path):
-        wrong = next((one for one in source if not isinstance(one, str | Path)), None)
-        if wrong is not None:
-            raise TableError(f"{wrong!r} is no name of a file, but of type {type(wrong).__name__}")
+        for one in source:
+            if not isinstance(one, str | Path):
+                raise TableError(f"{one!r} is no name of a file, but of type {type(one).__name__}")
         found = _once(path for one in source for path in expand(one)[0])
         if not found:
             raise TableError("no files are named")

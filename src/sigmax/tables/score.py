@@ -405,9 +405,9 @@ def _listed(what: str, words: Any) -> list[Any]:
 
 def _words(what: str, words: Any) -> tuple[str, ...]:
     found = [words] if isinstance(words, str) else _listed(what, words)
-    wrong = next((w for w in found if not isinstance(w, str)), None)
-    if wrong is not None:
-        raise TableError(f"{what} holds {wrong!r}, of type {type(wrong).__name__}; pass names")
+    for word in found:
+        if not isinstance(word, str):
+            raise TableError(f"{what} holds {word!r}, of type {type(word).__name__}; pass names")
     return tuple(found)
 
 
