@@ -577,3 +577,9 @@ def test_names_are_checked_before_anything_is_written(tmp_path):
             score(wrong)
     numbered = pa.table({"s_0": [1.0, 0.0], "s_1": [0.0, 2.0], "y": ["7", "9"]})
     assert score_file(write(numbered, tmp_path / "n.csv"), label="y", classes=[7, 9]).accuracy == 1
+
+
+@pytest.mark.parametrize("largest", [1.7e308, -1.7e308, 3e302])
+def test_scores_near_the_largest_number_are_scored_without_a_word(tmp_path, largest):
+    np.save(tmp_path / "x.npy", np.array([[largest, -1.0, -2.0], [-1.0, largest, -3.0], [-5.0, -4.0, largest]]))
+    assert score_file(tmp_path / "x.npy").scored == 3  # warnings are errors here
