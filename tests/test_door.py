@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -257,3 +258,26 @@ def test_a_browser_that_has_the_page_open_gives_nothing_to_another_site(opened):
             assert found == dict.fromkeys(["/", "/api/status", "/ws", "socket", "frame"], "refused"), (name, found)
         chromium.close()
         site.shutdown()
+
+
+@needs_browser
+def test_an_interrupt_ends_an_open_page_without_a_word(tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    # a job in the background of a shell, as the tests may be one, ignores an interrupt
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "sigmax", "explore", "--no-browser"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        url = re.search(r"http://\S+", server.stdout.readline())[0]
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = chromium.new_page()
+            page.goto(url)
+            page.wait_for_selector("#root *", timeout=30_000)
+            page.wait_for_timeout(1000)
+            server.send_signal(signal.SIGINT)
+            assert server.communicate(timeout=20)[0] == ""
+            chromium.close()
+    finally:
+        server.kill()
+        server.communicate()

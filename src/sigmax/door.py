@@ -147,6 +147,8 @@ class Door:
 
     def _announcing(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.shutdown.failed" and "CancelledError" in message.get("message", ""):
+                message = {"type": "lifespan.shutdown.complete"}  # an interrupt is no failure
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._opened(f"{address(self._host, self._port)}{self._base}/?{PARAMETER}={self._token}")
