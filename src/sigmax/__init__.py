@@ -12,11 +12,10 @@ import sys as _sys
 
 try:
     from sigmax._native import cpu_level
-except (
-    ImportError
-) as _wrong:  # a wrong SIGMAX_... in the environment; the command, which comes by here first, says so in a line
-    _words = [_sys.argv[0].removesuffix(".exe").rpartition("/")[2], " ".join(_sys.orig_argv[1:])]
-    if _words[0] != "sigmax" and "-m sigmax" not in _words[1].partition(".")[0]:
+except ImportError as _wrong:
+    # a wrong SIGMAX_... in the environment: the command, which comes by here first, says so in a line
+    _command = _sys.argv[0].removesuffix(".exe").rpartition("/")[2] == "sigmax"
+    if not _command and ("-m", "sigmax") not in zip(_sys.orig_argv, _sys.orig_argv[1:], strict=False):
         raise
     print(f"sigmax: {_wrong}", file=_sys.stderr)
     _sys.exit(2)

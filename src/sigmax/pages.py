@@ -77,10 +77,9 @@ def figures(name: str, values: Mapping[str, float]) -> Any:
 
 def chart(drawn: Any) -> Any:
     """Show a chart, in the colours of the page; pictures that stand side by side are stacked where there is no room."""
-    parts = drawn.to_dict().get("hconcat") or [None]
+    side_by_side = isinstance(drawn, alt.HConcatChart)
     shown = []
-    for i, part in enumerate(parts):
-        one = drawn if part is None else plots.on_light(drawn.hconcat[i].copy())
+    for one in [plots.on_light(part.copy()) for part in drawn.hconcat] if side_by_side else [drawn]:
         light, dark = plots.light_and_dark(one)
         shown.append(
             f'<div class="sx-chart"><div class="sx-light">{light}</div><div class="sx-dark">{dark}</div></div>'

@@ -160,9 +160,11 @@ def _joint_dtype(a: Any, b: Any) -> Any:
     if library is not None:
         made = library.result_type(a, b)
         return made if "float" in str(made) else None
-    if not hasattr(a, "__array_namespace__") or all(isinstance(k, np.dtype) for k in kinds):
-        made = np.result_type(*kinds) if all(isinstance(k, np.dtype) for k in kinds) else None
-        return made if made is not None and made.kind == "f" else None
+    if all(isinstance(k, np.dtype) for k in kinds):
+        made = np.result_type(*kinds)
+        return made if made.kind == "f" else None
+    if not hasattr(a, "__array_namespace__"):
+        return None
     xp = a.__array_namespace__()
     floats = [k for k in kinds if xp.isdtype(k, "real floating")]
     if len(floats) == 1:  # the standard joins no integers to floats: they are as numbers of the usual type

@@ -93,7 +93,7 @@ def score_on_cluster(
     while True:
         try:
             with reading.open() as (source, plan, _):
-                read_schema = pa.schema([f for f in source.schema if target is None or f.name not in source.keys])
+                read_schema = source.schema_of_results(target)
             text = target is not None and format_of(target) == "csv"
             schema = output_schema(read_schema, plan, text=text, shown=target is None)
             with contextlib.ExitStack() as stack:

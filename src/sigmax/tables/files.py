@@ -77,6 +77,10 @@ class Source:
     others: Sequence[tuple[str, str]] = ()  # what else the file holds, that is no column of the table
     keys: Sequence[str] = ()  # the last columns, which are named and filled by the folders that it lies in
 
+    def schema_of_results(self, target: Path | None) -> pa.Schema:
+        """Return the columns that results are made of: in a file without the keys, which its folders say as well."""
+        return pa.schema([f for f in self.schema if target is None or f.name not in self.keys])
+
 
 def format_of(path: Path) -> str:
     """Return the format that the ending of `path` names; a CSV file may be compressed."""

@@ -571,9 +571,7 @@ def score_into(
         try:
             with reading.open() as (source, plan, batches), contextlib.ExitStack() as stack:
                 text = target is not None and format_of(target) == "csv"
-                # results lie in folders of the same names, which say the keys
-                inside = [f for f in source.schema if target is None or f.name not in source.keys]
-                schema = output_schema(pa.schema(inside), plan, text=text, shown=target is None)
+                schema = output_schema(source.schema_of_results(target), plan, text=text, shown=target is None)
                 sink = None
                 if target is not None:
                     sink = stack.enter_context(open_sink(target, schema, [f"p_{c}" for c in plan.classes]))
