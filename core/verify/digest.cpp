@@ -7,7 +7,7 @@
 // `cancelling` rows whose logsumexp is nearly 0; `layouts` the same rows lying differently, which changes no bit of a result;
 // `special` NaN and infinite scores, and rows without a possible class; `limits` temperatures of 0, inf and near both; `edges`
 // scores near the largest number.
-#include "levels.hpp"
+#include "api.hpp"
 
 #include <cmath>
 #include <cstdio>
@@ -224,18 +224,14 @@ Problem problem(Kind kind, std::ptrdiff_t rows, std::ptrdiff_t classes, Dtype dt
     }
     if (kind != cancelling) return p;
     // log-probabilities in float64, which cancel to the last bit
-    for (int i = 0; i < level.row_function_count; ++i) {
-        const RowFunction& f = level.row_functions[i];
-        if (std::string(f.name) != "log_softmax") continue;
-        RowBatch batch{};
-        batch.rows = rows;
-        batch.classes = classes;
-        batch.x = {reinterpret_cast<const char*>(p.x.data()), 8 * classes, 8, Dtype::float64};
-        std::vector<double> y(count);
-        batch.y = {reinterpret_cast<char*>(y.data()), 8 * classes, 8, Dtype::float64};
-        f.on_double(batch);
-        p.x = y;
-    }
+    RowBatch batch{};
+    batch.rows = rows;
+    batch.classes = classes;
+    batch.x = {reinterpret_cast<const char*>(p.x.data()), 8 * classes, 8, Dtype::float64};
+    std::vector<double> y(count);
+    batch.y = {reinterpret_cast<char*>(y.data()), 8 * classes, 8, Dtype::float64};
+    find_row_function(level, "log_softmax")->on_double(batch);
+    p.x = y;
     return p;
 }
 
@@ -304,15 +300,16 @@ int main(int count, char** arguments) {
         if (count < 2 || levels[i]->name == std::string(arguments[1])) level = levels[i];
     if (!level) return std::fprintf(stderr, "this CPU has no level %s\n", arguments[1]), 1;
     const Dtype all[] = {Dtype::float16, Dtype::bfloat16, Dtype::float32, Dtype::float64};
-    for (int i = 0; i < level->link_count; ++i)
+    for (const Link& f : *level->links)
         for (const Dtype out : all) {
-            digest_link(level->links[i], out, out);
-            if (out != Dtype::float64) digest_link(level->links[i], Dtype::float64, out);
+            digest_link(f, out, out);
+            if (out != Dtype::float64) digest_link(f, Dtype::float64, out);
         }
-    for (int i = 0; i < level->row_function_count; ++i) {
-        for (const Dtype dtype : all) digest_row_function(*level, level->row_functions[i], dtype, dtype);
-        digest_row_function(*level, level->row_functions[i], Dtype::float16, Dtype::float32);
-        digest_row_function(*level, level->row_functions[i], Dtype::float32, Dtype::float64);
-    }
+    for (const auto* table : level->rows)
+        for (const RowFunction& f : *table) {
+            for (const Dtype dtype : all) digest_row_function(*level, f, dtype, dtype);
+            digest_row_function(*level, f, Dtype::float16, Dtype::float32);
+            digest_row_function(*level, f, Dtype::float32, Dtype::float64);
+        }
     std::printf("%-30s %-8s %-8s %-10s %016llx\n", "all", "-", "-", "-", static_cast<unsigned long long>(everything));
 }

@@ -1,4 +1,4 @@
-// The core as NumPy ufuncs and gufuncs. The loops are derived from the tables of levels.hpp: nothing is listed twice.
+// The core as NumPy ufuncs and gufuncs. The loops are derived from the tables of core/api.hpp: nothing is listed twice.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -18,7 +18,7 @@
 #include <tuple>
 #include <vector>
 
-#include "levels.hpp"
+#include "api.hpp"
 #include "threads.hpp"
 
 namespace {
@@ -406,10 +406,9 @@ PyObject* link(PyObject*, PyObject* args) {
     const char* name;
     PyObject *doc, *bfloat16;
     if (!PyArg_ParseTuple(args, "sUO!", &name, &doc, &PyArrayDescr_Type, &bfloat16)) return nullptr;
-    for (int i = 0; i < level->link_count; ++i) {
-        if (std::strcmp(level->links[i].name, name) != 0) continue;
+    if (const sigmax::Link* f = sigmax::find_link(*level, name)) {
         const char* text = keep(doc);
-        return text ? make_link(&level->links[i], text, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{}) : nullptr;
+        return text ? make_link(f, text, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{}) : nullptr;
     }
     return PyErr_Format(PyExc_LookupError, "the core has no elementwise function %s", name);
 }
@@ -420,19 +419,15 @@ PyObject* row_function(PyObject*, PyObject* args) {
     if (!PyArg_ParseTuple(args, "spsss", &name, &masked, &x_name, &weights_name, &y_name)) return nullptr;
     const NumberType *x = number_type(x_name), *weights = number_type(weights_name), *y = number_type(y_name);
     if (!x || !weights || !y) return nullptr;
-    for (int i = 0; i < level->row_function_count; ++i)
-        if (std::strcmp(level->row_functions[i].name, name) == 0)
-            return make_row_function(&level->row_functions[i], masked, *x, *weights, *y);
+    if (const sigmax::RowFunction* f = sigmax::find_row_function(*level, name)) return make_row_function(f, masked, *x, *weights, *y);
     return PyErr_Format(PyExc_LookupError, "the core has no row function %s", name);
 }
 
 PyObject* direct(PyObject*, PyObject* args) {
     const char* name;
     if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
-    for (int i = 0; i < level->row_function_count; ++i) {
-        const sigmax::RowFunction& f = level->row_functions[i];
-        if (std::strcmp(f.name, name) != 0) continue;
-        PyObject* self = PyCapsule_New(const_cast<sigmax::RowFunction*>(&f), direct_name, nullptr);
+    if (const sigmax::RowFunction* f = sigmax::find_row_function(*level, name)) {
+        PyObject* self = PyCapsule_New(const_cast<sigmax::RowFunction*>(f), direct_name, nullptr);
         PyObject* function = self ? PyCFunction_NewEx(&direct_method, self, nullptr) : nullptr;
         Py_XDECREF(self);
         return function;

@@ -1,0 +1,3 @@
+#define SIGMAX_PART links
+#define SIGMAX_LINKS
+#include "levels/v3.hpp"

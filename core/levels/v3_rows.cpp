@@ -1,0 +1,3 @@
+#define SIGMAX_PART rows
+#define SIGMAX_ROWS
+#include "levels/v3.hpp"

@@ -1,0 +1,3 @@
+#define SIGMAX_PART more_rows
+#define SIGMAX_MORE_ROWS
+#include "levels/v4.hpp"

@@ -1,0 +1,241 @@
+// e^x in a ladder: each rung is named by the bits that it is right to, and costs about half of the next.
+//
+//     Exp<float>      24 and what 1 + g rounds away: softmax and log_softmax of floats (0.05 ulp), links of 16-bit numbers
+//     exp38           links of floats, whose doubtful results go on to 60
+//     Exp<double>     57 (0.1 ulp of 53): softmax and log_softmax of doubles, links of doubles
+//     exp60           what is to be rounded correctly, or to cancel a little
+//     exp100          what cancels: a logsumexp near 0, a logit near 0
+//
+// Beyond them stands longhand.hpp, with 192. Coefficients: core/math/coefficients.py. Included once per level, hence no include guard.
+
+// ---- Exp: e^x as a scale, a power of two times a short number, and 1 + g: the parts that a softmax or a logarithm goes on with ----
+//
+//     k = rint(16 x log2 e),   e^x = 2^floor(k/16) entry[k mod 16] (1 + g),   |r| <= ln(2)/32,   |g| < 0.023
+//
+// Kept apart they give more than a rounded e^x. Scaling by a power of two is exact, so that a softmax may shift its row by an
+// integer multiple of ln 2 at no loss (x - max, rounded, costs every peer 20-66 ulp), and g keeps the digits that 1 + g
+// rounds away. The reduction r = x - k ln 2 / 16 is exact up to its last product: k ln2_hi cancels against x on a
+// grid that holds the difference. Adding magic leaves k in the low bits of the sum's own significand.
+// The entries are 2^(j/16) in 12 bits (float) or 20 (double); rest[j] makes up for what they lack. With g this small none of its
+// roundings is seen.
+//
+// |x| must stay below 2^18 (float) or 2^50 (double); callers clamp. NaN passes through g.
+// Tried and lost: whole powers of two and a polynomial of degree 6 (float: seven instructions more, 1.13 ulp in a softmax) or 11
+// (double: eight more); for float eighths and one more degree (one multiplication more, where a softmax has ten in all).
+
+template <class T>
+struct ExpConstants;
+template <>
+struct ExpConstants<float> {
+    static constexpr float log2_e_16 = 0x1.715476p+4f, magic = 0x1.8p23f, ln2_hi_16 = 0x1.62e430p-5f, ln2_lo_16 = -0x1.05c610p-33f;
+    static constexpr float polynomial[] = {0x1.00022ap-1f, 0x1.55559cp-3f};
+    // the bits of entry[j], less j 2^19: adding n 2^19 multiplies by 2^floor(n/16)
+    static constexpr std::int32_t entry[] = {0x3f800000, 0x3f7db000, 0x3f7b9000, 0x3f79c000, 0x3f783000, 0x3f76f000,
+                                             0x3f760000, 0x3f756000, 0x3f750000, 0x3f751000, 0x3f756000, 0x3f762000,
+                                             0x3f774000, 0x3f78d000, 0x3f7ac000, 0x3f7d2000};
+    static constexpr float rest[] = {0,
+                                     -0x1.40ea356256d80p-13f,
+                                     0x1.51eb063a2cb58p-13f,
+                                     0x1.ae102a48d814cp-14f,
+                                     0x1.ab492f25db1c9p-13f,
+                                     0x1.0bd6498636df6p-13f,
+                                     -0x1.ca8cdf95bfdd6p-16f,
+                                     -0x1.6e6bd08f32a46p-13f,
+                                     0x1.c00c40725a061p-14f,
+                                     -0x1.3ef782b14d8f9p-13f,
+                                     0x1.295520044c5e9p-13f,
+                                     0x1.696bfbdb0a901p-14f,
+                                     0x1.7b9c1c91c385fp-14f,
+                                     -0x1.c81dd6fc72936p-15f,
+                                     0x1.b1d1ba7aa7ff9p-17f,
+                                     0x1.6ed6b99011510p-14f};
+};
+template <>
+struct ExpConstants<double> {
+    static constexpr double log2_e_16 = 0x1.71547652b82fep+4, magic = 0x1.8p52, ln2_hi_16 = 0x1.62e42fefa39efp-5,
+                            ln2_lo_16 = 0x1.abc9e3b39803fp-60;
+    static constexpr double polynomial[] = {0x1.fffffffffffb9p-2, 0x1.555555548f806p-3, 0x1.55555558fcf92p-5, 0x1.11123ab4f8aa0p-7,
+                                            0x1.6c14c6c2f727dp-10};
+    // the bits of entry[j], less j 2^48: adding n 2^48 multiplies by 2^floor(n/16)
+    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb55800000000, 0x3fef72b800000000, 0x3fef387a00000000,
+                                             0x3fef06fe00000000, 0x3feedea600000000, 0x3feebfda00000000, 0x3feeab0800000000,
+                                             0x3feea09e00000000, 0x3feea11400000000, 0x3feeace600000000, 0x3feec49200000000,
+                                             0x3feee8a000000000, 0x3fef199c00000000, 0x3fef581800000000, 0x3fefa4b000000000};
+    static constexpr double rest[] = {0,
+                                      0x1.a16b1b3ebe462p-22,
+                                      0x1.bbc0ceba37fb1p-23,
+                                      0x1.83fc73454cebfp-22,
+                                      0x1.1250015761931p-25,
+                                      0x1.ea0c14c2cd638p-23,
+                                      0x1.48d13b22265efp-21,
+                                      -0x1.9a2c5b6dd05f4p-24,
+                                      0x1.21e7c52134643p-22,
+                                      0x1.39f71838aa85fp-22,
+                                      -0x1.ec5df56ee9fdcp-22,
+                                      -0x1.375b8a3f064ccp-22,
+                                      -0x1.e843fda5ced1ap-23,
+                                      -0x1.3a1dc164964e4p-24,
+                                      0x1.e1f7a7c12c7ddp-22,
+                                      -0x1.85f6337862c14p-23};
+};
+
+// k[0] + k[1] x + ..., two terms at a time: as many fmas as Horner's rule in half the latency.
+template <class T, int many, int n>
+SIGMAX_INLINE Pack<T, n> polynomial(const T (&k)[many], Pack<T, n> x, Pack<T, n> x_squared) {
+    auto pair = [&](int i) SIGMAX_LAMBDA { return i + 1 < many ? fma(x, k[i + 1], k[i]) : Pack<T, n>(k[i]); };
+    Pack<T, n> p = pair((many - 1) / 2 * 2);
+    for (int i = (many - 1) / 2 * 2 - 2; i >= 0; i -= 2) p = fma(p, x_squared, pair(i));
+    return p;
+}
+// The same with as few multiplications as there are: for long loops without a chain from step to step.
+template <class T, int many, int n>
+SIGMAX_INLINE Pack<T, n> horner(const T (&k)[many], Pack<T, n> x) {
+    Pack<T, n> p = k[many - 1];
+#pragma GCC unroll 16
+    for (int i = many - 2; i >= 0; --i) p = fma(p, x, k[i]);
+    return p;
+}
+
+template <class T, int n = natural<T>>
+struct Exp {
+    Pack<T, n> t, g;  // t = k + magic
+};
+
+// With a `magic` of its own in each lane, 2^m taken off the scale is 16 m taken off magic. See Shift in rows/softmax.hpp.
+template <class T, int n, class... Low>
+SIGMAX_BLOCK Exp<T, n> exp_at(Pack<T, n> x, Pack<T, n> magic, Low... x_lo) {
+    using C = ExpConstants<T>;
+    Pack<T, n> t = fma(x, C::log2_e_16, magic), k = t - magic;
+    Pack<T, n> high = fma(k, -C::ln2_hi_16, x), r = high + (fma(k, -C::ln2_lo_16, lookup(C::rest, bits(t))) + ... + x_lo);
+    Pack<T, n> square = r * r;
+    return {t, fma(square, polynomial(C::polynomial, r, square), r)};
+}
+template <class T, int n>
+SIGMAX_INLINE Exp<T, n> exp_of(Pack<T, n> x) {
+    return exp_at(x, Pack<T, n>(ExpConstants<T>::magic));
+}
+
+// The magic that makes the scale of t, which was found with the usual one, 2^offset times an entry.
+template <int offset, class T, int n>
+SIGMAX_INLINE Pack<T, n> magic_below(Pack<T, n> t) {
+    constexpr Int<T> usual = std::bit_cast<Int<T>>(ExpConstants<T>::magic);
+    return from_bits<T>(usual - ((bits(t) & -16) - (usual + 16 * offset)));
+}
+// The scale of t, by integer arithmetic on the exponent field, so that it must be a normal number.
+template <class T, int n>
+SIGMAX_INLINE Pack<T, n> scale_of(Pack<T, n> t) {
+    return from_bits<T>(shift_left<(sizeof(T) == 4 ? 19 : 48)>(bits(t)) + lookup(ExpConstants<T>::entry, bits(t)));
+}
+
+// ---- exp38: e^x + more, in double, |x| <= reach ----
+//
+//     e^x = entry[k mod 16] 2^floor(k/16) e^r,   k = rint(16 x / ln 2),   |r| <= ln(2)/32:   degree 4, relative error 2^-38.6
+//
+// Tried and lost: eighths and one more degree (two registers of multiplications more, where a sigmoid has sixteen).
+struct Exp38Constants {
+    static constexpr double inverse = 0x1.71547652b82fep+4, magic = 0x1.8p52, sixteenth = 0x1.62e42fefa39efp-5;
+    static constexpr double polynomial[] = {0x1.ffffffffffe6cp-1, 0x1.fffffffb13752p-1, 0x1.00000005bebe0p-1, 0x1.5557e54b60677p-3,
+                                            0x1.5553a0057cabbp-5};
+    // the bits of 2^(j/16), less j 2^48
+    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb5586cf9890f, 0x3fef72b83c7d517b, 0x3fef387a6e756238,
+                                             0x3fef06fe0a31b715, 0x3feedea64c123422, 0x3feebfdad5362a27, 0x3feeab07dd485429,
+                                             0x3feea09e667f3bcd, 0x3feea11473eb0187, 0x3feeace5422aa0db, 0x3feec49182a3f090,
+                                             0x3feee89f995ad3ad, 0x3fef199bdd85529c, 0x3fef5818dcfba487, 0x3fefa4afa2a490da};
+};
+template <int n>
+SIGMAX_INLINE Pack<double, n> exp38(Pack<double, n> x, double more) {
+    using C = Exp38Constants;
+    Pack<double, n> t = fma(x, C::inverse, C::magic), r = fma(t - C::magic, -C::sixteenth, x);
+    return fma(from_bits<double>(shift_left<48>(bits(t)) + lookup(C::entry, bits(t))), horner(C::polynomial, r), more);
+}
+
+// ---- exp60 ----
+//
+//     k = rint(x log2 e - skew),   e^x = 2^k (1 + g + g_lo),   log 3/4 <= r <= log 3/2,   -1/4 <= g <= 1/2
+//
+// The skew, 1/2 + log2(3/4), puts g where |g| / (1 + g), by which its roundings count, is at most 1/3 (it would be 0.41). A second
+// term x_lo is optional too. r is rounded in the terms of second order only: the linear one adds high and low last.
+struct Exp60Constants {
+    static constexpr double log2_e = 0x1.71547652b82fep+0, magic = 0x1.8p52, skew = 0x1.5c01a39fbd688p-4, ln2_hi = 0x1.62e42fefa39efp-1,
+                            ln2_lo = 0x1.abc9e3b39803fp-56;
+    static constexpr double polynomial[] = {0x1.0000000000000p-1,  0x1.5555555555553p-3,  0x1.5555555555628p-5,  0x1.1111111111d36p-7,
+                                            0x1.6c16c16baef3dp-10, 0x1.a01a019b25d5ep-13, 0x1.a01a04443d2ecp-16, 0x1.71de3e6922371p-19,
+                                            0x1.27dd4eb2f901cp-22, 0x1.aebbb6fec18fcp-26, 0x1.2f8ad5a368d69p-29};
+};
+template <int n>
+struct Exp60 {
+    Pack<double, n> t, g, g_lo;  // t = k + magic; g + g_lo has a relative error of about 2^-60
+};
+template <int n, class... Low>
+SIGMAX_BLOCK Exp60<n> exp60_parts(Pack<double, n> x, Low... x_lo) {
+    using C = Exp60Constants;
+    using P = Pack<double, n>;
+    P t = fma(x, C::log2_e, -C::skew) + C::magic, k = t - C::magic;
+    P high = fma(k, -C::ln2_hi, x), low = fma(k, -C::ln2_lo, (P(0) + ... + x_lo));
+    P r = high + low, square = r * r;
+    P q = polynomial(C::polynomial, r, square), r_lo = (high - r) + low;
+    Pair<double, n> g = fast_two_sum(r, fma(square, q, fma(r, r_lo, r_lo)));
+    return {t, g.hi, g.lo};
+}
+// 2^(k + offset) for t = k + magic: the result must be a normal number.
+template <int n>
+SIGMAX_INLINE Pack<double, n> power_of_two(Pack<double, n> t, int offset) {
+    return from_bits<double>(shift_left<52>(bits(t) + std::int64_t(1023 + offset)));
+}
+
+// e^x = 2^k m with t = k + magic, for power_of_two.
+template <int n>
+struct ScaledExp {
+    Pack<double, n> t;
+    Pair<double, n> m;
+};
+template <int n>
+SIGMAX_INLINE ScaledExp<n> exp60(Pair<double, n> x) {
+    Exp60<n> e = exp60_parts(x.hi, x.lo);
+    Pair<double, n> m = fast_two_sum(Pack<double, n>(1), e.g);
+    return {e.t, {m.hi, m.lo + e.g_lo}};
+}
+
+// ---- exp100 ----
+//
+// e^x = 2^k e^r as in exp60, r / 16 into Taylor's series to the 15th degree (the first eight terms in two-term arithmetic), and four
+// squarings of e^(r/16) - 1.
+struct Exp100Constants {
+    static constexpr double ln2_rest = 0x1.7b57a079a1934p-111;  // behind ln2_hi and ln2_lo
+    // 1 / i!, in two terms for i = 2 ... 8 and in one for i = 9 ... 15
+    static constexpr double hi[] = {0x1p-1,
+                                    0x1.5555555555555p-3,
+                                    0x1.5555555555555p-5,
+                                    0x1.1111111111111p-7,
+                                    0x1.6c16c16c16c17p-10,
+                                    0x1.a01a01a01a01ap-13,
+                                    0x1.a01a01a01a01ap-16};
+    static constexpr double lo[] = {0,
+                                    0x1.5555555555555p-57,
+                                    0x1.5555555555555p-59,
+                                    0x1.1111111111111p-63,
+                                    -0x1.f49f49f49f49fp-65,
+                                    0x1.a01a01a01a01ap-73,
+                                    0x1.a01a01a01a01ap-76};
+    static constexpr double high_degrees[] = {0x1.71de3a556c734p-19, 0x1.27e4fb7789f5cp-22, 0x1.ae64567f544e4p-26, 0x1.1eed8eff8d898p-29,
+                                              0x1.6124613a86d09p-33, 0x1.93974a8c07c9dp-37, 0x1.ae7f3e733b81fp-41};
+};
+
+template <int n>
+SIGMAX_SHARED ScaledExp<n> exp100(Pair<double, n> x) {
+    using C = Exp60Constants;
+    using H = Exp100Constants;
+    using P = Pack<double, n>;
+    P t = fma(x.hi, C::log2_e, -C::skew) + C::magic, k = t - C::magic;
+    Pair<double, n> low = two_product(k, P(-C::ln2_lo)), r = two_sum(fma(k, -C::ln2_hi, x.hi), low.hi);
+    r = fast_two_sum(r.hi, r.lo + (low.lo + fma(k, -H::ln2_rest, x.lo))) * P(0x1p-4);
+    Pair<double, n> q = {r.hi * polynomial(H::high_degrees, r.hi, r.hi * r.hi), P(0)};
+    for (int i = 6; i >= 0; --i) {
+        q = q + Pair<double, n>{P(H::hi[i]), P(H::lo[i])};
+        q = q * r;
+    }
+    Pair<double, n> e = r + q * r;  // e^r - 1
+    for (int i = 0; i < 4; ++i) e = e * P(2) + e * e;
+    Pair<double, n> m = two_sum(P(1), e.hi);
+    return {t, {m.hi, m.lo + e.lo}};
+}

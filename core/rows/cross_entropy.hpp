@@ -1,0 +1,136 @@
+// The cross-entropy of a softmax with a label or with probabilities, and its gradient by the scores.
+//
+//     loss = sum of q_k (log(1 + S) - z_k), no term negative      d loss / d x_k = (p_k - q_k) / T for labels that sum to 1,
+//
+// in general (p_k (Q - q_k) - q_k (1 - p_k)) / T with Q the sum of q, which cancels only where p_k and q_k come close: there it is done
+// again with 100 bits. Included once per level, hence no include guard.
+
+// The probability that the label gives each class: 1 for the class it names, or its own probabilities; `smoothing` is taken
+// from them and spread evenly over the possible classes.
+SIGMAX_INLINE Pack<std::int64_t> is_possible(f64 x) { return x != -std::numeric_limits<double>::infinity(); }
+template <bool labelled>
+struct Target {
+    Pair<double> kept, spread;
+    SIGMAX_INLINE explicit Target(const Rows<double>& r) : kept(fast_two_sum(f64(1), -r.smoothing)) {
+        Sums possible;
+        for (std::ptrdiff_t i = 0; i < r.x.count; ++i) possible[r.strand(i)].add_plainly(select(is_possible(r.x[i]), 1.0, f64(0)));
+        spread = divide(one_term(r.smoothing), one_term(possible.total(r.flat).total.hi));
+    }
+    SIGMAX_INLINE Pair<double> of(const Rows<double>& r, std::ptrdiff_t i) const {
+        const Pair<double> nothing = one_term(f64(0));
+        Pair<double> own;
+        if constexpr (labelled)
+            own = select(r.classes(i) == r.label, kept, nothing);
+        else
+            own = kept * one_term(r.w[i]);
+        return own + select(is_possible(r.x[i]), spread, nothing);
+    }
+};
+
+// What a gradient is made of: own (Q - q) - others q, over 1 + S, times 2^512.
+SIGMAX_INLINE Pair<double> slope_of(const Contest& c, const Parts& p, Pair<double> q, Pair<double> all) {
+    return divide(p.own * (all - q) - p.others * q, c.all);
+}
+SIGMAX_RARE Pair<double> slope_again(const Rows<double>& r, std::ptrdiff_t i, const Pair<double>& q, const Pair<double>& all,
+                                     Contest& again, bool& ready) {
+    if (!ready) again = contest<100>(r);
+    ready = true;
+    return slope_of(again, parts_of<100>(again, r, i), q, all);
+}
+
+// ---- results narrower than double: plain double arithmetic has more digits than they do, where nothing cancels ----
+
+// Every e^((x - m) / T), the largest class's left out of the sum. e^-200 is 0 in every narrow type.
+struct PlainTerms {
+    f64 m, first, rest;
+    SIGMAX_INLINE f64 others(f64 p, f64 number) const { return select(first == number, rest, 1.0 + (rest - p)); }
+};
+// see(i, z, p)
+template <class See>
+SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, See see) {
+    Largest found[Rows<double>::strands];
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) found[r.strand(i)].see(r.x[i], r.classes(i));
+    const Largest largest = r.flat ? joined(found) : found[0];
+    Sums rest;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        f64 z = (r.x[i] - largest.score) * r.temperature.inverse;
+        Exp<double> e = exp_of(select(z < -200.0, f64(-200), z));
+        f64 scale = scale_of(e.t), p = fma(scale, e.g, scale);
+        see(i, z, p);
+        rest[r.strand(i)].add_plainly(select(largest.number == r.classes(i), 0.0, p));
+    }
+    return {largest.score, largest.number, rest.total(r.flat).value().hi};
+}
+
+template <bool with_gradient>
+SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Sums own, endless;
+    const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64 z, f64 p) SIGMAX_LAMBDA {
+        auto named = r.classes(i) == r.label, far = z == -infinity;
+        own[r.strand(i)].add_plainly(select(named & (far == std::int64_t(0)), z, 0.0));
+        endless[r.strand(i)].add_plainly(select(named & far, 1.0, f64(0)));
+        if constexpr (with_gradient) p.store(r.y.at(i));
+    });
+    auto lost = endless.total(r.flat).total.hi > 0.0;
+    f64 z = own.total(r.flat).value().hi, all = 1.0 + t.rest;
+    Pair<double> log = log57(all, t.rest - (all - 1.0));
+    r.results[0] = select(lost & (t.rest == t.rest), infinity, (log.hi + log.lo) - z);
+    if constexpr (with_gradient) {
+        f64 share = r.temperature.inverse / all;
+        for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+            const f64 number = r.classes(i), p = r.y[i];
+            f64 d = select(number == r.label, -t.others(p, number), p) * share;
+            select(is_possible(r.x[i]), d, 0.0).store(r.y.at(i));
+        }
+    }
+    return t.m;
+}
+
+template <bool labelled, bool with_gradient>
+SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
+    f64 plain_loss = 0;
+    if constexpr (labelled)
+        if (r.to_narrow) {
+            slowly = r.smoothing != 0.0;
+            const f64 m = plain_cross_entropy<with_gradient>(r);
+            if (!any(slowly)) return m;
+            plain_loss = r.results[0];
+        }
+    const Contest c = contest<60>(r);
+    const Target<labelled> target(r);
+    const Pair<double> rest = shared_log1p<60>(c.s * f64(0x1p-512));
+    Sums loss, whole, endless;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        Pair<double> q = target.of(r, i), z = exponent_of(r.x[i], c.m, r.temperature);
+        auto unasked = q.hi == 0.0, far = (z.hi == -infinity) & (q.hi > 0.0);
+        Pair<double> term = q * (rest - select(unasked | far, one_term(f64(0)), z));
+        const int strand = r.strand(i);
+        loss[strand].add(select(unasked | far, one_term(f64(0)), term));
+        whole[strand].add(q);
+        endless[strand].add_plainly(select(far, 1.0, f64(0)));
+    }
+    auto infinite = (endless.total(r.flat).total.hi > 0.0) & (c.s.hi == c.s.hi);
+    r.results[0] = select(infinite, infinity, loss.total(r.flat).value().hi);
+    if constexpr (labelled)
+        if (r.to_narrow) r.results[0] = select(slowly, r.results[0], plain_loss);
+    if constexpr (with_gradient) {
+        const Pair<double> inverse = {r.temperature.inverse, r.temperature.inverse_lo}, all = whole.total(r.flat).value();
+        const double part = 0x1p512 * (r.to_narrow ? lost_of_52 : lost_of_60);
+        Contest again;
+        bool ready = false;
+        for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+            Pair<double> q = target.of(r, i), d = slope_of(c, parts_of<60>(c, r, i), q, all);
+            auto close = (abs(d.hi) < q.hi * part) & slowly;
+            if (any(close)) d = select(close, slope_again(r, i, q, all, again, ready), d);
+            d = d * inverse;
+            f64 value = select(is_possible(r.x[i]), d.hi * 0x1p-512, 0.0);
+            if constexpr (labelled)
+                if (r.to_narrow) value = select(slowly, value, r.y[i]);
+            value.store(r.y.at(i));
+        }
+    }
+    return c.m;
+}

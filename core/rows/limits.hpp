@@ -1,0 +1,142 @@
+// The limits: no possible class, scores of +inf, temperatures of 0 and inf and those whose inverse the kernels cannot hold. One row at a
+// time, in doubles and the core's own exponential and logarithm. Its results take the place of the kernel's before any of them is
+// stored, because the scores may lie where the results go. Impossible classes have a score of -inf.
+// Included once per level, hence no include guard.
+
+// ---- one number at a time, to 60 bits before the rounding ----
+
+SIGMAX_SHARED double exp_of_one(double x, double x_lo) {
+    if (!(x > -760)) return x == x ? 0 : x;
+    if (x == 0 && x_lo == 0) return 1;
+    const ScaledExp<double_lanes> e = exp60(Pair<double>{f64(x), f64(x_lo)});
+    const Pair<double> scaled = e.m * power_of_two(e.t, 512) * f64(0x1p-512);
+    return first_lane(scaled.hi + scaled.lo);
+}
+SIGMAX_SHARED double log_of_one(double a, double b) {  // log(a / b)
+    if (a == 0) return -std::numeric_limits<double>::infinity();
+    double lifted = 0;
+    for (; a < 0x1p-900; a *= 0x1p200) lifted += 200;
+    const Pair<double> l = log60(one_term(f64(a)), one_term(f64(b)));
+    return first_lane(l.hi + (l.lo - lifted * 0x1.62e42fefa39efp-1));
+}
+SIGMAX_SHARED double log1p_of_one(double x) {
+    const Pair<double> l = log1p_to<60>(one_term(f64(x)));
+    return first_lane(l.hi + l.lo);
+}
+
+// Temperatures whose inverse the kernels can hold in two terms of W.
+template <class W>
+bool ordinary(double t) {
+    constexpr double bound = sizeof(W) == 4 ? 0x1p60 : 0x1p900;
+    return t >= 1 / bound && t <= bound;
+}
+
+template <class T>
+struct Column {  // one row's numbers, `step` apart
+    T* data;
+    std::ptrdiff_t step;
+    T& operator[](std::ptrdiff_t k) const { return data[k * step]; }
+};
+
+// A row of scores as its exponents (x - m) / T, 0 or -inf in the limit.
+template <class X>
+class LimitRow {
+public:
+    LimitRow(Column<const X> x, double temperature, double m) : x_(x), m_(m), t_(temperature) {
+        if (t_ < 0x1p-500) lift_ = 0x1p500;
+    }
+    // The largest is first; `rest` is the sum of the others, `all` that of all, all relative to it.
+    void sum_up(std::ptrdiff_t classes, std::ptrdiff_t first) {
+        first_ = first;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) rest_ += k == first ? 0 : own(k);
+    }
+    double all() const { return 1 + rest_; }
+    double log_of_all() const { return log1p_of_one(rest_); }
+    double own(std::ptrdiff_t k) const {
+        double lo;
+        const double hi = exponent(k, &lo);
+        return exp_of_one(hi, lo);
+    }
+    // Taking a term from the sum loses nothing while the first, which is 1, is among the others.
+    double others(std::ptrdiff_t k) const { return k == first_ ? rest_ : 1 + (rest_ - own(k)); }
+    double exponent(std::ptrdiff_t k, double* lo = nullptr) const {
+        constexpr double infinity = std::numeric_limits<double>::infinity();
+        if (lo) *lo = 0;
+        const double x = x_[k];
+        if (x == -infinity) return x;
+        if (m_ == infinity || t_ == 0) return x == m_ ? 0 : -infinity;
+        if (t_ == infinity) return 0;
+        // of halves, which cannot overflow, and at tiny temperatures of numbers that are normal
+        const double a = x * 0.5, b = m_ * -0.5, sum = a + b, back = sum - a, left = (a - (sum - back)) + (b - back);
+        const double t = t_ * lift_ * 0.5, z = sum * lift_ / t;
+        if (lo && z > -800) *lo = (std::fma(-z, t, sum * lift_) + left * lift_) / t;
+        return z;
+    }
+
+private:
+    Column<const X> x_;
+    double m_, t_, lift_ = 1, rest_ = 0;
+    std::ptrdiff_t first_ = 0;
+};
+
+template <class F, class W>
+SIGMAX_RARE void limit_row(Column<const W> x, std::ptrdiff_t classes, double t, Column<const double> w, double label, double smoothing,
+                           Column<W> y, W* results) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), none = std::numeric_limits<double>::quiet_NaN();
+    auto counts = [&](std::ptrdiff_t k) { return F::tempered || !F::weighted || w[k] != 0; };
+    double m = -infinity;
+    bool nan = false;
+    std::ptrdiff_t first = 0, possible = 0;
+    for (std::ptrdiff_t k = 0; k < classes; ++k) {
+        const double score = x[k];
+        if (!counts(k)) continue;
+        nan = nan || score != score || (F::weighted && w[k] != w[k] && (!F::pulls || score != -infinity));
+        possible += score != -infinity;
+        if (score > m) first = k;
+        m = score > m ? score : m;
+    }
+    LimitRow<W> row(x, t, m);
+    if (m > -infinity && F::tempered && !nan) row.sum_up(classes, first);
+
+    if constexpr (F::results == 2) {  // weighted
+        double total = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) total += counts(k) && x[k] == m ? w[k] : 0;
+        results[0] = nan || (m == infinity && total == 0) ? none : m;
+        results[1] = nan || (m == infinity && total == 0) ? none : m == -infinity ? 0 : total > 0 ? 1 : -1;
+    } else if constexpr (!F::tempered) {
+        results[0] = nan ? none : m;
+    } else if constexpr (F::pulls) {
+        double whole = 0, mean = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            if (x[k] == -infinity) continue;
+            whole += w[k];
+            mean += row.own(k) / row.all() * w[k];
+        }
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            const double d = x[k] == -infinity ? 0 : F::limit(row.own(k) / row.all(), row.others(k) / row.all(), w[k], whole, mean);
+            y[k] = x[k] != -infinity && nan ? none : d == 0 ? 0 : d / t;
+        }
+    } else if constexpr (F::results == 1) {  // cross-entropy
+        auto target = [&](std::ptrdiff_t k) {
+            const double own = F::labelled ? label == static_cast<double>(k) : w[k];
+            return own * (1 - smoothing) + (x[k] != -infinity ? smoothing / static_cast<double>(possible) : 0);
+        };
+        const double log = row.log_of_all();
+        double loss = 0, whole = 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k) {
+            const double q = target(k);
+            whole += q;
+            if (q != 0) loss += q * (log - row.exponent(k));
+        }
+        results[0] = nan || m == -infinity ? none : loss;
+        if constexpr (F::per_class)
+            for (std::ptrdiff_t k = 0; k < classes; ++k) {
+                const double q = target(k), d = (row.own(k) * (whole - q) - row.others(k) * q) / row.all();
+                y[k] = nan ? none : x[k] == -infinity || d == 0 ? 0 : d / t;
+            }
+    } else {
+        const double log = F::of_logs ? row.log_of_all() : 0;
+        for (std::ptrdiff_t k = 0; k < classes; ++k)
+            y[k] = static_cast<W>(nan ? none : m == -infinity ? F::impossible : F::limit(row, k, log));
+    }
+}

@@ -1,0 +1,297 @@
+// From a strided batch of rows to the kernels and back: tiles of narrow rows, or one wide row at a time.
+// Included once per level, hence no include guard.
+
+// ---- what a batch holds beside scores ----
+
+inline double temperature_of(const RowBatch& b, std::ptrdiff_t row) {
+    double t = 1;
+    if (b.temperature.data) std::memcpy(&t, b.temperature.data + row * b.temperature.row, sizeof t);
+    return t;
+}
+inline double label_of(const RowBatch& b, std::ptrdiff_t row) {
+    std::int64_t label = -1;
+    if (b.label.data) std::memcpy(&label, b.label.data + row * b.label.row, sizeof label);
+    return static_cast<double>(label);
+}
+inline double smoothing_of(const RowBatch& b, std::ptrdiff_t row) {
+    double smoothing = 0;
+    if (b.smoothing.data) std::memcpy(&smoothing, b.smoothing.data + row * b.smoothing.row, sizeof smoothing);
+    return smoothing;
+}
+
+template <class W, int n>
+struct RowTemperatures {
+    Temperature<W, n> lane;
+    bool special[n], any_special;
+};
+// The temperatures of `rows` rows, repeated over the lanes if there is only one.
+template <class W, int n>
+SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, RowTemperatures<W, n>& r) {
+    r.lane = {Pack<W, n>(1), Pack<W, n>(0), Pack<W, n>(1), true};
+    r.any_special = false;
+    std::memset(r.special, 0, sizeof r.special);
+    if (!b.temperature.data) return;
+    W hi[n], lo[n], value[n];
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        double t = i < rows || rows == 1 ? temperature_of(b, row + i % rows) : 1.0;
+        r.special[i] = !ordinary<W>(t);
+        r.any_special = r.any_special || r.special[i];
+        if (r.special[i]) t = 1;
+        double inverse = 1 / t;
+        hi[i] = static_cast<W>(inverse);
+        lo[i] = sizeof(W) == 4 ? static_cast<W>(inverse - hi[i]) : static_cast<W>(std::fma(-inverse, t, 1.0) * inverse);
+        value[i] = static_cast<W>(t);
+        r.lane.unit = r.lane.unit && t == 1;
+    }
+    r.lane.inverse = Pack<W, n>::load(hi);
+    r.lane.inverse_lo = Pack<W, n>::load(lo);
+    r.lane.value = Pack<W, n>::load(value);
+}
+
+// Masked scores become -inf, their weights in a sum 0. `to` holds class k of row i at to[i * row + k * step].
+template <class W>
+SIGMAX_SHARED void apply_mask(const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to,
+                              std::ptrdiff_t row, std::ptrdiff_t step, W value) {
+    for (std::ptrdiff_t i = 0; i < rows; ++i)
+        for (std::ptrdiff_t k = 0; k < classes; ++k)
+            if (!mask.data[(first + i) * mask.row + k * mask.step]) to[i * row + k * step] = value;
+}
+// The probabilities of a label are not masked: a label may name an impossible class, and pays for it.
+template <class F>
+inline constexpr bool masks_weights = F::weighted && !F::smoothed;
+
+template <class F, bool flat, class W, int n>
+SIGMAX_INLINE Pack<W, n> run_kernel(Rows<W, n>& r) {
+    if constexpr (F::in_doubles) {
+        return F::run(r);
+    } else {
+        if constexpr (F::tempered)
+            if (!r.temperature.unit) return F::template run<flat, true>(r);
+        return F::template run<flat, false>(r);
+    }
+}
+template <class F>
+bool is_narrow(const RowBatch& b) {
+    return (F::per_class ? b.y.dtype : b.results[0].dtype) != Dtype::float64;
+}
+
+// ---- narrow rows: tiles of n at a time ----
+
+// What a tile holds, class k of row i at [k n + i], and what a kernel made of it.
+template <class F, class W, int n>
+struct Tile {
+    static constexpr std::ptrdiff_t most = narrow;
+    alignas(64) W x[most * n], y[F::per_class ? most * n : 1], w[F::weighted ? most * n : 1];
+    W label[n], smoothing[n], results[2][n];
+    RowTemperatures<W, n> temperature;
+
+    void load(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) {
+        load_tile<n, n>(b.x, row, rows, b.classes, x);
+        if constexpr (F::weighted) load_tile<n, n>(b.weights, row, rows, b.classes, w);
+        if (b.mask.data) apply_mask(b.mask, row, rows, b.classes, x, 1, n, -std::numeric_limits<W>::infinity());
+        if constexpr (masks_weights<F>)
+            if (b.mask.data) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
+        if constexpr (F::smoothed)
+            for (std::ptrdiff_t i = 0; i < n; ++i) {
+                label[i] = i < rows ? label_of(b, row + i) : 0;
+                smoothing[i] = i < rows ? smoothing_of(b, row + i) : 0;
+            }
+    }
+    // The maxima of the rows.
+    SIGMAX_INLINE Pack<W, n> run(const RowBatch& b, std::ptrdiff_t row) {
+        const char *x_soon = reinterpret_cast<char*>(x), *y_soon = reinterpret_cast<char*>(y);
+        if (b.x.row == std::ptrdiff_t(b.classes * sizeof(W)) && b.rows - row >= 2 * n) x_soon = b.x.data + (row + n) * b.x.row;
+        if (b.y.row == std::ptrdiff_t(b.classes * sizeof(W)) && b.rows - row >= n) y_soon = b.y.data + row * b.y.row;
+        Rows<W, n> r = {{x, nullptr, b.classes, b.classes, x_soon},
+                        {y, nullptr, b.classes, b.classes, y_soon},
+                        {w, nullptr, b.classes, b.classes},
+                        temperature.lane,
+                        {},
+                        {},
+                        {},
+                        is_narrow<F>(b),
+                        false};
+        if constexpr (F::smoothed) {
+            r.label = Pack<W, n>::load(label);
+            r.smoothing = Pack<W, n>::load(smoothing);
+        }
+        const Pack<W, n> m = run_kernel<F, false>(r);
+        for (int j = 0; j < F::results; ++j) r.results[j].store(results[j]);
+        return m;
+    }
+    // The kernel has used the scores up, so that those of special rows are read again.
+    [[gnu::noinline, gnu::cold]] void replace_limits(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, const Pack<W, n>& m) {
+        W top[n], x_row[narrow];
+        m.store(top);
+        for (std::ptrdiff_t i = 0; i < rows; ++i) {
+            if (!temperature.special[i] && !std::isinf(top[i])) continue;
+            load_run(b.x.data + (row + i) * b.x.row, b.x.step, b.classes, b.x.dtype, x_row);
+            if (b.mask.data) apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, 1, -std::numeric_limits<W>::infinity());
+            W of_row[2];
+            limit_row<F, W>({x_row, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w + i), n},
+                            F::smoothed ? label[i] : 0, F::smoothed ? smoothing[i] : 0, {y + i, n}, of_row);
+            for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
+        }
+    }
+    void store(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) const {
+        if constexpr (F::per_class) store_tile<n, n>(y, b.y, row, rows, b.classes);
+        for (int j = 0; j < F::results; ++j) {
+            const Output& out = b.results[j];
+            store_run(results[j], out.data + row * out.row, out.row, rows, out.dtype);
+        }
+    }
+};
+
+// From `row` on to `end`, or while tiles are full; the row after the last.
+template <class F, class W, int n>
+std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end, bool full_only) {
+    Tile<F, W, n> tile;
+    load_temperatures(b, row, b.temperature.row && end - row > 1 ? (end - row < n ? end - row : n) : 1, tile.temperature);
+    for (bool first = true; row < end && (!full_only || end - row >= n); row += n, first = false) {
+        const std::ptrdiff_t rows = end - row < n ? end - row : n;
+        if (!first && b.temperature.row != 0) load_temperatures(b, row, rows, tile.temperature);
+        tile.load(b, row, rows);
+        const Pack<W, n> m = tile.run(b, row);
+        if (tile.temperature.any_special || any_infinite(m)) tile.replace_limits(b, row, rows, m);
+        tile.store(b, row, rows);
+    }
+    return row < end ? row : end;
+}
+
+// ---- wide rows, one at a time ----
+
+// The `rest` numbers from `from` on, and `filler` behind them, in the middle of `end`: without a loop over single numbers, by way of
+// the `pad` numbers that end with them.
+template <class W>
+SIGMAX_INLINE void copy_pad(const W* from, W* to) {
+    for (std::ptrdiff_t k = 0; k < pad; k += natural<W>) Pack<W>::load(from + k).store(to + k);
+}
+template <class W>
+SIGMAX_INLINE W* tail_of_row(const W* from, std::ptrdiff_t rest, W filler, W (&end)[2 * pad]) {
+    copy_pad(from + rest - pad, end);
+    for (std::ptrdiff_t k = pad; k < 2 * pad; k += natural<W>) Pack<W>(filler).store(end + k);
+    return end + pad - rest;
+}
+
+// One operand of wide rows: where it lies if it is of type W and contiguous, else some rows at a time in memory of its own.
+template <class W>
+class WideRows {
+public:
+    WideRows(bool direct, std::ptrdiff_t padded, std::ptrdiff_t together)
+        : direct_(direct), padded_(padded), room_(direct ? nullptr : new (std::nothrow) W[padded * together]) {}
+    bool failed() const { return !direct_ && !room_; }
+    bool direct() const { return direct_; }
+    W* room() const { return room_.get(); }
+    W* row(const char* data, std::ptrdiff_t stride, std::ptrdiff_t first, std::ptrdiff_t i) const {
+        return direct_ ? reinterpret_cast<W*>(const_cast<char*>(data + (first + i) * stride)) : room_.get() + i * padded_;
+    }
+
+private:
+    bool direct_;
+    std::ptrdiff_t padded_;
+    std::unique_ptr<W[]> room_;
+};
+
+// One row: its scores, results and weights, contiguous in W.
+template <class F, class W, int n>
+void wide_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const RowTemperatures<W, n>& t) {
+    constexpr W nothing = -std::numeric_limits<W>::infinity();
+    const std::ptrdiff_t whole = b.classes / pad * pad, rest = b.classes - whole, count = padded_length(b.classes) / n;
+    W x_end[2 * pad], y_end[2 * pad], w_end[2 * pad];
+    W *x_tail = tail_of_row(x + whole, rest, nothing, x_end), *y_tail = y_end + pad, *w_tail = nullptr;
+    if constexpr (F::weighted) w_tail = tail_of_row(w + whole, rest, W(0), w_end);
+    Rows<W, n> r = {{x, x_tail, whole / n, count},
+                    {y, y_tail, whole / n, count},
+                    {w, w_tail, whole / n, count},
+                    t.lane,
+                    {},
+                    {},
+                    {},
+                    is_narrow<F>(b),
+                    true};
+    const double label = label_of(b, row), smoothing = smoothing_of(b, row);
+    r.label = static_cast<W>(label);
+    r.smoothing = static_cast<W>(smoothing);
+    const W top = first_lane(run_kernel<F, true>(r));
+    W results[2];
+    for (int j = 0; j < F::results; ++j) results[j] = first_lane(r.results[j]);
+    if constexpr (F::per_class)
+        if (rest) {
+            copy_pad(y + whole - pad, y_end);
+            copy_pad(y_end + rest, y + whole - pad + rest);
+        }
+    if (t.any_special || std::isinf(top))
+        limit_row<F, W>({x, 1}, b.classes, temperature_of(b, row), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results);
+    for (int j = 0; j < F::results; ++j) {
+        const Output& out = b.results[j];
+        store_run(results + j, out.data + row * out.row, out.row, 1, out.dtype);
+    }
+}
+
+template <class F, class W, int n>
+unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+    constexpr std::ptrdiff_t cache = 1 << 18;
+    // Rows that run across memory are gathered several at a time, so that each cache line is read once.
+    const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
+    std::ptrdiff_t together = along ? 1 : cache / b.classes;
+    together = together < 1 ? 1 : together > lanes ? lanes : together;
+    const std::ptrdiff_t padded = padded_length(b.classes);
+    // x is read again after y has been written; weights are read with the scores
+    const bool masked = b.mask.data;
+    const WideRows<W> x(b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !masked && b.x.data != b.y.data, padded, together);
+    const WideRows<W> y(!F::per_class || (b.y.dtype == dtype_of<W> && b.y.step == sizeof(W)), padded, together);
+    const WideRows<W> w(!F::weighted || (!masked && b.weights.dtype == dtype_of<W> && b.weights.step == sizeof(W)), padded, together);
+    if (x.failed() || y.failed() || w.failed()) return unsigned(Status::no_memory);
+
+    RowTemperatures<W, n> t;
+    load_temperatures(b, row, 1, t);
+    for (; row < end; row += together) {
+        const std::ptrdiff_t rows = end - row < together ? end - row : together;
+        if (!x.direct()) load_rows<natural<W>>(b.x, row, rows, b.classes, x.room(), padded);
+        if (!x.direct() && masked) apply_mask(b.mask, row, rows, b.classes, x.room(), padded, 1, -std::numeric_limits<W>::infinity());
+        if constexpr (F::weighted) {
+            if (!w.direct()) load_rows<natural<W>>(b.weights, row, rows, b.classes, w.room(), padded);
+            if constexpr (masks_weights<F>)
+                if (!w.direct() && masked) apply_mask(b.mask, row, rows, b.classes, w.room(), padded, 1, W(0));
+        }
+        for (std::ptrdiff_t i = 0; i < rows; ++i) {
+            if (b.temperature.row != 0) load_temperatures(b, row + i, 1, t);
+            wide_row<F, W, n>(b, row + i, x.row(b.x.data, b.x.row, row, i), y.row(b.y.data, b.y.row, row, i),
+                              w.row(b.weights.data, b.weights.row, row, i), t);
+        }
+        if constexpr (F::per_class)
+            if (!y.direct()) store_rows<natural<W>>(y.room(), padded, b.y, row, rows, b.classes);
+    }
+    return 0;
+}
+
+// ---- which way ----
+
+// As many of the rows from `row` on as can be done where they lie; the row after them.
+template <class F, class T>
+std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t row) {
+    [[maybe_unused]] const std::ptrdiff_t begin = row;
+    if constexpr (fast_fma && requires { F::template columns<T>; }) row = F::template columns<T>(b, row);
+    if constexpr (isa::most_in_registers<T> > 0 && requires(Pack<T>(&x)[2]) { F::in_registers(x); })
+        if (row == begin) row = rows_in_registers<F, T>(b, row);
+    return row;
+}
+
+// Rows that cannot be done in place, the last ones and tiles that hold a special row, are done here, and those behind tried again.
+template <class F, class T>
+unsigned row_loop(const RowBatch& b) {
+    using W = typename F::template Work<T>;
+    constexpr int upright = F::template upright<T>, wide = F::template wide<T>;
+    for (std::ptrdiff_t row = 0; row < b.rows;) {
+        const std::ptrdiff_t begin = row;
+        row = rows_in_place<F, T>(b, row);
+        const std::ptrdiff_t end = row > begin && b.rows - row > 2 * lanes ? row + 2 * lanes : b.rows;
+        if (b.classes > narrow) {
+            if (const unsigned failed = wide_rows<F, W, wide>(b, row, end)) return failed;
+            row = end;
+        } else {
+            row = narrow_rows<F, W, upright>(b, row, end, false);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,127 @@
+// A gradient by the scores, from the gradient g by the results (what automatic differentiation asks for):
+//
+//     softmax        p_k (g_k - sum p_j g_j) / T, which is the same for g - c whatever c is: with c the g of the largest class, its
+//                    term is 0, and what is left does not drown in it
+//     log_softmax    (g_k - p_k G) / T = (g_k (1 - p_k) - p_k (G - g_k)) / T, with G the sum of g
+//
+// Both cancel only where the terms themselves do; where that costs more than `spare` digits, the row is done again with 100 bits.
+// The g of an impossible class is not read. Included once per level, hence no include guard.
+
+template <bool of_log>
+struct Pullback {
+    Contest c;
+    f64 leading;         // softmax: g of the largest class
+    Pair<double> whole;  // what all entries share: G, or the sum of p_j g_j times 2^512
+    f64 size;            // the sum of the terms' sizes
+};
+template <bool of_log>
+SIGMAX_INLINE f64 leading_cotangent(const Rows<double>& r, f64 first) {
+    if constexpr (of_log) return f64(0);
+    Sums leading;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) leading[r.strand(i)].add_plainly(select(first == r.classes(i), r.w[i], f64(0)));
+    return leading.total(r.flat).total.hi;
+}
+template <bool of_log>
+SIGMAX_INLINE Pair<double> cotangent(f64 leading, const Rows<double>& r, std::ptrdiff_t i) {
+    f64 g = select(is_possible(r.x[i]), r.w[i], of_log ? f64(0) : leading);
+    if constexpr (of_log) return one_term(g);
+    return two_sum(g, -leading);
+}
+template <bool of_log, int digits>
+SIGMAX_SHARED Pullback<of_log> pullback(const Rows<double>& r) {
+    Pullback<of_log> b;
+    b.c = contest<digits>(r);
+    b.leading = leading_cotangent<of_log>(r, b.c.first);
+    Sums sums, sizes;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        Pair<double> term = cotangent<of_log>(b.leading, r, i);
+        if constexpr (!of_log) term = term * parts_of<digits>(b.c, r, i).own;
+        sums[r.strand(i)].add(term);
+        sizes[r.strand(i)].add_plainly(abs(term.hi));
+    }
+    b.whole = sums.total(r.flat).value();
+    if constexpr (!of_log) b.whole = divide(b.whole, b.c.all);
+    b.size = sizes.total(r.flat).total.hi;
+    return b;
+}
+// The gradient by the scores of vector i, times 2^512, and whether it has lost its digits.
+template <bool of_log, int digits>
+SIGMAX_SHARED Pair<double> pulled(const Pullback<of_log>& b, const Rows<double>& r, std::ptrdiff_t i, Pack<std::int64_t>& lost) {
+    const f64 spare = r.to_narrow ? lost_of_52 : 0x1p-6;
+    Parts p = parts_of<digits>(b.c, r, i);
+    Pair<double> g = cotangent<of_log>(b.leading, r, i), d;
+    if constexpr (of_log) {
+        Pair<double> kept = g * p.others, given = p.own * (b.whole - g);
+        d = kept - given;
+        lost = abs(d.hi) < (abs(kept.hi) + p.own.hi * b.size) * spare;
+        d = divide(d, b.c.all);
+    } else {
+        Pair<double> above = g * f64(0x1p512) - b.whole;
+        lost = abs(above.hi) < (abs(g.hi) * 0x1p512 + b.size) * spare;
+        d = divide(p.own, b.c.all) * (above * f64(0x1p-512));
+    }
+    return d * Pair<double>{r.temperature.inverse, r.temperature.inverse_lo};
+}
+template <bool of_log>
+SIGMAX_RARE Pair<double> pulled_again(const Rows<double>& r, std::ptrdiff_t i, Pullback<of_log>& again, bool& ready) {
+    if (!ready) again = pullback<of_log, 100>(r);
+    ready = true;
+    Pack<std::int64_t> lost;
+    return pulled<of_log, 100>(again, r, i, lost);
+}
+
+// The same in plain double for narrower results, and the rows that lose digits by it.
+template <bool of_log>
+SIGMAX_SHARED Pack<std::int64_t> plain_pullback(Rows<double>& r, f64& m) {
+    const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64, f64 p) SIGMAX_LAMBDA { p.store(r.y.at(i)); });
+    m = t.m;
+    const f64 leading = leading_cotangent<of_log>(r, t.first);
+    Sums sums, sizes;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        f64 term = cotangent<of_log>(leading, r, i).hi;
+        if constexpr (!of_log) term = term * r.y[i];
+        sums[r.strand(i)].add_plainly(term);
+        sizes[r.strand(i)].add_plainly(abs(term));
+    }
+    f64 part = 1.0 / (1.0 + t.rest), whole = sums.total(r.flat).value().hi, size = sizes.total(r.flat).value().hi;
+    if constexpr (!of_log) {
+        whole = whole * part;
+        size = size * part;
+    }
+    Pack<std::int64_t> lost = std::int64_t{0};
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        f64 g = cotangent<of_log>(leading, r, i).hi, e = r.y[i], d;
+        auto possible = is_possible(r.x[i]);
+        if constexpr (of_log) {
+            f64 kept = g * t.others(e, r.classes(i)), given = e * (whole - g);
+            d = kept - given;
+            lost = lost | (possible & (abs(d) < (abs(kept) + e * size) * lost_of_52));
+        } else {
+            f64 above = g - whole;
+            d = e * above;
+            lost = lost | (possible & (abs(above) < (abs(g) + size) * lost_of_52));
+        }
+        select(possible, d * (part * r.temperature.inverse), 0.0).store(r.y.at(i));
+    }
+    return r.flat && any(lost) ? Pack<std::int64_t>(-1) : lost;
+}
+
+template <bool of_log>
+SIGMAX_SHARED f64 pullback_kernel(Rows<double>& r) {
+    Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
+    f64 m;
+    if (r.to_narrow) slowly = plain_pullback<of_log>(r, m);
+    if (!any(slowly)) return m;
+    const Pullback<of_log> b = pullback<of_log, 60>(r);
+    Pullback<of_log> again;
+    bool ready = false;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        Pack<std::int64_t> lost;
+        Pair<double> d = pulled<of_log, 60>(b, r, i, lost);
+        if (any(lost & slowly)) d = select(lost, pulled_again<of_log>(r, i, again, ready), d);
+        f64 value = select(is_possible(r.x[i]), d.hi * 0x1p-512, 0.0);
+        if (r.to_narrow) value = select(slowly, value, r.y[i]);
+        value.store(r.y.at(i));
+    }
+    return b.c.m;
+}

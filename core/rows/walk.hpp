@@ -1,0 +1,152 @@
+// How a kernel walks over the classes of a row, and what its lanes make of them in the end.
+//
+//   - Narrow rows (up to `narrow` classes) stand upright: a vector holds one class of n rows, lane l is row l. The tile is transposed
+//     in registers on the way in and out, so that no lane ever meets another.
+//   - Wide rows lie flat: a vector holds n neighbouring classes of one row. Sixteen sums are kept, one for each class mod 16, whatever
+//     n is: they are `strands` of n lanes, and vector i belongs to strand i mod 16 / n. What they hold is joined in a fixed tree.
+//
+// Which of the two a row takes depends on its number of classes alone, so its bits depend neither on its neighbours nor on the width
+// of a register. Kernels in the type of their scores are compiled for both; those in double, which have much text, ask `flat`.
+//
+// -inf and masked scores arrive as -inf. Each kernel returns the rows' maxima, so that its caller can see to the rows that have no
+// finite one. Included once per level, hence no include guard.
+
+inline constexpr std::ptrdiff_t narrow = 192;  // classes; upright tiles are faster below, flat rows above
+inline constexpr std::ptrdiff_t pad = 2 * lanes;
+// The classes of a flat row, with as many impossible ones as fill its last vectors: the same at every CPU level.
+inline constexpr std::ptrdiff_t padded_length(std::ptrdiff_t classes) { return (classes + pad - 1) / pad * pad; }
+
+// Vectors of n scores of one row or of as many rows; the last ones stand in `tail`.
+template <class T, int n = natural<T>>
+struct Scores {
+    T* data;
+    T* tail;
+    std::ptrdiff_t whole, count;
+    const char* soon = nullptr;  // memory that is needed next, as large as these scores
+    SIGMAX_INLINE T* at(std::ptrdiff_t i) const { return i < whole ? data + i * n : tail + (i - whole) * n; }
+    SIGMAX_INLINE Pack<T, n> operator[](std::ptrdiff_t i) const { return Pack<T, n>::load(at(i)); }
+    // A part of it, so that memory and arithmetic work at the same time: a tile reads memory in no order that a CPU foresees
+    // (20,000 x 100 floats out of cache: 0.8 ns an element, 1.3 without).
+    SIGMAX_INLINE void fetch(std::ptrdiff_t i) const {
+        constexpr int size = n * sizeof(T);
+        for (int at = 0; at < size; at += 64) __builtin_prefetch(soon + i * size + at);
+    }
+};
+
+// 1/T in two terms and T, one per lane.
+template <class T, int n = natural<T>>
+struct Temperature {
+    Pack<T, n> inverse, inverse_lo, value;
+    bool unit;
+};
+
+// All that a kernel takes and gives: scores x, one weight a score and one result a class where the function has them.
+template <class T, int n = natural<T>>
+struct Rows {
+    static constexpr int width = n, strands = lanes / n;
+    Scores<T, n> x, y, w;
+    Temperature<T, n> temperature;
+    Pack<T, n> label, smoothing;  // one a row, as are the results
+    Pack<T, n> results[2];
+    bool to_narrow;  // whether results are narrower than float64
+    bool flat;
+
+    // The numbers of the classes in vector i, and its strand.
+    SIGMAX_INLINE Pack<T, n> classes(std::ptrdiff_t i) const {
+        if (!flat) return Pack<T, n>(static_cast<T>(i));
+        return Pack<T, n>::load(first_classes) + static_cast<T>(i * n);
+    }
+    SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return flat ? static_cast<int>(i % strands) : 0; }
+
+private:
+    static constexpr T first_classes[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+};
+
+template <class W, int n>
+SIGMAX_INLINE bool any_infinite(Pack<W, n> m) {
+    return any(abs(m) == Pack<W, n>(std::numeric_limits<W>::infinity()));
+}
+
+// ---- across the lanes: fixed trees ----
+
+// The lanes of a register, moved down by `by`, the lowest ones to the top.
+template <int by, class V, int... i>
+SIGMAX_INLINE V rotated(V v, std::integer_sequence<int, i...>) {
+    return __builtin_shufflevector(v, v, ((i + by) % int(sizeof...(i)))...);
+}
+// join(lanes moved down by n) for n = half the lanes of a pack, a quarter ... 1: what is in lane 0 has met all others.
+template <int by, class T, int n, class Join>
+SIGMAX_INLINE void tree(Join join) {
+    if constexpr (by >= 1) {
+        auto moved = [](Pack<T, n> p) SIGMAX_LAMBDA {
+            constexpr int width = Pack<T, n>::width;
+            Pack<T, n> r = p;
+            if constexpr (by >= width)
+                for (int i = 0; i < by / width; ++i) r.v[i] = p.v[i + by / width];
+            else
+                r.v[0] = rotated<by>(p.v[0], std::make_integer_sequence<int, width>{});
+            return r;
+        };
+        join(moved);
+        tree<by / 2, T, n>(join);
+    }
+}
+// The largest of sixteen lanes; NaN is none. Of zeros, +0.
+template <class T, int n, int strands>
+SIGMAX_INLINE Pack<T, n> joined(Pack<T, n> (&m)[strands]) {
+    for (int by = strands / 2; by >= 1; by /= 2)
+        for (int s = 0; s < by; ++s) m[s] = max(m[s], m[s + by]);
+    tree<n / 2, T, n>([&](auto moved) SIGMAX_LAMBDA { m[0] = max(m[0], moved(m[0])); });
+    return Pack<T, n>(first_lane(m[0]) + T(0));
+}
+
+// A sum in two terms, twice the digits of T.
+template <class T, int n = natural<T>>
+struct Sum {
+    Pair<T, n> total;
+    SIGMAX_INLINE Sum() : total{Pack<T, n>(0), Pack<T, n>(0)} {}
+    SIGMAX_INLINE explicit Sum(Pair<T, n> x) : total(x) {}
+    SIGMAX_INLINE void add(Pack<T, n> hi, Pack<T, n> lo) {
+        Pair<T, n> s = two_sum(total.hi, hi);
+        total = {s.hi, total.lo + (s.lo + lo)};
+    }
+    SIGMAX_INLINE void add(Pair<T, n> x) { add(x.hi, x.lo); }
+    SIGMAX_INLINE void add_plainly(Pack<T, n> x) { total.hi = total.hi + x; }  // where one term is enough
+    SIGMAX_INLINE Pair<T, n> value() const { return fast_two_sum(total.hi, total.lo); }
+};
+template <class T, int n, int strands>
+SIGMAX_INLINE Sum<T, n> joined(Sum<T, n> (&sum)[strands]) {
+    for (int by = strands / 2; by >= 1; by /= 2)
+        for (int s = 0; s < by; ++s) sum[s].add(sum[s + by].total);
+    Sum<T, n>& one = sum[0];
+    tree<n / 2, T, n>([&](auto moved) SIGMAX_LAMBDA { one.add(moved(one.total.hi), moved(one.total.lo)); });
+    return Sum<T, n>({Pack<T, n>(first_lane(one.total.hi)), Pack<T, n>(first_lane(one.total.lo))});
+}
+
+// The sums of a kernel that asks whether its rows lie flat.
+struct Sums {
+    Sum<double> of[lanes / double_lanes];
+    SIGMAX_INLINE Sums() {}
+    SIGMAX_INLINE Sum<double>& operator[](int strand) { return of[strand]; }
+    SIGMAX_INLINE Sum<double> total(bool flat) { return flat ? together() : of[0]; }
+
+private:
+    [[gnu::noinline]] Sum<double> together() { return joined(of); }
+};
+
+// ---- differences of scores, divided by the temperature, in double ----
+
+inline constexpr double reach = 800;  // e^-800 is nothing beside 1, and its power of two is normal times 2^512
+
+template <int n>
+SIGMAX_INLINE Pair<double, n> divided(Pair<double, n> z, const Temperature<double, n>& temperature) {
+    Pair<double, n> product = two_product(z.hi, temperature.inverse);
+    return {product.hi, fma(z.hi, temperature.inverse_lo, fma(z.lo, temperature.inverse, product.lo))};
+}
+// (x - m) / T, of halves of the scores: their difference itself may be too large for a number.
+template <int n>
+SIGMAX_INLINE Pair<double, n> exponent_of(Pack<double, n> x, Pack<double, n> m, Temperature<double, n> temperature) {
+    temperature.inverse = temperature.inverse + temperature.inverse;
+    temperature.inverse_lo = temperature.inverse_lo + temperature.inverse_lo;
+    return without_nan(divided(without_nan(two_sum(x * 0.5, m * -0.5)), temperature));
+}
