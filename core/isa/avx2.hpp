@@ -11,6 +11,8 @@ namespace isa {
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = sizeof(T) == 4 ? 8 : 8;
+template <class T, int classes>
+inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 
 SIGMAX_INLINE bool any(Longs v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }  // whether any bit is set
 SIGMAX_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
@@ -46,6 +48,19 @@ SIGMAX_INLINE Longs lookup(const void* table, Longs index) {
                   SIGMAX_LAMBDA { return _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(_mm256_loadu_si256(quarter + i), halves)); };
     const __m256d low = _mm256_blendv_pd(of(0), of(1), odd), high = _mm256_blendv_pd(of(2), of(3), odd);
     return (Longs)_mm256_blendv_pd(low, high, upper);
+}
+
+// Both numbers of pairs[index mod 16]: one load a lane (AVX2 permutes no more than eight numbers of 4 bytes, so that a table of sixteen
+// doubles takes seven operations, and two of them twice as many).
+inline constexpr bool has_pairs = true;
+SIGMAX_INLINE void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second) {
+    alignas(32) std::int64_t at[4];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(at), (__m256i)(index & 15));
+    auto pair = [&](int i) SIGMAX_LAMBDA { return _mm_load_si128(reinterpret_cast<const __m128i*>(pairs[at[i]])); };
+    const __m256i even = _mm256_inserti128_si256(_mm256_castsi128_si256(pair(0)), pair(2), 1);
+    const __m256i odd = _mm256_inserti128_si256(_mm256_castsi128_si256(pair(1)), pair(3), 1);
+    first = (Doubles)_mm256_unpacklo_epi64(even, odd);
+    second = (Longs)_mm256_unpackhi_epi64(even, odd);
 }
 
 // 16-bit words <-> the lower halves of 32-bit lanes; float16 <-> float, rounded to nearest

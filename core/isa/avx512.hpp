@@ -11,6 +11,8 @@ namespace isa {
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = sizeof(T) == 4 ? 16 : 16;
+template <class T, int classes>
+inline constexpr int rows_in_registers_of = sizeof(T) == 4 || classes <= 8 ? 16 : 8;  // at a time
 
 SIGMAX_INLINE bool any(Longs v) { return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0; }  // whether any bit is set
 SIGMAX_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
@@ -93,6 +95,8 @@ SIGMAX_INLINE Ints low8(Ints a, Ints b) { return (Ints)_mm512_unpacklo_epi64((__
 SIGMAX_INLINE Ints high8(Ints a, Ints b) { return (Ints)_mm512_unpackhi_epi64((__m512i)a, (__m512i)b); }
 
 // The blocks of four registers as a square of 4 x 4, transposed.
+inline constexpr bool has_pairs = false;
+void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second);  // never called
 inline constexpr bool has_squares = true;
 SIGMAX_INLINE void transpose_blocks_of(Ints& a, Ints& b, Ints& c, Ints& d) {
     const __m512i ab_even = _mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0x88), ab_odd = _mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0xdd);

@@ -11,6 +11,8 @@ namespace isa {
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = sizeof(T) == 4 ? 8 : 8;
+template <class T, int classes>
+inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 
 SIGMAX_INLINE Floats fma(Floats a, Floats b, Floats c) { return (Floats)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
 SIGMAX_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) { return (Doubles)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }

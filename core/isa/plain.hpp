@@ -67,6 +67,8 @@ SIGMAX_INLINE Ints low4(Ints a, Ints b) { return __builtin_shufflevector(a, b, 0
 SIGMAX_INLINE Ints high4(Ints a, Ints b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 SIGMAX_INLINE Ints low8(Ints a, Ints b) { return (Ints)__builtin_shufflevector((Longs)a, (Longs)b, 0, 2); }
 SIGMAX_INLINE Ints high8(Ints a, Ints b) { return (Ints)__builtin_shufflevector((Longs)a, (Longs)b, 1, 3); }
+inline constexpr bool has_pairs = false;
+void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second);  // never called
 inline constexpr bool has_squares = false;
 void transpose_blocks_of(Ints&, Ints&, Ints&, Ints&);  // never called
 

@@ -13,6 +13,8 @@ namespace isa {
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = sizeof(T) == 4 ? 0 : 0;
+template <class T, int classes>
+inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 
 // The rule of x86: the second operand where either is NaN, or both are 0.
 SIGMAX_INLINE Floats max(Floats a, Floats b) { return _mm_max_ps(a, b); }

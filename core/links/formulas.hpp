@@ -43,7 +43,7 @@ SIGMAX_INLINE Near<W> near_exp(Near<W> x, W more) {
         return exp38(x, more);
     } else {
         Exp<float> e = exp_of(x);
-        f32 scale = scale_of(e.t);
+        f32 scale = scale_of(e);
         return fma(scale, e.g, scale + more);
     }
 }
@@ -70,7 +70,7 @@ struct Sigmoid {
     SIGMAX_INLINE static Pack<double, n> of57(Pack<double, n> x) {
         using P = Pack<double, n>;
         Exp<double, n> e = exp_of(-x);
-        P scale = scale_of(e.t);
+        P scale = scale_of(e);
         Pair<double, n> one = fast_two_sum(max(scale, P(1)), min(scale, P(1)));
         P more = fma(scale, e.g, one.lo), y = 1.0 / (one.hi + more);
         return fma(fma(-y, more, fma(-y, one.hi, P(1))), y, y);
@@ -102,7 +102,7 @@ struct Softplus {
     SIGMAX_INLINE static Pack<double, n> of57(Pack<double, n> x) {
         using P = Pack<double, n>;
         Exp<double, n> e = exp_of(-abs(x));
-        P scale = scale_of(e.t);
+        P scale = scale_of(e);
         Pair<double, n> one = fast_two_sum(P(1), scale), whole = fast_two_sum(one.hi, fma(scale, e.g, one.lo));
         Pair<double, n> log = log57(whole.hi, whole.lo);
         // next to a rounding of 1 the two terms of log1p(e) nearly cancel; e - e^2 / 2 does not

@@ -9,26 +9,31 @@ template <class T, int classes>
 inline constexpr bool shorter_than_a_block = classes * sizeof(T) < 16;
 
 // Classes `first` and the following ones, a block's worth.
-template <class T, int classes>
-SIGMAX_INLINE void load_classes(const char* x, std::ptrdiff_t row, int first, Pack<T> (&to)[classes]) {
+template <class T, int n, int classes>
+SIGMAX_INLINE void load_classes(const char* x, std::ptrdiff_t row, int first, Pack<T, n> (&to)[classes]) {
     constexpr int side = 16 / sizeof(T);
-    Ints r[side];
-    for (int s = 0; s < side; ++s) r[s] = isa::gather_blocks(x + s * row + first * sizeof(T), side * row);
-    transpose_in_blocks<sizeof(T)>(r);
-    for (int s = 0; s < side; ++s) to[first + s].v[0] = (typename Pack<T>::vector)r[s];
+    for (int p = 0; p < Pack<T, n>::parts; ++p) {
+        Ints r[side];
+        for (int s = 0; s < side; ++s) r[s] = isa::gather_blocks(x + (p * blocks * side + s) * row + first * sizeof(T), side * row);
+        transpose_in_blocks<sizeof(T)>(r);
+        for (int s = 0; s < side; ++s) to[first + s].v[p] = (typename Pack<T, n>::vector)r[s];
+    }
 }
-template <class T, int classes>
-SIGMAX_INLINE void store_classes(const Pack<T> (&from)[classes], int first, char* y, std::ptrdiff_t row) {
+template <class T, int n, int classes>
+SIGMAX_INLINE void store_classes(const Pack<T, n> (&from)[classes], int first, char* y, std::ptrdiff_t row) {
     constexpr int side = 16 / sizeof(T);
-    Ints r[side];
-    for (int s = 0; s < side; ++s) r[s] = (Ints)from[first + s].v[0];
-    transpose_in_blocks<sizeof(T)>(r);
-    for (int s = 0; s < side; ++s)
-        isa::for_blocks(r[s], [&](int i, isa::Block b) SIGMAX_LAMBDA { store_block<16>(y + (i * side + s) * row + first * sizeof(T), b); });
+    for (int p = 0; p < Pack<T, n>::parts; ++p) {
+        Ints r[side];
+        for (int s = 0; s < side; ++s) r[s] = (Ints)from[first + s].v[p];
+        transpose_in_blocks<sizeof(T)>(r);
+        for (int s = 0; s < side; ++s)
+            isa::for_blocks(r[s], [&](int i, isa::Block b)
+                                      SIGMAX_LAMBDA { store_block<16>(y + ((p * blocks + i) * side + s) * row + first * sizeof(T), b); });
+    }
 }
 
-template <class T, int classes>
-SIGMAX_INLINE void load_upright(const char* x, std::ptrdiff_t row, Pack<T> (&to)[classes]) {
+template <class T, int n, int classes>
+SIGMAX_INLINE void load_upright(const char* x, std::ptrdiff_t row, Pack<T, n> (&to)[classes]) {
     constexpr int side = 16 / sizeof(T);
     if constexpr (shorter_than_a_block<T, classes>) {
         Floats r[classes];
@@ -41,8 +46,8 @@ SIGMAX_INLINE void load_upright(const char* x, std::ptrdiff_t row, Pack<T> (&to)
         if constexpr (classes % side != 0) load_classes(x, row, classes - side, to);
     }
 }
-template <class T, int classes>
-SIGMAX_INLINE void store_upright(const Pack<T> (&from)[classes], char* y, std::ptrdiff_t row) {
+template <class T, int n, int classes>
+SIGMAX_INLINE void store_upright(const Pack<T, n> (&from)[classes], char* y, std::ptrdiff_t row) {
     constexpr int side = 16 / sizeof(T);
     if constexpr (shorter_than_a_block<T, classes>) {
         Floats r[classes];
@@ -59,8 +64,9 @@ SIGMAX_INLINE void store_upright(const Pack<T> (&from)[classes], char* y, std::p
 // Full registers of rows from `row` on, up to one that F leaves to others; the row after the last of them.
 template <class F, class T, int classes>
 SIGMAX_SHARED std::ptrdiff_t few_classes(const RowBatch& b, std::ptrdiff_t row) {
-    for (; b.rows - row >= natural<T>; row += natural<T>) {
-        Pack<T> x[classes];
+    constexpr int n = isa::rows_in_registers_of<T, classes>;
+    for (; b.rows - row >= n; row += n) {
+        Pack<T, n> x[classes];
         load_upright(b.x.data + row * b.x.row, b.x.row, x);
         if (!F::in_registers(x)) break;
         if constexpr (F::per_class)

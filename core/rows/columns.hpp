@@ -34,21 +34,21 @@ struct Columns {
         return total;
     }
 
+    [[gnu::noinline]] Sum<T, n> sum_of_sixteen(const Shift<T, n>& shift) const {
+        Sum<T, n> sums[lanes];
+        for (int l = 0; l < lanes; ++l) sums[l] = sum(l, lanes, padded_length(classes), shift);
+        for (int by = lanes / 2; by >= 1; by /= 2)
+            for (int l = 0; l < by; ++l) sums[l].add(sums[l + by].total);
+        return sums[0];
+    }
+
     // False, and nothing written, if a row is special.
     SIGMAX_INLINE bool softmax() const {
         P m = -std::numeric_limits<T>::infinity();
         for (std::ptrdiff_t k = 0; k < classes; ++k) m = max(score(k), m);
         if (any_infinite(m)) return false;
         const auto shift = Shift<T, n>::template to<false>(m, Temperature<T, n>{});
-        Sum<T, n> sums[lanes];
-        if (classes <= narrow) {
-            sums[0] = sum(0, 1, classes, shift);
-        } else {
-            for (int l = 0; l < lanes; ++l) sums[l] = sum(l, lanes, padded_length(classes), shift);
-            for (int by = lanes / 2; by >= 1; by /= 2)
-                for (int l = 0; l < by; ++l) sums[l].add(sums[l + by].total);
-        }
-        const Share<T, n> share(sums[0].value());
+        const Share<T, n> share((classes <= narrow ? sum(0, 1, classes, shift) : sum_of_sixteen(shift)).value());
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             const P scale = shift.template part<false>(score(k), Temperature<T, n>{}).scale;
             share.of({scale, P::load(result(k))}).store(result(k));

@@ -55,7 +55,7 @@ SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, See see) {
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         f64 z = (r.x[i] - largest.score) * r.temperature.inverse;
         Exp<double> e = exp_of(select(z < -200.0, f64(-200), z));
-        f64 scale = scale_of(e.t), p = fma(scale, e.g, scale);
+        f64 scale = scale_of(e), p = fma(scale, e.g, scale);
         see(i, z, p);
         rest[r.strand(i)].add_plainly(select(largest.number == r.classes(i), 0.0, p));
     }

@@ -35,8 +35,8 @@ struct Softmax : OwnTypeTraits {
     static Pack<W, n> run(Rows<W, n>& r) {
         return softmax_kernel<flat, scaled>(r);
     }
-    template <class T, int classes>
-    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+    template <class T, int n, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T, n> (&x)[classes]) {
         return softmax_in_registers(x);
     }
     template <class T>
@@ -55,8 +55,8 @@ struct LogSoftmax : OwnTypeTraits {
     static Pack<W, n> run(Rows<W, n>& r) {
         return log_softmax_kernel<flat, scaled>(r);
     }
-    template <class T, int classes>
-    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+    template <class T, int n, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T, n> (&x)[classes]) {
         return logs_in_registers<false>(x);
     }
     template <class Row>
@@ -74,8 +74,8 @@ struct LogSumExp : OwnTypeTraits {
     static Pack<W, n> run(Rows<W, n>& r) {
         return logsumexp_kernel<flat>(r);
     }
-    template <class T, int classes>
-    SIGMAX_INLINE static bool in_registers(Pack<T> (&x)[classes]) {
+    template <class T, int n, int classes>
+    SIGMAX_INLINE static bool in_registers(Pack<T, n> (&x)[classes]) {
         return logs_in_registers<true>(x);
     }
 };

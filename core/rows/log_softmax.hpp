@@ -125,10 +125,10 @@ SIGMAX_INLINE LogOfRow<T, n> log_of_row(const Scores<T, n>& x, Pack<T, n> m, con
         const std::ptrdiff_t end = begin + block < x.count ? begin + block : x.count;
         for (int s = 0; s < strands; ++s) {
             Rest<T, n> part = rest[s];
-            for (std::ptrdiff_t i = begin + s; i < end; i += strands) {
+            walk<flat>(x, x, begin + s, end, strands, [&](const T* p, const T*, std::ptrdiff_t i) SIGMAX_LAMBDA {
                 if constexpr (!flat) x.fetch(i);
-                part.template add<scaled>(x[i], m, shift, temperature);
-            }
+                part.template add<scaled>(Pack<T, n>::load(p), m, shift, temperature);
+            });
             part.end_of_block();
             rest[s] = part;
         }
@@ -143,7 +143,8 @@ SIGMAX_INLINE Pack<T, n> log_softmax_kernel(Rows<T, n>& r) {
         for (std::ptrdiff_t i = 0; i < r.y.count; ++i) r.y.fetch(i);
     const Pack<T, n> m = maximum<flat>(r.x);
     const LogShare<scaled, T, n> share(m, log_of_row<flat, scaled>(r.x, m, r.temperature), r.temperature);
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) share.of(r.x[i], r.temperature).store(r.y.at(i));
+    walk<flat>(r.x, r.y, 0, r.x.count, 1,
+               [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA { share.of(Pack<T, n>::load(x), r.temperature).store(y); });
     return m;
 }
 

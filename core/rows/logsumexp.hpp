@@ -94,7 +94,7 @@ SIGMAX_SHARED LogSum log_sum(const Doubled<X>& x) {
             sum.add(e.m * select(left_out, 0.0, power_of_two(e.t, offset)));
         } else {
             Exp<double> e = exp_at(z.hi, magic, z.lo);
-            f64 scale = select(left_out, 0.0, scale_of(e.t));
+            f64 scale = select(left_out, 0.0, scale_of(e));
             sum.add_plainly(fma(scale, e.g, scale));
         }
     }
@@ -106,7 +106,7 @@ SIGMAX_INLINE f64 joined(const LogSum& sum) {
 }
 
 template <int digits, class X>
-SIGMAX_RARE f64 logsumexp_of_doubled(const Doubled<X>& x, const Pack<std::int64_t>& again, const f64& value) {
+SIGMAX_SHARED f64 logsumexp_of_doubled(const Doubled<X>& x, const Pack<std::int64_t>& again, const f64& value) {
     LogSum sum = log_sum<digits>(x);
     f64 found = select(again, joined(sum), value);
     auto lost = again & cancels(sum.m, sum.rest.hi, digits == 100 ? lost_of_100 : lost_of_52);
@@ -126,6 +126,7 @@ SIGMAX_INLINE Pack<double, n> logsumexp_again(const Scores<X, n>& x, Pack<std::i
         Pack<std::int64_t> which;
         f64 old;
         which.v[0] = again.v[h];
+        if (!any(which)) continue;
         old.v[0] = value.v[h];
         const f64 found = logsumexp_of_doubled<digits>(part, which, old);
         value.v[h] = found.v[0];

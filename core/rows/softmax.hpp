@@ -62,7 +62,7 @@ struct Shift {
     template <bool scaled, bool near = false>
     SIGMAX_INLINE Part<T, n> part(P x, const Temperature<T, n>& temperature) const {
         Exp<T, n> e = exp<scaled, near>(x, temperature);
-        return {scale_of(e.t), e.g};
+        return {scale_of(e), e.g};
     }
 };
 
@@ -104,8 +104,9 @@ SIGMAX_INLINE Pack<T, n> maximum(const Scores<T, n>& x) {
     constexpr int strands = flat ? lanes / n : 1;
     Pack<T, n> m[strands];
     for (auto& one : m) one = -std::numeric_limits<T>::infinity();
-    for (std::ptrdiff_t i = 0; i < x.count; i += strands)
-        for (int s = 0; s < strands; ++s) m[s] = max(x[i + s], m[s]);
+    walk<flat>(x, x, 0, x.count, strands, [&](const T* p, const T*, std::ptrdiff_t) SIGMAX_LAMBDA {
+        for (int s = 0; s < strands; ++s) m[s] = max(Pack<T, n>::load(p + s * n), m[s]);
+    });
     if constexpr (flat) return joined(m);
     return m[0];
 }
@@ -122,24 +123,24 @@ SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
         const std::ptrdiff_t end = begin + block < r.x.count ? begin + block : r.x.count;
         for (int s = 0; s < strands; ++s) {
             Terms<T, n> terms;
-            for (std::ptrdiff_t i = begin + s; i < end; i += strands) {
+            walk<flat>(r.x, r.y, begin + s, end, strands, [&](T* x, T* y, std::ptrdiff_t i) SIGMAX_LAMBDA {
                 if constexpr (!flat) r.x.fetch(i), r.y.fetch(i);
-                Part<T, n> p = shift.template part<scaled>(r.x[i], r.temperature);
-                p.g.store(r.y.at(i));
-                if constexpr (!flat) p.scale.store(r.x.at(i));
+                const Part<T, n> p = shift.template part<scaled>(Pack<T, n>::load(x), r.temperature);
+                p.g.store(y);
+                if constexpr (!flat) p.scale.store(x);
                 terms.add(p);
-            }
+            });
             terms.into(sum[s]);
         }
     }
     if constexpr (flat) sum[0] = joined(sum);
 
     const Share<T, n> share(sum[0].value());
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
-        Part<T, n> p = {r.x[i], r.y[i]};
+    walk<flat>(r.x, r.y, 0, r.x.count, 1, [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA {
+        Part<T, n> p = {Pack<T, n>::load(x), Pack<T, n>::load(y)};
         if constexpr (flat) p.scale = shift.template part<scaled>(p.scale, r.temperature).scale;
-        share.of(p).store(r.y.at(i));
-    }
+        share.of(p).store(y);
+    });
     return m;
 }
 

@@ -33,6 +33,15 @@ struct Scores {
     }
 };
 
+// body(scores, results) at every `step`th vector of two operands from `begin` on: without a question at each whether the tail has begun.
+template <bool flat, class T, int n, class Body>
+SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end, int step, Body body) {
+    std::ptrdiff_t i = begin;
+    for (const std::ptrdiff_t stop = flat && x.whole < end ? x.whole : end; i < stop; i += step) body(x.data + i * n, y.data + i * n, i);
+    if constexpr (flat)
+        for (; i < end; i += step) body(x.tail + (i - x.whole) * n, y.tail + (i - x.whole) * n, i);
+}
+
 // 1/T in two terms and T, one per lane.
 template <class T, int n = natural<T>>
 struct Temperature {

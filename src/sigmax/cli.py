@@ -546,7 +546,7 @@ def explain(
 
 
 @app.command(group=JUDGE, help_epilogue=_examples("sigmax bench --only 'softmax float32'"))
-def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
+def bench(*, only: str = "", threads: int = 1, rounds: int = 15, level: str = "") -> None:
     """
     Time sigmax beside the libraries that are installed: NumPy, SciPy, PyTorch, JAX.
 
@@ -561,9 +561,13 @@ def bench(*, only: str = "", threads: int = 1, rounds: int = 15) -> None:
         Cores that every library may use.
     rounds : int
         Rounds to take the median of.
+    level : str
+        The CPU level that all libraries keep to, so that a newer CPU shows what an older one would: v3 (AVX2) or v4 (AVX-512).
+        JAX, NumPy, PyTorch and sigmax each have a setting for it.
     """
     from sigmax import bench as benchmark
 
+    benchmark.use_level(level)
     chosen = [cell for cell in benchmark.cells() if only in str(cell)]
     if not chosen or rounds < 1:
         raise ValueError(f"nothing to measure: only '{only}' of {len(benchmark.cells())} cells, {rounds} rounds")

@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Cell", "Result", "cells", "measure", "setting", "short_ulps", "table_head", "table_line", "use_cores"]
+__all__ = [
+    "Cell",
+    "Result",
+    "cells",
+    "measure",
+    "setting",
+    "short_ulps",
+    "table_head",
+    "table_line",
+    "use_cores",
+    "use_level",
+]
 
 PAUSE, WARM, TIMED = 5e-3, 2e-3, 4e-3  # seconds; short calls are repeated
 LIBRARIES = ("jax", "numpy", "scipy", "torch")
@@ -224,6 +236,30 @@ def setting(threads: int) -> str:
         except ModuleNotFoundError:
             versions.append(f"no {name}")
     return f"{', '.join(versions)}; Python {platform.python_version()}, {platform.machine()}, {threads} core{'s' if threads > 1 else ''}"
+
+
+def lowered(level: str) -> dict[str, str]:
+    """Return the environment in which sigmax and its peers all keep to a CPU level: v3 stands for AVX2, v4 for AVX-512."""
+    if level == "v4":
+        return {"SIGMAX_CPU_LEVEL": level}
+    if level != "v3":
+        raise ValueError(f"the level is {level!r}; peers can be held to 'v3' or 'v4'")
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    beyond = [name for name in found if name.startswith(("AVX512", "X86_V4"))]
+    return {
+        "SIGMAX_CPU_LEVEL": level,
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(beyond),
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+
+
+def use_level(level: str) -> None:
+    """Begin the process anew, before any library is loaded, where it does not keep to a CPU level yet; "" for any."""
+    if not level or os.environ.get("SIGMAX_BENCH_LEVEL") == level:
+        return
+    os.environ.update(lowered(level), SIGMAX_BENCH_LEVEL=level)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def use_cores(threads: int) -> None:
