@@ -79,6 +79,44 @@ private:
     std::ptrdiff_t first_ = 0;
 };
 
+template <class F, class T>
+unsigned row_loop(const RowBatch& b);
+
+// A row at a temperature whose inverse a kernel cannot hold, by the kernel for doubles: with scores and temperature times a power of two,
+// which changes no exponent. False, and nothing done, if a score becomes too large for that.
+template <class F, class W>
+bool at_usual_temperature(Column<const W> x, std::ptrdiff_t classes, double t, Column<const double> w, double label, double smoothing,
+                          Column<W> y, W* results) {
+    int exponent;
+    double usual = 2 * std::frexp(t, &exponent), found[2];
+    const int shift = 1 - exponent;
+    const std::unique_ptr<double[]> scores(new (std::nothrow) double[classes]), values(new (std::nothrow) double[classes]);
+    if (!scores || !values) return false;
+    for (std::ptrdiff_t k = 0; k < classes; ++k) {
+        scores[k] = std::ldexp(static_cast<double>(x[k]), shift);
+        if (std::isinf(scores[k]) && !std::isinf(x[k])) return false;
+    }
+    const std::int64_t number = static_cast<std::int64_t>(label);
+    const std::ptrdiff_t size = sizeof(double);
+    auto given = [](const auto* p, std::ptrdiff_t step) { return Input{reinterpret_cast<const char*>(p), 0, step, Dtype::float64}; };
+    RowBatch b{};
+    b.rows = 1;
+    b.classes = classes;
+    b.x = given(scores.get(), size);
+    if constexpr (F::weighted) b.weights = given(w.data, w.step * size);
+    if constexpr (F::labelled) b.label = given(&number, 0);
+    if constexpr (F::smoothed) b.smoothing = given(&smoothing, 0);
+    b.temperature = given(&usual, 0);
+    if constexpr (F::per_class) b.y = {reinterpret_cast<char*>(values.get()), 0, size, Dtype::float64};
+    for (int j = 0; j < F::results; ++j) b.results[j] = {reinterpret_cast<char*>(found + j), 0, 0, Dtype::float64};
+    if (row_loop<F, double>(b)) return false;
+    constexpr bool is_gradient = F::per_class && (F::pulls || F::results > 0);
+    for (int j = 0; j < F::results; ++j) results[j] = static_cast<W>(found[j]);
+    if constexpr (F::per_class)
+        for (std::ptrdiff_t k = 0; k < classes; ++k) y[k] = static_cast<W>(is_gradient ? std::ldexp(values[k], shift) : values[k]);
+    return true;
+}
+
 template <class F, class W>
 SIGMAX_RARE void limit_row(Column<const W> x, std::ptrdiff_t classes, double t, Column<const double> w, double label, double smoothing,
                            Column<W> y, W* results) {
@@ -95,6 +133,10 @@ SIGMAX_RARE void limit_row(Column<const W> x, std::ptrdiff_t classes, double t, 
         if (score > m) first = k;
         m = score > m ? score : m;
     }
+    if constexpr (F::tempered)
+        if (t > 0 && !ordinary<W>(t) && std::isfinite(t) && std::isfinite(m) &&
+            at_usual_temperature<F, W>(x, classes, t, w, label, smoothing, y, results))
+            return;
     LimitRow<W> row(x, t, m);
     if (m > -infinity && F::tempered && !nan) row.sum_up(classes, first);
 

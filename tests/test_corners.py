@@ -1,0 +1,99 @@
+"""Scores near the largest number, extreme temperatures, and rows beside others: where arithmetic in between would overflow or mix."""
+
+import numpy as np
+import pytest
+from reference import Row, ulps
+
+import sigmax
+
+FLOATS = [np.float32, np.float64]
+# The bars of BARS.md; a temperature beyond all sense costs nothing more.
+BARS = {
+    "softmax": (1.5, 2),
+    "log_softmax": (1.5, 2),
+    "softmax_complement": (2, 3),
+    "log_softmax_complement": (2, 3),
+    "logit_softmax": (2, 3),
+    "cross_entropy": (2, 3),
+}
+
+
+def results(x, temperature):
+    label = np.zeros(len(x), dtype=np.int64)
+    return {
+        "softmax": sigmax.softmax(x, temperature=temperature),
+        "log_softmax": sigmax.log_softmax(x, temperature=temperature),
+        "softmax_complement": sigmax.softmax(x, temperature=temperature, complement=True),
+        "log_softmax_complement": sigmax.log_softmax(x, temperature=temperature, complement=True),
+        "logit_softmax": sigmax.logit_softmax(x, temperature=temperature),
+        "cross_entropy": sigmax.cross_entropy(x, label, temperature=temperature)[:, None],
+    }
+
+
+def test_differences_beyond_the_largest_number_are_infinite_not_nan():
+    x = np.array([-1e308, 1e308])
+    np.testing.assert_array_equal(sigmax.logit_softmax(x), [-np.inf, np.inf])
+    np.testing.assert_array_equal(sigmax.log_softmax(x, complement=True), [0, -np.inf])
+    np.testing.assert_array_equal(sigmax.log_softmax(x), [-np.inf, 0])
+    x = np.array([0, 1e307])
+    np.testing.assert_array_equal(sigmax.logit_softmax(x, temperature=0.01), [-np.inf, np.inf])
+    np.testing.assert_array_equal(sigmax.log_softmax(x, temperature=0.01, complement=True), [0, -np.inf])
+
+
+@pytest.mark.parametrize("classes", [2, 5, 300])
+def test_finite_results_of_large_scores_are_not_lost(classes):
+    for dtype, size in ((np.float32, 3e38), (np.float64, 1.7e308)):
+        x = np.full((3, classes), -size, dtype)
+        x[:, 1] = size
+        gap = -2.0 * float(x[0, 1] / 100)
+        np.testing.assert_allclose(
+            sigmax.log_softmax(x, temperature=100)[:, 0], gap, rtol=1e-6 if dtype == np.float32 else 1e-15
+        )
+        np.testing.assert_allclose(
+            sigmax.logit_softmax(x, temperature=100)[:, 0], gap, rtol=1e-6 if dtype == np.float32 else 1e-15
+        )
+        loss = sigmax.cross_entropy(x, np.zeros(3, np.int64), temperature=100)
+        np.testing.assert_allclose(loss, -gap, rtol=1e-6 if dtype == np.float32 else 1e-15)
+    p = sigmax.softmax([-1.7e308, 1.7e308], temperature=1e308)
+    np.testing.assert_allclose(p, sigmax.softmax([-1.7, 1.7]), rtol=4e-16)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-19, 1e-6, 1e10, 1e19, 1e280, 1e308])
+def test_extreme_temperatures_cost_no_digits(dtype, temperature):
+    """Scores of the size of the temperature, where that is a number: beyond the inverses that kernels hold, rows are done by hand."""
+    rng = np.random.default_rng(4)
+    largest, smallest = float(np.finfo(dtype).max), float(np.finfo(dtype).smallest_subnormal)
+    size = min(max(temperature, 100 * smallest), largest / 800)
+    for classes in (2, 3, 7):
+        x = (rng.normal(size=(12, classes)) * size * rng.choice([0.1, 3, 60], (12, 1))).astype(dtype)
+        found = results(x, temperature)
+        for i, row in enumerate(x):
+            true = Row(row, temperature)
+            for name, bar in BARS.items():
+                for k in range(1 if name == "cross_entropy" else classes):
+                    value = (
+                        true.cross_entropy([1.0] + [0.0] * (classes - 1))
+                        if name == "cross_entropy"
+                        else getattr(true, name)(k)
+                    )
+                    if abs(float(value)) > largest:
+                        assert found[name][i, k] == np.copysign(np.inf, float(value))
+                        continue
+                    error = ulps(found[name][i, k], value, dtype)
+                    assert error <= bar[dtype == np.float64], (
+                        f"{name} of {row} at T = {temperature}: {found[name][i, k]}"
+                    )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("classes", [3, 10, 40, 200])
+def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(classes, dtype):
+    rng = np.random.default_rng(5)
+    x = (rng.normal(size=(40, classes)) * 4).astype(dtype)
+    temperature = np.where(rng.random(40) < 0.5, 1.0, rng.uniform(0.2, 5, 40))
+    for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
+        together = function(x, temperature=temperature)
+        for i in range(40):
+            alone = function(x[i], temperature=temperature[i])
+            assert together[i].tobytes() == alone.tobytes(), f"{function.__name__} of row {i} at T = {temperature[i]}"
