@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -11,6 +11,7 @@ def main() -> None:
     verify = what.add_parser("verify", help="prove the accuracy, over every float32 there is")
     verify.add_argument("--thin", type=int, default=1, metavar="N", help="one input in N, and write nothing")
     verify.add_argument("--peers", action="store_true", help="let the installed peers go through the same")
+    what.add_parser("build", help="build from a clean clone: seconds, and those of all cores together")
     instructions = what.add_parser("instructions", help="compare the kernels' instruction counts with those recorded")
     instructions.add_argument("--record", action="store_true", help="record them instead")
     volume = what.add_parser("volume", help="score a file of gigabytes: time, peak memory, kill -9")

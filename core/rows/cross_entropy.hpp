@@ -62,8 +62,11 @@ SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, See see) {
     return {largest.score, largest.number, rest.total(r.flat).value().hi};
 }
 
-template <bool with_gradient>
-SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& r) {
+// Here a question at every vector would cost as much as the arithmetic: whether rows lie flat is known when this is compiled.
+template <bool flat, bool with_gradient>
+SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
+    Rows<double> r = rows;
+    r.flat = flat;
     constexpr double infinity = std::numeric_limits<double>::infinity();
     Sums own, endless;
     const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64 z, f64 p) SIGMAX_LAMBDA {
@@ -75,7 +78,7 @@ SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& r) {
     auto lost = endless.total(r.flat).total.hi > 0.0;
     f64 z = own.total(r.flat).value().hi, all = 1.0 + t.rest;
     Pair<double> log = log57(all, t.rest - (all - 1.0));
-    r.results[0] = select(lost & (t.rest == t.rest), infinity, (log.hi + log.lo) - z);
+    rows.results[0] = select(lost & (t.rest == t.rest), infinity, (log.hi + log.lo) - z);
     if constexpr (with_gradient) {
         f64 share = r.temperature.inverse / all;
         for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
@@ -95,7 +98,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     if constexpr (labelled)
         if (r.to_narrow) {
             slowly = r.smoothing != 0.0;
-            const f64 m = plain_cross_entropy<with_gradient>(r);
+            const f64 m = r.flat ? plain_cross_entropy<true, with_gradient>(r) : plain_cross_entropy<false, with_gradient>(r);
             if (!any(slowly)) return m;
             plain_loss = r.results[0];
         }

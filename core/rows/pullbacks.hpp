@@ -71,8 +71,10 @@ SIGMAX_RARE Pair<double> pulled_again(const Rows<double>& r, std::ptrdiff_t i, P
 }
 
 // The same in plain double for narrower results, and the rows that lose digits by it.
-template <bool of_log>
-SIGMAX_SHARED Pack<std::int64_t> plain_pullback(Rows<double>& r, f64& m) {
+template <bool flat, bool of_log>
+SIGMAX_SHARED Pack<std::int64_t> plain_pullback(const Rows<double>& rows, f64& m) {
+    Rows<double> r = rows;
+    r.flat = flat;
     const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64, f64 p) SIGMAX_LAMBDA { p.store(r.y.at(i)); });
     m = t.m;
     const f64 leading = leading_cotangent<of_log>(r, t.first);
@@ -110,7 +112,7 @@ template <bool of_log>
 SIGMAX_SHARED f64 pullback_kernel(Rows<double>& r) {
     Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
     f64 m;
-    if (r.to_narrow) slowly = plain_pullback<of_log>(r, m);
+    if (r.to_narrow) slowly = r.flat ? plain_pullback<true, of_log>(r, m) : plain_pullback<false, of_log>(r, m);
     if (!any(slowly)) return m;
     const Pullback<of_log> b = pullback<of_log, 60>(r);
     Pullback<of_log> again;

@@ -1,0 +1,71 @@
+"""Many threads of a program at once, a pool that changes its size, a fork in the middle: .ci/sanitize runs this under the thread sanitizer too."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax import _native
+
+
+@pytest.fixture
+def four_threads():
+    before = sigmax.get_num_threads()
+    sigmax.set_num_threads(4)
+    yield
+    sigmax.set_num_threads(before)
+
+
+def at_once(work, callers=4):
+    failed = []
+
+    def guarded(number):  # what fails is raised below, in the thread that can report it
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(callers)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failed:
+        raise failed[0]
+
+
+def test_many_callers_get_their_own_results_while_the_pool_changes_its_size(four_threads):
+    x = np.random.default_rng(0).normal(size=(300_000, 10)).astype(np.float32)
+    true = {k: sigmax.softmax(x[:, :k]) for k in (3, 5, 7, 10)}
+    helped = _native.pieces_of_helpers()
+
+    def work(number):
+        k = (3, 5, 7, 10)[number]
+        for i in range(15):
+            np.testing.assert_array_equal(sigmax.softmax(x[:, :k]), true[k])
+            if i % 5 == number:
+                sigmax.set_num_threads(1 + (number + i) % 4)
+
+    at_once(work)
+    assert _native.pieces_of_helpers() > helped
+
+
+def test_a_fork_while_others_work_leaves_both_sides_able_to(four_threads):
+    x = np.random.default_rng(1).normal(size=(300_000, 10))
+    true = sigmax.softmax(x)
+    codes = []
+
+    def work(number):
+        for _ in range(6):
+            if number == 0:
+                child = os.fork()
+                if child == 0:
+                    os._exit(0 if np.array_equal(sigmax.softmax(x), true) else 1)
+                codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            else:
+                np.testing.assert_array_equal(sigmax.softmax(x), true)
+
+    at_once(work, 3)
+    assert codes == [0] * 6
