@@ -29,7 +29,11 @@ def main() -> None:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
         needs = ["scikit-build-core", "numpy", "cmake", "ninja"]
         subprocess.run([*pip, "install", "--target", f"{folder}/needs", *needs], check=True)
-        environment = {**os.environ, "PYTHONPATH": f"{folder}/needs", "PATH": f"{folder}/needs/bin:{os.environ['PATH']}"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{folder}/needs",
+            "PATH": f"{folder}/needs/bin:{os.environ['PATH']}",
+        }
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
             [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, f"{folder}/clone"],

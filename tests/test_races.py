@@ -24,7 +24,7 @@ def at_once(work, callers=4):
     def guarded(number):  # what fails is raised below, in the thread that can report it
         try:
             work(number)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             failed.append(error)
 
     threads = [threading.Thread(target=guarded, args=(i,)) for i in range(callers)]

@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -259,7 +260,7 @@ def use_level(level: str) -> None:
     if not level or os.environ.get("SIGMAX_BENCH_LEVEL") == level:
         return
     os.environ.update(lowered(level), SIGMAX_BENCH_LEVEL=level)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    raise SystemExit(subprocess.run([sys.executable, *sys.orig_argv[1:]], check=False).returncode)
 
 
 def use_cores(threads: int) -> None:
