@@ -260,7 +260,7 @@ def use_level(level: str) -> None:
     if not level or os.environ.get("SIGMAX_BENCH_LEVEL") == level:
         return
     os.environ.update(lowered(level), SIGMAX_BENCH_LEVEL=level)
-    raise SystemExit(subprocess.run([sys.executable, *sys.orig_argv[1:]], check=False).returncode)
+    raise SystemExit(subprocess.run([sys.executable, *sys.orig_argv[1:]], check=False).returncode)  # noqa: S603
 
 
 def use_cores(threads: int) -> None:
