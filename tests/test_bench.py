@@ -77,3 +77,23 @@ def test_the_benchmark_is_not_imported_with_the_package():
     program = "import sys, sigmax; print('sigmax.bench' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_level_holds_all_libraries_and_others_are_refused():
+    command = [
+        sys.executable,
+        "-m",
+        "sigmax",
+        "bench",
+        "--level",
+        "v3",
+        "--only",
+        "softmax float32 10",
+        "--rounds",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "(v3)" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[-1].startswith("| softmax | float32 | 10 |")
+    with pytest.raises(ValueError, match="the level is 'v5'; peers can be held to 'v3' or 'v4'"):
+        bench.use_level("v5")
