@@ -54,8 +54,7 @@ def test_many_callers_get_their_own_results_while_the_pool_changes_its_size(four
 
 
 FORKING = """
-import subprocess
-import sys
+import os
 import threading
 import numpy as np
 import sigmax
