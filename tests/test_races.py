@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,24 +19,6 @@ def four_threads():
     sigmax.set_num_threads(before)
 
 
-def at_once(work, callers=4):
-    failed = []
-
-    def guarded(number):  # what fails is raised below, in the thread that can report it
-        try:
-            work(number)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(callers)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if failed:
-        raise failed[0]
-
-
 def test_many_callers_get_their_own_results_while_the_pool_changes_its_size(four_threads):
     x = np.random.default_rng(0).normal(size=(300_000, 10)).astype(np.float32)
     true = {k: sigmax.softmax(x[:, :k]) for k in (3, 5, 7, 10)}
@@ -49,13 +31,14 @@ def test_many_callers_get_their_own_results_while_the_pool_changes_its_size(four
             if i % 5 == number:
                 sigmax.set_num_threads(1 + (number + i) % 4)
 
-    at_once(work)
+    with ThreadPoolExecutor(4) as callers:
+        list(callers.map(work, range(4)))
     assert _native.pieces_of_helpers() > helped
 
 
 FORKING = """
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import sigmax
 sigmax.set_num_threads(4)
@@ -73,11 +56,8 @@ def work(number):
         else:
             codes.append(0 if np.array_equal(sigmax.softmax(x), true) else 1)
 
-threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
-for t in threads:
-    t.start()
-for t in threads:
-    t.join()
+with ThreadPoolExecutor(3) as callers:
+    list(callers.map(work, range(3)))
 print(codes)
 """
 

@@ -1,7 +1,7 @@
 // AVX-512: thirty-two registers of 64 bytes, masks, and a shuffle of any two registers.
 // Included once per level, hence no include guard.
 
-inline constexpr int register_bytes = 64, registers = 32;
+inline constexpr int register_bytes = 64;
 inline constexpr bool fast_fma = true;
 #define SIGMAX_BLOCK SIGMAX_INLINE
 #include "isa/vectors.hpp"
@@ -10,7 +10,7 @@ namespace isa {
 
 // classes whose rows are done without a tile
 template <class T>
-inline constexpr int most_in_registers = sizeof(T) == 4 ? 16 : 16;
+inline constexpr int most_in_registers = 16;
 template <class T, int classes>
 inline constexpr int rows_in_registers_of = sizeof(T) == 4 || classes <= 8 ? 16 : 8;  // at a time
 

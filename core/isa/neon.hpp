@@ -1,7 +1,7 @@
 // NEON of arm64: thirty-two registers of 16 bytes.
 // Included once per level, hence no include guard.
 
-inline constexpr int register_bytes = 16, registers = 32;
+inline constexpr int register_bytes = 16;
 inline constexpr bool fast_fma = true;
 #define SIGMAX_BLOCK SIGMAX_INLINE
 #include "isa/vectors.hpp"
@@ -10,7 +10,7 @@ namespace isa {
 
 // classes whose rows are done without a tile
 template <class T>
-inline constexpr int most_in_registers = sizeof(T) == 4 ? 8 : 8;
+inline constexpr int most_in_registers = 8;
 template <class T, int classes>
 inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 

@@ -3,7 +3,7 @@
 // speed at this level: building blocks are functions of their own, and there are no quick ways.
 // Included once per level, hence no include guard.
 
-inline constexpr int register_bytes = 16, registers = 16;
+inline constexpr int register_bytes = 16;
 inline constexpr bool fast_fma = false;
 #define SIGMAX_BLOCK [[gnu::noinline]] inline
 #include "isa/vectors.hpp"
@@ -12,7 +12,7 @@ namespace isa {
 
 // classes whose rows are done without a tile
 template <class T>
-inline constexpr int most_in_registers = sizeof(T) == 4 ? 0 : 0;
+inline constexpr int most_in_registers = 0;
 template <class T, int classes>
 inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 

@@ -204,6 +204,29 @@ SIGMAX_INLINE Pack<T, n> lookup(const T (&table)[16], Pack<Int<T>, n> index) {
     return r;
 }
 
+// Two tables side by side, for instruction sets that take two numbers at the price of one.
+struct PairedTables {
+    alignas(16) std::int64_t of[16][2] = {};
+    constexpr PairedTables(const double (&first)[16], const std::int64_t (&second)[16]) {
+        for (int j = 0; j < 16; ++j) {
+            of[j][0] = std::bit_cast<std::int64_t>(first[j]);
+            of[j][1] = second[j];
+        }
+    }
+};
+template <const auto& first, const auto& second>
+inline constexpr PairedTables paired{first, second};
+// first_table[index mod 16] and second_table[index mod 16], lane by lane.
+template <const auto& first_table, const auto& second_table, class T, int n>
+SIGMAX_INLINE void lookup_both(Pack<Int<T>, n> index, Pack<T, n>& first, Pack<Int<T>, n>& second) {
+    if constexpr (isa::has_pairs && sizeof(T) == 8) {
+        for (int i = 0; i < first.parts; ++i) isa::lookup_pairs(paired<first_table, second_table>.of, index.v[i], first.v[i], second.v[i]);
+    } else {
+        first = lookup(first_table, index);
+        second = lookup(second_table, index);
+    }
+}
+
 template <class T, int n>
 SIGMAX_INLINE T first_lane(Pack<T, n> p) {
     return p.v[0][0];

@@ -96,24 +96,10 @@ SIGMAX_INLINE Pack<T, n> horner(const T (&k)[many], Pack<T, n> x) {
     return p;
 }
 
-// Where an instruction set takes two numbers of a table at the price of one, exp_at fetches the entry for the scale beside rest.
-template <class T>
-inline constexpr bool fetches_pairs = isa::has_pairs && sizeof(T) == 8;
-struct ExpPairs {
-    alignas(16) std::int64_t of[16][2] = {};
-    constexpr ExpPairs() {
-        for (int j = 0; j < 16; ++j) {
-            of[j][0] = std::bit_cast<std::int64_t>(ExpConstants<double>::rest[j]);
-            of[j][1] = ExpConstants<double>::entry[j];
-        }
-    }
-};
-inline constexpr ExpPairs exp_pairs;
-
 template <class T, int n = natural<T>>
 struct Exp {
-    Pack<T, n> t, g;  // t = k + magic
-    Pack<Int<T>, n> entry;
+    Pack<T, n> t, g;        // t = k + magic
+    Pack<Int<T>, n> entry;  // of k mod 16
 };
 
 // With a `magic` of its own in each lane, 2^m taken off the scale is 16 m taken off magic. See Shift in rows/softmax.hpp.
@@ -123,10 +109,7 @@ SIGMAX_BLOCK Exp<T, n> exp_at(Pack<T, n> x, Pack<T, n> magic, Low... x_lo) {
     Exp<T, n> e;
     e.t = fma(x, C::log2_e_16, magic);
     Pack<T, n> rest;
-    if constexpr (fetches_pairs<T>)
-        for (int i = 0; i < rest.parts; ++i) isa::lookup_pairs(exp_pairs.of, (Longs)e.t.v[i], rest.v[i], e.entry.v[i]);
-    else
-        rest = lookup(C::rest, bits(e.t));
+    lookup_both<C::rest, C::entry>(bits(e.t), rest, e.entry);
     Pack<T, n> k = e.t - magic, high = fma(k, -C::ln2_hi_16, x), r = high + (fma(k, -C::ln2_lo_16, rest) + ... + x_lo);
     Pack<T, n> square = r * r;
     e.g = fma(square, polynomial(C::polynomial, r, square), r);
@@ -146,9 +129,7 @@ SIGMAX_INLINE Pack<T, n> magic_below(Pack<T, n> t) {
 // The scale, by integer arithmetic on the exponent field, so that it must be a normal number.
 template <class T, int n>
 SIGMAX_INLINE Pack<T, n> scale_of(const Exp<T, n>& e) {
-    auto entry = e.entry;
-    if constexpr (!fetches_pairs<T>) entry = lookup(ExpConstants<T>::entry, bits(e.t));
-    return from_bits<T>(shift_left<(sizeof(T) == 4 ? 19 : 48)>(bits(e.t)) + entry);
+    return from_bits<T>(shift_left<(sizeof(T) == 4 ? 19 : 48)>(bits(e.t)) + e.entry);
 }
 
 // ---- exp38: e^x + more, in double, |x| <= reach ----

@@ -94,16 +94,6 @@ struct LogTable {
     static constexpr double polynomial[] = {0x1.55555555554d9p-2, -0x1.0000000066c85p-2, 0x1.9999999bf5af8p-3, -0x1.555544960b3c4p-3,
                                             0x1.24922e16faa62p-3, -0x1.006915ba23d64p-3, 0x1.c80e51f469489p-4};
 };
-struct LogPairs {
-    alignas(16) std::int64_t of[16][2] = {};
-    constexpr LogPairs() {
-        for (int j = 0; j < 16; ++j) {
-            of[j][0] = std::bit_cast<std::int64_t>(LogTable::log[j]);
-            of[j][1] = LogTable::inverse[j];
-        }
-    }
-};
-inline constexpr LogPairs log_pairs;
 template <int n>
 SIGMAX_BLOCK Pair<double, n> log57(Pack<double, n> q, Pack<double, n> q_lo) {
     using T = LogTable;
@@ -112,12 +102,7 @@ SIGMAX_BLOCK Pair<double, n> log57(Pack<double, n> q, Pack<double, n> q_lo) {
     auto word = bits(q) + ((std::int64_t{1} << 52) + (std::int64_t{1} << 47)), j = shift_right_logical<48>(word);
     P k = from_bits<double>(shift_right_logical<52>(word) | std::int64_t{0x4330000000000000}) - (0x1p52 + 1024), log;
     Pack<std::int64_t, n> entry;
-    if constexpr (isa::has_pairs) {
-        for (int i = 0; i < log.parts; ++i) isa::lookup_pairs(log_pairs.of, j.v[i], log.v[i], entry.v[i]);
-    } else {
-        log = lookup(T::log, j);
-        entry = lookup(T::inverse, j);
-    }
+    lookup_both<T::log, T::inverse>(j, log, entry);
     P inverse = from_bits<double>(entry - (word & exponent));
     Pair<double, n> near = two_product(q, inverse);
     P r = near.hi - 1.0, r_lo = fma(q_lo, inverse, near.lo);  // r is exact

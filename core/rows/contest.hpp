@@ -36,15 +36,12 @@ struct TopTwo {
 };
 SIGMAX_SHARED TopTwo joined(const TopTwo* strands) {
     double m[lanes], m2[lanes], first[lanes], second[lanes];
-    for (int s = 0; s < lanes / double_lanes; ++s) {
-        strands[s].m.store(m + s * double_lanes);
-        strands[s].m2.store(m2 + s * double_lanes);
-        strands[s].first.store(first + s * double_lanes);
-        strands[s].second.store(second + s * double_lanes);
-    }
-    int best = 0, next = -1;
-    for (int i = 1; i < lanes; ++i)
-        if (m[i] > m[best]) best = i;
+    store_strands(strands, &TopTwo::m, m);
+    store_strands(strands, &TopTwo::m2, m2);
+    store_strands(strands, &TopTwo::first, first);
+    store_strands(strands, &TopTwo::second, second);
+    const int best = first_largest(m);
+    int next = -1;
     double runner_up = m2[best];
     for (int i = 0; i < lanes; ++i)
         if (i != best && m[i] > runner_up) {
@@ -57,9 +54,7 @@ SIGMAX_SHARED TopTwo joined(const TopTwo* strands) {
 template <int digits>
 SIGMAX_SHARED Contest contest(const Rows<double>& r) {
     const auto& temperature = r.temperature;
-    TopTwo found[Rows<double>::strands];
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) found[r.strand(i)].see(r.x[i], r.classes(i));
-    const TopTwo top = r.flat ? joined(found) : found[0];
+    const auto top = seen<TopTwo>(r.x, r.x.count, {r.flat});
     Contest c;
     c.m = top.m;
     c.first = top.first;

@@ -48,9 +48,7 @@ struct PlainTerms {
 // see(i, z, p)
 template <class See>
 SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, See see) {
-    Largest found[Rows<double>::strands];
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) found[r.strand(i)].see(r.x[i], r.classes(i));
-    const Largest largest = r.flat ? joined(found) : found[0];
+    const auto largest = seen<Largest>(r.x, r.x.count, {r.flat});
     Sums rest;
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         f64 z = (r.x[i] - largest.score) * r.temperature.inverse;
@@ -95,8 +93,10 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
     f64 plain_loss = 0;
+    bool mixed = false;  // with rows that plain double arithmetic serves
     if constexpr (labelled)
-        if (r.to_narrow) {
+        if (r.to_narrow && any(r.smoothing == 0.0)) {
+            mixed = true;
             slowly = r.smoothing != 0.0;
             const f64 m = r.flat ? plain_cross_entropy<true, with_gradient>(r) : plain_cross_entropy<false, with_gradient>(r);
             if (!any(slowly)) return m;
@@ -118,7 +118,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     auto infinite = (endless.total(r.flat).total.hi > 0.0) & (c.s.hi == c.s.hi);
     r.results[0] = select(infinite, infinity, loss.total(r.flat).value().hi);
     if constexpr (labelled)
-        if (r.to_narrow) r.results[0] = select(slowly, r.results[0], plain_loss);
+        if (mixed) r.results[0] = select(slowly, r.results[0], plain_loss);
     if constexpr (with_gradient) {
         const Pair<double> inverse = {r.temperature.inverse, r.temperature.inverse_lo}, all = whole.total(r.flat).value();
         const double part = 0x1p512 * (r.to_narrow ? lost_of_52 : lost_of_60);
@@ -131,7 +131,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
             d = d * inverse;
             f64 value = select(is_possible(r.x[i]), d.hi * 0x1p-512, 0.0);
             if constexpr (labelled)
-                if (r.to_narrow) value = select(slowly, value, r.y[i]);
+                if (mixed) value = select(slowly, value, r.y[i]);
             value.store(r.y.at(i));
         }
     }

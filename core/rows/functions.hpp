@@ -10,11 +10,6 @@ struct RowTraits {
     static constexpr int results = 0;
     template <class T>
     using Work = double;
-    template <class T>
-    static constexpr int upright = natural<double>;  // lanes of a pack of narrow rows
-    template <class T>
-    static constexpr int wide = natural<double>;  // and of wide ones
-    static double run(Rows<double>&) = delete;
 };
 
 // softmax, log_softmax and logsumexp work in the type of their scores, and are compiled for narrow and wide rows, with and without the
@@ -23,10 +18,6 @@ struct OwnTypeTraits : RowTraits {
     static constexpr bool in_doubles = false;
     template <class T>
     using Work = T;
-    template <class T>
-    static constexpr int upright = natural<T>;
-    template <class T>
-    static constexpr int wide = natural<T>;
 };
 
 struct Softmax : OwnTypeTraits {

@@ -79,16 +79,28 @@ private:
     std::ptrdiff_t first_ = 0;
 };
 
+// One row with all that it has; results go where the kernel has left its own.
+template <class W>
+struct SingleRow {
+    Column<const W> x;
+    std::ptrdiff_t classes;
+    double temperature;
+    Column<const double> w;
+    double label, smoothing;
+    Column<W> y;
+    W* results;
+};
+
 template <class F, class T>
 unsigned row_loop(const RowBatch& b);
 
 // A row at a temperature whose inverse a kernel cannot hold, by the kernel for doubles: with scores and temperature times a power of two,
 // which changes no exponent. False, and nothing done, if a score becomes too large for that.
 template <class F, class W>
-bool at_usual_temperature(Column<const W> x, std::ptrdiff_t classes, double t, Column<const double> w, double label, double smoothing,
-                          Column<W> y, W* results) {
+bool at_usual_temperature(const SingleRow<W>& row) {
+    const auto& [x, classes, temperature, w, label, smoothing, y, results] = row;
     int exponent;
-    double usual = 2 * std::frexp(t, &exponent), found[2];
+    double usual = 2 * std::frexp(temperature, &exponent), found[2];
     const int shift = 1 - exponent;
     const std::unique_ptr<double[]> scores(new (std::nothrow) double[classes]), values(new (std::nothrow) double[classes]);
     if (!scores || !values) return false;
@@ -118,8 +130,13 @@ bool at_usual_temperature(Column<const W> x, std::ptrdiff_t classes, double t, C
 }
 
 template <class F, class W>
-SIGMAX_RARE void limit_row(Column<const W> x, std::ptrdiff_t classes, double t, Column<const double> w, double label, double smoothing,
-                           Column<W> y, W* results) {
+SIGMAX_RARE void limit_row(const SingleRow<W>& given) {
+    const auto& x = given.x;
+    const auto& y = given.y;
+    const auto& w = given.w;
+    const std::ptrdiff_t classes = given.classes;
+    const double t = given.temperature, label = given.label, smoothing = given.smoothing;
+    W* const results = given.results;
     constexpr double infinity = std::numeric_limits<double>::infinity(), none = std::numeric_limits<double>::quiet_NaN();
     auto counts = [&](std::ptrdiff_t k) { return F::tempered || !F::weighted || w[k] != 0; };
     double m = -infinity;
@@ -134,9 +151,7 @@ SIGMAX_RARE void limit_row(Column<const W> x, std::ptrdiff_t classes, double t, 
         m = score > m ? score : m;
     }
     if constexpr (F::tempered)
-        if (t > 0 && !ordinary<W>(t) && std::isfinite(t) && std::isfinite(m) &&
-            at_usual_temperature<F, W>(x, classes, t, w, label, smoothing, y, results))
-            return;
+        if (t > 0 && !ordinary<W>(t) && std::isfinite(t) && std::isfinite(m) && at_usual_temperature<F>(given)) return;
     LimitRow<W> row(x, t, m);
     if (m > -infinity && F::tempered && !nan) row.sum_up(classes, first);
 

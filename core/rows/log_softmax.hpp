@@ -89,9 +89,14 @@ SIGMAX_INLINE Rest<T, n> joined(Rest<T, n> (&rest)[strands]) {
 template <bool scaled, class T, int n>
 struct LogShare {
     using P = Pack<T, n>;
-    P m, hi, lo;
-    SIGMAX_INLINE LogShare(P largest, LogOfRow<T, n> log, const Temperature<T, n>& temperature) : m(largest) {
-        const P shift = scaled ? select(temperature.value == P(1), m, T(0)) : m;
+    P half_m, hi, lo, twice_inverse, twice_inverse_lo;
+    Pack<Int<T>, n> unit;
+    SIGMAX_INLINE LogShare(P m, LogOfRow<T, n> log, const Temperature<T, n>& temperature) {
+        half_m = m * T(0.5);
+        twice_inverse = temperature.inverse + temperature.inverse;
+        twice_inverse_lo = temperature.inverse_lo + temperature.inverse_lo;
+        unit = temperature.value == P(1);
+        const P shift = scaled ? select(unit, m, T(0)) : m;
         if constexpr (sizeof(T) == 4) {
             Pack<double, n> wide = convert<double>(shift), c = wide + log;
             hi = convert<float>(c);
@@ -102,13 +107,12 @@ struct LogShare {
             lo = c.lo + log.lo;
         }
     }
-    SIGMAX_INLINE P of(P x, const Temperature<T, n>& temperature) const {
+    SIGMAX_INLINE P of(P x) const {
         Pair<T, n> q = {x, P(0)};
         if constexpr (scaled) {  // of halves: x - m may be too large for a number where (x - m) / T is not
-            const P inverse = temperature.inverse + temperature.inverse, inverse_lo = temperature.inverse_lo + temperature.inverse_lo;
-            Pair<T, n> z = two_sum(x * T(0.5), m * T(-0.5)), product = two_product(z.hi, inverse);
-            product.lo = product.lo + fma(z.lo, inverse, z.hi * inverse_lo);
-            q = select(temperature.value == P(1), q, product);
+            Pair<T, n> z = two_sum(x * T(0.5), -half_m), product = two_product(z.hi, twice_inverse);
+            product.lo = product.lo + fma(z.lo, twice_inverse, z.hi * twice_inverse_lo);
+            q = select(unit, q, product);
         }
         Pair<T, n> y = two_sum(q.hi, -hi);
         return select(abs(y.hi) == std::numeric_limits<T>::infinity(), y.hi, y.hi + (y.lo + (q.lo - lo)));
@@ -118,21 +122,17 @@ struct LogShare {
 template <bool flat, bool scaled, class T, int n>
 SIGMAX_INLINE LogOfRow<T, n> log_of_row(const Scores<T, n>& x, Pack<T, n> m, const Temperature<T, n>& temperature) {
     constexpr int strands = flat ? lanes / n : 1;
-    constexpr std::ptrdiff_t block = strands * RowConstants<T>::block;
     const auto shift = Shift<T, n>::template to<scaled>(m, temperature);
     Rest<T, n> rest[strands];
-    for (std::ptrdiff_t begin = 0; begin < x.count; begin += block) {
-        const std::ptrdiff_t end = begin + block < x.count ? begin + block : x.count;
-        for (int s = 0; s < strands; ++s) {
-            Rest<T, n> part = rest[s];
-            walk<flat>(x, x, begin + s, end, strands, [&](const T* p, const T*, std::ptrdiff_t i) SIGMAX_LAMBDA {
-                if constexpr (!flat) x.fetch(i);
-                part.template add<scaled>(Pack<T, n>::load(p), m, shift, temperature);
-            });
-            part.end_of_block();
-            rest[s] = part;
-        }
-    }
+    in_blocks<flat>(x, RowConstants<T>::block, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
+        Rest<T, n> part = rest[s];
+        walk<flat>(x, x, first, end, strands, [&](const T* p, const T*, std::ptrdiff_t i) SIGMAX_LAMBDA {
+            if constexpr (!flat) x.fetch(i);
+            part.template add<scaled>(Pack<T, n>::load(p), m, shift, temperature);
+        });
+        part.end_of_block();
+        rest[s] = part;
+    });
     if constexpr (flat) rest[0] = joined(rest);
     return rest[0].template log<scaled>(m, shift, temperature);
 }
@@ -143,8 +143,7 @@ SIGMAX_INLINE Pack<T, n> log_softmax_kernel(Rows<T, n>& r) {
         for (std::ptrdiff_t i = 0; i < r.y.count; ++i) r.y.fetch(i);
     const Pack<T, n> m = maximum<flat>(r.x);
     const LogShare<scaled, T, n> share(m, log_of_row<flat, scaled>(r.x, m, r.temperature), r.temperature);
-    walk<flat>(r.x, r.y, 0, r.x.count, 1,
-               [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA { share.of(Pack<T, n>::load(x), r.temperature).store(y); });
+    walk<flat>(r.x, r.y, 0, r.x.count, 1, [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA { share.of(Pack<T, n>::load(x)).store(y); });
     return m;
 }
 
@@ -192,7 +191,7 @@ SIGMAX_INLINE bool logs_in_registers(Pack<T, n> (&x)[classes]) {
     } else {
         const LogShare<false, T, n> share(m, log, unit);
 #pragma GCC unroll 16
-        for (int k = 0; k < classes; ++k) x[k] = share.of(x[k], unit);
+        for (int k = 0; k < classes; ++k) x[k] = share.of(x[k]);
     }
     return true;
 }

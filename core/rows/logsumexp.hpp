@@ -63,32 +63,26 @@ struct Largest {
 };
 SIGMAX_SHARED Largest joined(const Largest* strands) {
     double score[lanes], number[lanes];
-    for (int s = 0; s < lanes / double_lanes; ++s) {
-        strands[s].score.store(score + s * double_lanes);
-        strands[s].number.store(number + s * double_lanes);
-    }
-    int best = 0;
-    for (int i = 1; i < lanes; ++i)
-        if (score[i] > score[best]) best = i;
+    store_strands(strands, &Largest::score, score);
+    store_strands(strands, &Largest::number, number);
+    const int best = first_largest(score);
     return {score[best], number[best]};
 }
+
 template <int digits, class X>
 SIGMAX_SHARED LogSum log_sum(const Doubled<X>& x) {
-    Rows<double> r{};
-    r.flat = x.flat;
+    const Lie<double> lie{x.flat};
     constexpr bool exact = digits == 100;
-    Largest found[Rows<double>::strands];
-    for (std::ptrdiff_t i = 0; i < x.count; ++i) found[r.strand(i)].see(x[i], r.classes(i));
-    const Largest largest = x.flat ? joined(found) : found[0];
+    const auto largest = seen<Largest>(x, x.count, lie);
 
     constexpr int offset = 512;
     const f64 magic = magic_below<offset>(f64(ExpConstants<double>::magic));
     Sums sums;
     for (std::ptrdiff_t i = 0; i < x.count; ++i) {
         Pair<double> z = exact ? two_sum(x[i], -largest.score) : one_term(x[i] - largest.score);
-        auto lost = z.hi < -reach, left_out = lost | (largest.number == r.classes(i));
+        auto lost = z.hi < -reach, left_out = lost | (largest.number == lie.classes(i));
         z = {select(lost, -reach, z.hi), select(lost, 0.0, z.lo)};
-        Sum<double>& sum = sums[r.strand(i)];
+        Sum<double>& sum = sums[lie.strand(i)];
         if constexpr (exact) {
             ScaledExp<double_lanes> e = exp100(z);
             sum.add(e.m * select(left_out, 0.0, power_of_two(e.t, offset)));
@@ -163,16 +157,12 @@ struct Leading {
 };
 SIGMAX_SHARED Leading joined(const Leading* strands) {
     double key[lanes], m[lanes], mantissa[lanes], exponent[lanes], number[lanes];
-    for (int s = 0; s < lanes / double_lanes; ++s) {
-        strands[s].key.store(key + s * double_lanes);
-        strands[s].m.store(m + s * double_lanes);
-        strands[s].mantissa.store(mantissa + s * double_lanes);
-        strands[s].exponent.store(exponent + s * double_lanes);
-        strands[s].number.store(number + s * double_lanes);
-    }
-    int best = 0;
-    for (int i = 1; i < lanes; ++i)
-        if (key[i] > key[best]) best = i;
+    store_strands(strands, &Leading::key, key);
+    store_strands(strands, &Leading::m, m);
+    store_strands(strands, &Leading::mantissa, mantissa);
+    store_strands(strands, &Leading::exponent, exponent);
+    store_strands(strands, &Leading::number, number);
+    const int best = first_largest(key);
     return {key[best], m[best], mantissa[best], exponent[best], number[best]};
 }
 

@@ -80,8 +80,7 @@ bool is_narrow(const RowBatch& b) {
 // What a tile holds, class k of row i at [k n + i], and what a kernel made of it.
 template <class F, class W, int n>
 struct Tile {
-    static constexpr std::ptrdiff_t most = narrow;
-    alignas(64) W x[most * n], y[F::per_class ? most * n : 1], w[F::weighted ? most * n : 1];
+    alignas(64) W x[narrow * n], y[F::per_class ? narrow * n : 1], w[F::weighted ? narrow * n : 1];
     W label[n], smoothing[n], results[2][n];
     RowTemperatures<W, n> temperature;
 
@@ -128,8 +127,14 @@ struct Tile {
             load_run(b.x.data + (row + i) * b.x.row, b.x.step, b.classes, b.x.dtype, x_row);
             if (b.mask.data) apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, 1, -std::numeric_limits<W>::infinity());
             W of_row[2];
-            limit_row<F, W>({x_row, 1}, b.classes, temperature_of(b, row + i), {reinterpret_cast<double*>(w + i), n},
-                            F::smoothed ? label[i] : 0, F::smoothed ? smoothing[i] : 0, {y + i, n}, of_row);
+            limit_row<F>(SingleRow<W>{{x_row, 1},
+                                      b.classes,
+                                      temperature_of(b, row + i),
+                                      {reinterpret_cast<double*>(w + i), n},
+                                      label_of(b, row + i),
+                                      smoothing_of(b, row + i),
+                                      {y + i, n},
+                                      of_row});
             for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
         }
     }
@@ -142,12 +147,12 @@ struct Tile {
     }
 };
 
-// From `row` on to `end`, or while tiles are full; the row after the last.
-template <class F, class W, int n>
-std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end, bool full_only) {
+template <class F, class W>
+void narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+    constexpr int n = natural<W>;
     Tile<F, W, n> tile;
     load_temperatures(b, row, b.temperature.row && end - row > 1 ? (end - row < n ? end - row : n) : 1, tile.temperature);
-    for (bool first = true; row < end && (!full_only || end - row >= n); row += n, first = false) {
+    for (bool first = true; row < end; row += n, first = false) {
         const std::ptrdiff_t rows = end - row < n ? end - row : n;
         if (!first && b.temperature.row != 0) load_temperatures(b, row, rows, tile.temperature);
         tile.load(b, row, rows);
@@ -155,7 +160,6 @@ std::ptrdiff_t narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t
         if (tile.temperature.any_special || any_infinite(m)) tile.replace_limits(b, row, rows, m);
         tile.store(b, row, rows);
     }
-    return row < end ? row : end;
 }
 
 // ---- wide rows, one at a time ----
@@ -221,15 +225,17 @@ void wide_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const Row
             copy_pad(y_end + rest, y + whole - pad + rest);
         }
     if (t.any_special || std::isinf(top))
-        limit_row<F, W>({x, 1}, b.classes, temperature_of(b, row), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results);
+        limit_row<F>(
+            SingleRow<W>{{x, 1}, b.classes, temperature_of(b, row), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results});
     for (int j = 0; j < F::results; ++j) {
         const Output& out = b.results[j];
         store_run(results + j, out.data + row * out.row, out.row, 1, out.dtype);
     }
 }
 
-template <class F, class W, int n>
+template <class F, class W>
 unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+    constexpr int n = natural<W>;
     constexpr std::ptrdiff_t cache = 1 << 18;
     // Rows that run across memory are gathered several at a time, so that each cache line is read once.
     const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
@@ -247,10 +253,10 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     load_temperatures(b, row, 1, t);
     for (; row < end; row += together) {
         const std::ptrdiff_t rows = end - row < together ? end - row : together;
-        if (!x.direct()) load_rows<natural<W>>(b.x, row, rows, b.classes, x.room(), padded);
+        if (!x.direct()) load_rows<n>(b.x, row, rows, b.classes, x.room(), padded);
         if (!x.direct() && masked) apply_mask(b.mask, row, rows, b.classes, x.room(), padded, 1, -std::numeric_limits<W>::infinity());
         if constexpr (F::weighted) {
-            if (!w.direct()) load_rows<natural<W>>(b.weights, row, rows, b.classes, w.room(), padded);
+            if (!w.direct()) load_rows<n>(b.weights, row, rows, b.classes, w.room(), padded);
             if constexpr (masks_weights<F>)
                 if (!w.direct() && masked) apply_mask(b.mask, row, rows, b.classes, w.room(), padded, 1, W(0));
         }
@@ -260,7 +266,7 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
                               w.row(b.weights.data, b.weights.row, row, i), t);
         }
         if constexpr (F::per_class)
-            if (!y.direct()) store_rows<natural<W>>(y.room(), padded, b.y, row, rows, b.classes);
+            if (!y.direct()) store_rows<n>(y.room(), padded, b.y, row, rows, b.classes);
     }
     return 0;
 }
@@ -281,17 +287,16 @@ std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t 
 template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
     using W = typename F::template Work<T>;
-    constexpr int upright = F::template upright<T>, wide = F::template wide<T>;
     for (std::ptrdiff_t row = 0; row < b.rows;) {
         const std::ptrdiff_t begin = row;
         row = rows_in_place<F, T>(b, row);
         const std::ptrdiff_t end = row > begin && b.rows - row > 2 * lanes ? row + 2 * lanes : b.rows;
         if (b.classes > narrow) {
-            if (const unsigned failed = wide_rows<F, W, wide>(b, row, end)) return failed;
-            row = end;
+            if (const unsigned failed = wide_rows<F, W>(b, row, end)) return failed;
         } else {
-            row = narrow_rows<F, W, upright>(b, row, end, false);
+            narrow_rows<F, W>(b, row, end);
         }
+        row = end;
     }
     return 0;
 }

@@ -114,25 +114,21 @@ SIGMAX_INLINE Pack<T, n> maximum(const Scores<T, n>& x) {
 template <bool flat, bool scaled, class T, int n>
 SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
     constexpr int strands = flat ? lanes / n : 1;
-    constexpr std::ptrdiff_t block = strands * RowConstants<T>::block;
     const Pack<T, n> m = maximum<flat>(r.x);
     const auto shift = Shift<T, n>::template to<scaled>(m, r.temperature);
 
     Sum<T, n> sum[strands];
-    for (std::ptrdiff_t begin = 0; begin < r.x.count; begin += block) {
-        const std::ptrdiff_t end = begin + block < r.x.count ? begin + block : r.x.count;
-        for (int s = 0; s < strands; ++s) {
-            Terms<T, n> terms;
-            walk<flat>(r.x, r.y, begin + s, end, strands, [&](T* x, T* y, std::ptrdiff_t i) SIGMAX_LAMBDA {
-                if constexpr (!flat) r.x.fetch(i), r.y.fetch(i);
-                const Part<T, n> p = shift.template part<scaled>(Pack<T, n>::load(x), r.temperature);
-                p.g.store(y);
-                if constexpr (!flat) p.scale.store(x);
-                terms.add(p);
-            });
-            terms.into(sum[s]);
-        }
-    }
+    in_blocks<flat>(r.x, RowConstants<T>::block, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
+        Terms<T, n> terms;
+        walk<flat>(r.x, r.y, first, end, strands, [&](T* x, T* y, std::ptrdiff_t i) SIGMAX_LAMBDA {
+            if constexpr (!flat) r.x.fetch(i), r.y.fetch(i);
+            const Part<T, n> p = shift.template part<scaled>(Pack<T, n>::load(x), r.temperature);
+            p.g.store(y);
+            if constexpr (!flat) p.scale.store(x);
+            terms.add(p);
+        });
+        terms.into(sum[s]);
+    });
     if constexpr (flat) sum[0] = joined(sum);
 
     const Share<T, n> share(sum[0].value());

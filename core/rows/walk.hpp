@@ -42,6 +42,31 @@ SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdi
         for (; i < end; i += step) body(x.tail + (i - x.whole) * n, y.tail + (i - x.whole) * n, i);
 }
 
+// body(strand, first, end) for the vectors first, first + strands ... before end that are added up before an addition in full.
+template <bool flat, class T, int n, class Body>
+SIGMAX_INLINE void in_blocks(const Scores<T, n>& x, std::ptrdiff_t terms, Body body) {
+    constexpr int strands = flat ? lanes / n : 1;
+    for (std::ptrdiff_t begin = 0; begin < x.count; begin += strands * terms) {
+        const std::ptrdiff_t end = begin + strands * terms < x.count ? begin + strands * terms : x.count;
+        for (int s = 0; s < strands; ++s) body(s, begin + s, end);
+    }
+}
+
+// Whether the vectors of a row lie flat, and what follows for vector i: the numbers of its classes, and its strand.
+template <class T, int n = natural<T>>
+struct Lie {
+    static constexpr int strands = lanes / n;
+    bool flat;
+    SIGMAX_INLINE Pack<T, n> classes(std::ptrdiff_t i) const {
+        if (!flat) return Pack<T, n>(static_cast<T>(i));
+        return Pack<T, n>::load(first_classes) + static_cast<T>(i * n);
+    }
+    SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return flat ? static_cast<int>(i % strands) : 0; }
+
+private:
+    static constexpr T first_classes[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+};
+
 // 1/T in two terms and T, one per lane.
 template <class T, int n = natural<T>>
 struct Temperature {
@@ -52,7 +77,7 @@ struct Temperature {
 // All that a kernel takes and gives: scores x, one weight a score and one result a class where the function has them.
 template <class T, int n = natural<T>>
 struct Rows {
-    static constexpr int width = n, strands = lanes / n;
+    static constexpr int strands = lanes / n;
     Scores<T, n> x, y, w;
     Temperature<T, n> temperature;
     Pack<T, n> label, smoothing;  // one a row, as are the results
@@ -60,15 +85,8 @@ struct Rows {
     bool to_narrow;  // whether results are narrower than float64
     bool flat;
 
-    // The numbers of the classes in vector i, and its strand.
-    SIGMAX_INLINE Pack<T, n> classes(std::ptrdiff_t i) const {
-        if (!flat) return Pack<T, n>(static_cast<T>(i));
-        return Pack<T, n>::load(first_classes) + static_cast<T>(i * n);
-    }
-    SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return flat ? static_cast<int>(i % strands) : 0; }
-
-private:
-    static constexpr T first_classes[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    SIGMAX_INLINE Pack<T, n> classes(std::ptrdiff_t i) const { return Lie<T, n>{flat}.classes(i); }
+    SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return Lie<T, n>{flat}.strand(i); }
 };
 
 template <class W, int n>
@@ -107,6 +125,25 @@ SIGMAX_INLINE Pack<T, n> joined(Pack<T, n> (&m)[strands]) {
         for (int s = 0; s < by; ++s) m[s] = max(m[s], m[s + by]);
     tree<n / 2, T, n>([&](auto moved) SIGMAX_LAMBDA { m[0] = max(m[0], moved(m[0])); });
     return Pack<T, n>(first_lane(m[0]) + T(0));
+}
+
+// One member of what each strand has found, lane by lane.
+template <class Found>
+SIGMAX_INLINE void store_strands(const Found* strands, f64 Found::* member, double (&to)[lanes]) {
+    for (int s = 0; s < lanes / double_lanes; ++s) (strands[s].*member).store(to + s * double_lanes);
+}
+inline int first_largest(const double (&x)[lanes]) {
+    int best = 0;
+    for (int i = 1; i < lanes; ++i)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+// What a Found has seen of all scores of a row.
+template <class Found, class X>
+SIGMAX_INLINE Found seen(const X& x, std::ptrdiff_t count, Lie<double> lie) {
+    Found found[Lie<double>::strands];
+    for (std::ptrdiff_t i = 0; i < count; ++i) found[lie.strand(i)].see(x[i], lie.classes(i));
+    return lie.flat ? joined(found) : found[0];
 }
 
 // A sum in two terms, twice the digits of T.
