@@ -97,3 +97,17 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(classes, dtype):
         for i in range(40):
             alone = function(x[i], temperature=temperature[i])
             assert together[i].tobytes() == alone.tobytes(), f"{function.__name__} of row {i} at T = {temperature[i]}"
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("classes", [2, 12, 60])
+def test_rows_of_temperature_1_beside_others_have_the_bits_of_an_array_without_one(classes, dtype):
+    """Many rows: where a temperature of 1 is divided by, one result in thousands is rounded differently."""
+    rng = np.random.default_rng(6)
+    x = (rng.normal(size=(240_000 // classes, classes)) * rng.choice([0.3, 3, 20], (240_000 // classes, 1))).astype(
+        dtype
+    )
+    temperature = np.where(rng.random(len(x)) < 0.5, 1.0, 2.0)
+    for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
+        together, alone = function(x, temperature=temperature), function(x)
+        np.testing.assert_array_equal(together[temperature == 1], alone[temperature == 1])
