@@ -30,33 +30,26 @@ SIGMAX_INLINE Floats narrow(Doubles low, Doubles high) {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
 }
 
-// table[index mod 16]
-SIGMAX_INLINE Ints lookup(const void* table, Ints index) {
-    auto half = static_cast<const __m256i*>(table);
-    const __m256i low = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(half), (__m256i)index);
-    const __m256i high = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(half + 1), (__m256i)index);
-    const __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)index, 28));
-    return (Ints)_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), is_high);
+// table[index mod 8]: AVX2 permutes eight numbers of 4 bytes.
+template <const auto& table>
+SIGMAX_INLINE Ints lookup(Ints index) {
+    return (Ints)_mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(table.twice)), (__m256i)index);
 }
-SIGMAX_INLINE Longs lookup(const void* table, Longs index) {
-    const auto quarter = static_cast<const __m256i*>(table);  // a gather takes twice as long
-    const __m256i twice = _mm256_slli_epi32(_mm256_shuffle_epi32((__m256i)index, 0xa0), 1);
-    const __m256i halves = _mm256_or_si256(twice, _mm256_set1_epi64x(std::int64_t{1} << 32));
-    const __m256d odd = _mm256_castsi256_pd(_mm256_slli_epi64((__m256i)index, 61));
-    const __m256d upper = _mm256_castsi256_pd(_mm256_slli_epi64((__m256i)index, 60));
-    auto of = [&](int i)
-                  SIGMAX_LAMBDA { return _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(_mm256_loadu_si256(quarter + i), halves)); };
-    const __m256d low = _mm256_blendv_pd(of(0), of(1), odd), high = _mm256_blendv_pd(of(2), of(3), odd);
-    return (Longs)_mm256_blendv_pd(low, high, upper);
+template <const auto& table>
+SIGMAX_INLINE Longs lookup(Longs index) {
+    auto of = [&](const std::int32_t* half) SIGMAX_LAMBDA {
+        return _mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(half)),
+                                           _mm256_shuffle_epi32((__m256i)index, 0xa0));
+    };
+    const __m256i lower = table.has_lower ? of(table.lower) : _mm256_setzero_si256();
+    return (Longs)_mm256_blend_epi32(lower, of(table.upper), 0xaa);
 }
 
-// Both numbers of pairs[index mod 16]: one load a lane (AVX2 permutes no more than eight numbers of 4 bytes, so that a table of sixteen
-// doubles takes seven operations, and two of them twice as many).
-inline constexpr bool has_pairs = true;
-SIGMAX_INLINE void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second) {
+// Both numbers of table[index mod 16]: one load a lane, because a table of sixteen longer numbers takes seven permutations.
+SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {
     alignas(32) std::int64_t at[4];
     _mm256_store_si256(reinterpret_cast<__m256i*>(at), (__m256i)(index & 15));
-    auto pair = [&](int i) SIGMAX_LAMBDA { return _mm_load_si128(reinterpret_cast<const __m128i*>(pairs[at[i]])); };
+    auto pair = [&](int i) SIGMAX_LAMBDA { return _mm_load_si128(reinterpret_cast<const __m128i*>(table.pair[at[i]])); };
     const __m256i even = _mm256_inserti128_si256(_mm256_castsi128_si256(pair(0)), pair(2), 1);
     const __m256i odd = _mm256_inserti128_si256(_mm256_castsi128_si256(pair(1)), pair(3), 1);
     first = (Doubles)_mm256_unpacklo_epi64(even, odd);

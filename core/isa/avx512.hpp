@@ -30,13 +30,21 @@ SIGMAX_INLINE Floats narrow(Doubles low, Doubles high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
 
-// table[index mod 16]
-SIGMAX_INLINE Ints lookup(const void* table, Ints index) {
-    return (Ints)_mm512_permutexvar_epi32((__m512i)index, _mm512_loadu_si512(table));
+// table[index mod 8]
+template <const auto& table>
+SIGMAX_INLINE Ints lookup(Ints index) {
+    return (Ints)_mm512_permutexvar_epi32((__m512i)index, _mm512_load_si512(table.twice));
 }
-SIGMAX_INLINE Longs lookup(const void* table, Longs index) {
-    auto half = static_cast<const __m512i*>(table);
-    return (Longs)_mm512_permutex2var_epi64(_mm512_loadu_si512(half), (__m512i)index, _mm512_loadu_si512(half + 1));
+template <const auto& table>
+SIGMAX_INLINE Longs lookup(Longs index) {
+    return (Longs)_mm512_permutexvar_epi64((__m512i)index, _mm512_load_si512(table.twice));
+}
+// Both numbers of table[index mod 16].
+SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {
+    auto of = [&](const std::int64_t* numbers)
+                  SIGMAX_LAMBDA { return _mm512_permutex2var_epi64(_mm512_load_si512(numbers), (__m512i)index, _mm512_load_si512(numbers + 8)); };
+    first = (Doubles)of(table.first);
+    second = (Longs)of(table.second);
 }
 
 // 16-bit words <-> the lower halves of 32-bit lanes; float16 <-> float, rounded to nearest
@@ -95,8 +103,6 @@ SIGMAX_INLINE Ints low8(Ints a, Ints b) { return (Ints)_mm512_unpacklo_epi64((__
 SIGMAX_INLINE Ints high8(Ints a, Ints b) { return (Ints)_mm512_unpackhi_epi64((__m512i)a, (__m512i)b); }
 
 // The blocks of four registers as a square of 4 x 4, transposed.
-inline constexpr bool has_pairs = false;
-void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second);  // never called
 inline constexpr bool has_squares = true;
 SIGMAX_INLINE void transpose_blocks_of(Ints& a, Ints& b, Ints& c, Ints& d) {
     const __m512i ab_even = _mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0x88), ab_odd = _mm512_shuffle_i32x4((__m512i)a, (__m512i)b, 0xdd);

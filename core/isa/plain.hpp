@@ -5,16 +5,20 @@ namespace isa {
 
 SIGMAX_INLINE bool any(Longs v) { return (v[0] | v[1]) != 0; }  // whether any bit is set
 
-// table[index mod 16]
-SIGMAX_INLINE Ints lookup(const void* table, Ints index) {
-    std::int32_t word[16];
-    std::memcpy(word, table, sizeof word);
-    return Ints{word[index[0] & 15], word[index[1] & 15], word[index[2] & 15], word[index[3] & 15]};
+// table[index mod 8]
+template <const auto& table>
+SIGMAX_INLINE Ints lookup(Ints index) {
+    const auto& of = table.twice;
+    return Ints{of[index[0] & 7], of[index[1] & 7], of[index[2] & 7], of[index[3] & 7]};
 }
-SIGMAX_INLINE Longs lookup(const void* table, Longs index) {
-    std::int64_t word[16];
-    std::memcpy(word, table, sizeof word);
-    return Longs{word[index[0] & 15], word[index[1] & 15]};
+template <const auto& table>
+SIGMAX_INLINE Longs lookup(Longs index) {
+    return Longs{table.twice[index[0] & 7], table.twice[index[1] & 7]};
+}
+// Both numbers of table[index mod 16].
+SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {
+    first = (Doubles)Longs{table.first[index[0] & 15], table.first[index[1] & 15]};
+    second = Longs{table.second[index[0] & 15], table.second[index[1] & 15]};
 }
 
 // 16-bit words <-> the lower halves of 32-bit lanes
@@ -67,8 +71,6 @@ SIGMAX_INLINE Ints low4(Ints a, Ints b) { return __builtin_shufflevector(a, b, 0
 SIGMAX_INLINE Ints high4(Ints a, Ints b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 SIGMAX_INLINE Ints low8(Ints a, Ints b) { return (Ints)__builtin_shufflevector((Longs)a, (Longs)b, 0, 2); }
 SIGMAX_INLINE Ints high8(Ints a, Ints b) { return (Ints)__builtin_shufflevector((Longs)a, (Longs)b, 1, 3); }
-inline constexpr bool has_pairs = false;
-void lookup_pairs(const std::int64_t (&pairs)[16][2], Longs index, Doubles& first, Longs& second);  // never called
 inline constexpr bool has_squares = false;
 void transpose_blocks_of(Ints&, Ints&, Ints&, Ints&);  // never called
 

@@ -196,35 +196,23 @@ SIGMAX_INLINE Pack<To, n> convert(Pack<From, n> a) {
     return r;
 }
 
-// table[index mod 16], lane by lane.
-template <class T, int n>
-SIGMAX_INLINE Pack<T, n> lookup(const T (&table)[16], Pack<Int<T>, n> index) {
-    Pack<T, n> r;
-    for (int i = 0; i < r.parts; ++i) r.v[i] = (typename Pack<T, n>::vector)isa::lookup(table, index.v[i]);
+template <const auto& table>
+using NumberOf = std::remove_cvref_t<decltype(table[0])>;
+template <const auto& table>
+inline constexpr Eight<Int<NumberOf<table>>> eight{table};
+// table[index mod 8], lane by lane.
+template <const auto& table, class I, int n>
+SIGMAX_INLINE Pack<NumberOf<table>, n> lookup(Pack<I, n> index) {
+    Pack<NumberOf<table>, n> r;
+    for (int i = 0; i < r.parts; ++i) r.v[i] = (typename decltype(r)::vector)isa::lookup<eight<table>>(index.v[i]);
     return r;
 }
-
-// Two tables side by side, for instruction sets that take two numbers at the price of one.
-struct PairedTables {
-    alignas(16) std::int64_t of[16][2] = {};
-    constexpr PairedTables(const double (&first)[16], const std::int64_t (&second)[16]) {
-        for (int j = 0; j < 16; ++j) {
-            of[j][0] = std::bit_cast<std::int64_t>(first[j]);
-            of[j][1] = second[j];
-        }
-    }
-};
 template <const auto& first, const auto& second>
-inline constexpr PairedTables paired{first, second};
+inline constexpr TwiceSixteen twice_sixteen{first, second};
 // first_table[index mod 16] and second_table[index mod 16], lane by lane.
-template <const auto& first_table, const auto& second_table, class T, int n>
-SIGMAX_INLINE void lookup_both(Pack<Int<T>, n> index, Pack<T, n>& first, Pack<Int<T>, n>& second) {
-    if constexpr (isa::has_pairs && sizeof(T) == 8) {
-        for (int i = 0; i < first.parts; ++i) isa::lookup_pairs(paired<first_table, second_table>.of, index.v[i], first.v[i], second.v[i]);
-    } else {
-        first = lookup(first_table, index);
-        second = lookup(second_table, index);
-    }
+template <const auto& first_table, const auto& second_table, int n>
+SIGMAX_INLINE void lookup_both(Pack<std::int64_t, n> index, Pack<double, n>& first, Pack<std::int64_t, n>& second) {
+    for (int i = 0; i < first.parts; ++i) isa::lookup_both(twice_sixteen<first_table, second_table>, index.v[i], first.v[i], second.v[i]);
 }
 
 template <class T, int n>

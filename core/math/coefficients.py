@@ -1,6 +1,6 @@
 """Print the polynomial coefficients of exp.hpp and log.hpp, as C++ arrays of hex floats.
 
-    python core/coefficients.py        (needs mpmath)
+    python core/math/coefficients.py        (needs mpmath)
 
 Minimax polynomials by the Remez exchange, weighted so that the error counted is the relative error of the final value.
 """
@@ -71,33 +71,28 @@ def main() -> None:
         53,
         remez(expm1, lambda r: abs(r) + mp.mpf(10) ** -30, 10, low, high),
     )
-    # sixteenths of a power of two from a table; each entry is a number of 12 or 20 bits, and r makes up for the difference
-    for ctype, digits, short, degree, field in (("float", 24, 12, 1, "<i"), ("double", 53, 20, 4, "<q")):
-        half_step = mp.log(2) / 32 + mp.mpf(2) ** -short
+    # eighths of a power of two from a table; each entry is a number of 12 or 20 bits, and r makes up for the difference
+    for ctype, digits, short, degree, field in (("float", 24, 12, 2, "<i"), ("double", 53, 20, 5, "<q")):
+        half_step = mp.log(2) / 16 + mp.mpf(2) ** -short
         fit = remez(expm1, weight, degree, -half_step, half_step)
         show(f"(e^r - 1 - r) / r^2, {ctype}, degree {degree}", ctype, digits, fit)
-        high = mp.mpf(float(mp.nint(mp.ldexp(mp.log(2) / 16, digits + 4)) / mp.mpf(2) ** (digits + 4)))
-        print(f"// ln 2 / 16: {float(high).hex()} + {float(mp.log(2) / 16 - high).hex()}")
-        entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 16), short - 1)) / 2 ** (short - 1) for j in range(16)]
-        pack, shift = ("<f", 19) if ctype == "float" else ("<d", 48)
+        high = mp.mpf(float(mp.nint(mp.ldexp(mp.log(2) / 8, digits + 3)) / mp.mpf(2) ** (digits + 3)))
+        print(f"// ln 2 / 8: {float(high).hex()} + {float(mp.log(2) / 8 - high).hex()}")
+        entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 8), short - 1)) / 2 ** (short - 1) for j in range(8)]
+        pack, shift = ("<f", 20) if ctype == "float" else ("<d", 49)
         fields = [struct.unpack(field, struct.pack(pack, float(t)))[0] - (j << shift) for j, t in enumerate(entries)]
         print(
-            f"// 2^(j/16) to {short} bits, its bits less j 2^{shift}\n{{{', '.join(f'{word:#x}' for word in fields)}}}"
+            f"// 2^(j/8) to {short} bits, its bits less j 2^{shift}\n{{{', '.join(f'{word:#x}' for word in fields)}}}"
         )
-        rest = [mp.log(2) * j / 16 - mp.log(t) for j, t in enumerate(entries)]
-        print(f"// (j/16) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
+        rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
+        print(f"// (j/8) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
 
-    # quick, for results of 24 bits: sixteenths from a table of 53-bit numbers
-    def exp(r: mp.mpf) -> mp.mpf:
-        return mp.exp(r)
-
-    half_step = mp.log(2) / 32
-    show("e^r, quick, degree 4", "double", 53, remez(exp, lambda r: 1 / mp.exp(r), 4, -half_step, half_step))
-    show("16 / ln 2 and ln 2 / 16", "double", 53, ([16 / mp.log(2), mp.log(2) / 16], mp.mpf(2) ** -54))
-    words = [
-        struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 16))))[0] - (j << 48) for j in range(16)
-    ]
-    print("// 2^(j/16), its bits less j 2^48\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
+    # exp38: eighths from a table of 53-bit numbers
+    half_step = mp.log(2) / 16
+    show("e^r, degree 5", "double", 53, remez(mp.exp, lambda r: 1 / mp.exp(r), 5, -half_step, half_step))
+    show("8 / ln 2 and ln 2 / 8", "double", 53, ([8 / mp.log(2), mp.log(2) / 8], mp.mpf(2) ** -54))
+    words = [struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 8))))[0] - (j << 49) for j in range(8)]
+    print("// 2^(j/8), its bits less j 2^49\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
     def tail(w):

@@ -10,73 +10,53 @@
 
 // ---- Exp: e^x as a scale, a power of two times a short number, and 1 + g: the parts that a softmax or a logarithm goes on with ----
 //
-//     k = rint(16 x log2 e),   e^x = 2^floor(k/16) entry[k mod 16] (1 + g),   |r| <= ln(2)/32,   |g| < 0.023
+//     k = rint(8 x log2 e),   e^x = 2^floor(k/8) entry[k mod 8] (1 + g),   |r| <= ln(2)/16,   |g| < 0.045
 //
 // Kept apart they give more than a rounded e^x. Scaling by a power of two is exact, so that a softmax may shift its row by an
 // integer multiple of ln 2 at no loss (x - max, rounded, costs every peer 20-66 ulp), and g keeps the digits that 1 + g
-// rounds away. The reduction r = x - k ln 2 / 16 is exact up to its last product: k ln2_hi cancels against x on a
+// rounds away. The reduction r = x - k ln 2 / 8 is exact up to its last product: k ln2_hi cancels against x on a
 // grid that holds the difference. Adding magic leaves k in the low bits of the sum's own significand.
-// The entries are 2^(j/16) in 12 bits (float) or 20 (double); rest[j] makes up for what they lack. With g this small none of its
+// The entries are 2^(j/8) in 12 bits (float) or 20 (double); rest[j] makes up for what they lack. With g this small none of its
 // roundings is seen.
 //
 // |x| must stay below 2^18 (float) or 2^50 (double); callers clamp. NaN passes through g.
 // Tried and lost: whole powers of two and a polynomial of degree 6 (float: seven instructions more, 1.13 ulp in a softmax) or 11
-// (double: eight more); for float eighths and one more degree (one multiplication more, where a softmax has ten in all).
+// (double: eight more); sixteenths and a degree less (AVX2 looks up eight numbers of 4 bytes at a time: a wide softmax WIDE).
 
 template <class T>
 struct ExpConstants;
 template <>
 struct ExpConstants<float> {
-    static constexpr float log2_e_16 = 0x1.715476p+4f, magic = 0x1.8p23f, ln2_hi_16 = 0x1.62e430p-5f, ln2_lo_16 = -0x1.05c610p-33f;
-    static constexpr float polynomial[] = {0x1.00022ap-1f, 0x1.55559cp-3f};
-    // the bits of entry[j], less j 2^19: adding n 2^19 multiplies by 2^floor(n/16)
-    static constexpr std::int32_t entry[] = {0x3f800000, 0x3f7db000, 0x3f7b9000, 0x3f79c000, 0x3f783000, 0x3f76f000,
-                                             0x3f760000, 0x3f756000, 0x3f750000, 0x3f751000, 0x3f756000, 0x3f762000,
-                                             0x3f774000, 0x3f78d000, 0x3f7ac000, 0x3f7d2000};
+    static constexpr float log2_e_8 = 0x1.715476p+3f, magic = 0x1.8p23f, ln2_hi_8 = 0x1.62e430p-4f, ln2_lo_8 = -0x1.05c610p-32f;
+    static constexpr float polynomial[] = {0x1p-1f, 0x1.555c8ap-3f, 0x1.55481cp-5f};
+    // the bits of entry[j], less j 2^20: adding n 2^20 multiplies by 2^floor(n/8)
+    static constexpr std::int32_t entry[] = {0x3f800000, 0x3f7b9000, 0x3f783000, 0x3f760000, 0x3f750000, 0x3f756000, 0x3f774000, 0x3f7ac000};
     static constexpr float rest[] = {0,
-                                     -0x1.40ea356256d80p-13f,
                                      0x1.51eb063a2cb58p-13f,
-                                     0x1.ae102a48d814cp-14f,
                                      0x1.ab492f25db1c9p-13f,
-                                     0x1.0bd6498636df6p-13f,
                                      -0x1.ca8cdf95bfdd6p-16f,
-                                     -0x1.6e6bd08f32a46p-13f,
                                      0x1.c00c40725a061p-14f,
-                                     -0x1.3ef782b14d8f9p-13f,
                                      0x1.295520044c5e9p-13f,
-                                     0x1.696bfbdb0a901p-14f,
                                      0x1.7b9c1c91c385fp-14f,
-                                     -0x1.c81dd6fc72936p-15f,
-                                     0x1.b1d1ba7aa7ff9p-17f,
-                                     0x1.6ed6b99011510p-14f};
+                                     0x1.b1d1ba7aa7ff9p-17f};
 };
 template <>
 struct ExpConstants<double> {
-    static constexpr double log2_e_16 = 0x1.71547652b82fep+4, magic = 0x1.8p52, ln2_hi_16 = 0x1.62e42fefa39efp-5,
-                            ln2_lo_16 = 0x1.abc9e3b39803fp-60;
-    static constexpr double polynomial[] = {0x1.fffffffffffb9p-2, 0x1.555555548f806p-3, 0x1.55555558fcf92p-5, 0x1.11123ab4f8aa0p-7,
-                                            0x1.6c14c6c2f727dp-10};
-    // the bits of entry[j], less j 2^48: adding n 2^48 multiplies by 2^floor(n/16)
-    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb55800000000, 0x3fef72b800000000, 0x3fef387a00000000,
-                                             0x3fef06fe00000000, 0x3feedea600000000, 0x3feebfda00000000, 0x3feeab0800000000,
-                                             0x3feea09e00000000, 0x3feea11400000000, 0x3feeace600000000, 0x3feec49200000000,
-                                             0x3feee8a000000000, 0x3fef199c00000000, 0x3fef581800000000, 0x3fefa4b000000000};
+    static constexpr double log2_e_8 = 0x1.71547652b82fep+3, magic = 0x1.8p52, ln2_hi_8 = 0x1.62e42fefa39efp-4,
+                            ln2_lo_8 = 0x1.abc9e3b39803fp-59;
+    static constexpr double polynomial[] = {0x1.000000000010bp-1, 0x1.5555555555132p-3, 0x1.555555480fd09p-5,
+                                            0x1.11111125d4f85p-7, 0x1.6c1cbd422e8d7p-10, 0x1.a0163a9290dbcp-13};
+    // the bits of entry[j], less j 2^49: adding n 2^49 multiplies by 2^floor(n/8)
+    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fef72b800000000, 0x3fef06fe00000000, 0x3feebfda00000000,
+                                             0x3feea09e00000000, 0x3feeace600000000, 0x3feee8a000000000, 0x3fef581800000000};
     static constexpr double rest[] = {0,
-                                      0x1.a16b1b3ebe462p-22,
                                       0x1.bbc0ceba37fb1p-23,
-                                      0x1.83fc73454cebfp-22,
                                       0x1.1250015761931p-25,
-                                      0x1.ea0c14c2cd638p-23,
                                       0x1.48d13b22265efp-21,
-                                      -0x1.9a2c5b6dd05f4p-24,
                                       0x1.21e7c52134643p-22,
-                                      0x1.39f71838aa85fp-22,
                                       -0x1.ec5df56ee9fdcp-22,
-                                      -0x1.375b8a3f064ccp-22,
                                       -0x1.e843fda5ced1ap-23,
-                                      -0x1.3a1dc164964e4p-24,
-                                      0x1.e1f7a7c12c7ddp-22,
-                                      -0x1.85f6337862c14p-23};
+                                      0x1.e1f7a7c12c7ddp-22};
 };
 
 // k[0] + k[1] x + ..., two terms at a time: as many fmas as Horner's rule in half the latency.
@@ -99,18 +79,18 @@ SIGMAX_INLINE Pack<T, n> horner(const T (&k)[many], Pack<T, n> x) {
 template <class T, int n = natural<T>>
 struct Exp {
     Pack<T, n> t, g;        // t = k + magic
-    Pack<Int<T>, n> entry;  // of k mod 16
+    Pack<Int<T>, n> entry;  // of k mod 8
 };
 
-// With a `magic` of its own in each lane, 2^m taken off the scale is 16 m taken off magic. See Shift in rows/softmax.hpp.
+// With a `magic` of its own in each lane, 2^m taken off the scale is 8 m taken off magic. See Shift in rows/softmax.hpp.
 template <class T, int n, class... Low>
 SIGMAX_BLOCK Exp<T, n> exp_at(Pack<T, n> x, Pack<T, n> magic, Low... x_lo) {
     using C = ExpConstants<T>;
     Exp<T, n> e;
-    e.t = fma(x, C::log2_e_16, magic);
-    Pack<T, n> rest;
-    lookup_both<C::rest, C::entry>(bits(e.t), rest, e.entry);
-    Pack<T, n> k = e.t - magic, high = fma(k, -C::ln2_hi_16, x), r = high + (fma(k, -C::ln2_lo_16, rest) + ... + x_lo);
+    e.t = fma(x, C::log2_e_8, magic);
+    e.entry = lookup<C::entry>(bits(e.t));
+    const Pack<T, n> rest = lookup<C::rest>(bits(e.t));
+    Pack<T, n> k = e.t - magic, high = fma(k, -C::ln2_hi_8, x), r = high + (fma(k, -C::ln2_lo_8, rest) + ... + x_lo);
     Pack<T, n> square = r * r;
     e.g = fma(square, polynomial(C::polynomial, r, square), r);
     return e;
@@ -124,34 +104,33 @@ SIGMAX_INLINE Exp<T, n> exp_of(Pack<T, n> x) {
 template <int offset, class T, int n>
 SIGMAX_INLINE Pack<T, n> magic_below(Pack<T, n> t) {
     constexpr Int<T> usual = std::bit_cast<Int<T>>(ExpConstants<T>::magic);
-    return from_bits<T>(usual - ((bits(t) & -16) - (usual + 16 * offset)));
+    return from_bits<T>(usual - ((bits(t) & -8) - (usual + 8 * offset)));
 }
 // The scale, by integer arithmetic on the exponent field, so that it must be a normal number.
 template <class T, int n>
 SIGMAX_INLINE Pack<T, n> scale_of(const Exp<T, n>& e) {
-    return from_bits<T>(shift_left<(sizeof(T) == 4 ? 19 : 48)>(bits(e.t)) + e.entry);
+    return from_bits<T>(shift_left<(sizeof(T) == 4 ? 20 : 49)>(bits(e.t)) + e.entry);
 }
 
 // ---- exp38: e^x + more, in double, |x| <= reach ----
 //
-//     e^x = entry[k mod 16] 2^floor(k/16) e^r,   k = rint(16 x / ln 2),   |r| <= ln(2)/32:   degree 4, relative error 2^-38.6
+//     e^x = entry[k mod 8] 2^floor(k/8) e^r,   k = rint(8 x / ln 2),   |r| <= ln(2)/16:   degree 5, relative error 2^-41.7
 //
-// Tried and lost: eighths and one more degree (two registers of multiplications more, where a sigmoid has sixteen).
+// Tried and lost: sixteenths and a degree less (two registers of multiplications fewer, where a sigmoid has eighteen, but AVX2 looks up
+// eight numbers of 4 bytes at a time: SIGMOID).
 struct Exp38Constants {
-    static constexpr double inverse = 0x1.71547652b82fep+4, magic = 0x1.8p52, sixteenth = 0x1.62e42fefa39efp-5;
-    static constexpr double polynomial[] = {0x1.ffffffffffe6cp-1, 0x1.fffffffb13752p-1, 0x1.00000005bebe0p-1, 0x1.5557e54b60677p-3,
-                                            0x1.5553a0057cabbp-5};
-    // the bits of 2^(j/16), less j 2^48
-    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fefb5586cf9890f, 0x3fef72b83c7d517b, 0x3fef387a6e756238,
-                                             0x3fef06fe0a31b715, 0x3feedea64c123422, 0x3feebfdad5362a27, 0x3feeab07dd485429,
-                                             0x3feea09e667f3bcd, 0x3feea11473eb0187, 0x3feeace5422aa0db, 0x3feec49182a3f090,
-                                             0x3feee89f995ad3ad, 0x3fef199bdd85529c, 0x3fef5818dcfba487, 0x3fefa4afa2a490da};
+    static constexpr double inverse = 0x1.71547652b82fep+3, magic = 0x1.8p52, eighth = 0x1.62e42fefa39efp-4;
+    static constexpr double polynomial[] = {0x1.000000000050bp+0, 0x1.fffffffffd630p-1, 0x1.ffffffd0bd444p-2,
+                                            0x1.555555a1de51fp-3, 0x1.555d88442c8e2p-5, 0x1.110c6197b7060p-7};
+    // the bits of 2^(j/8), less j 2^49
+    static constexpr std::int64_t entry[] = {0x3ff0000000000000, 0x3fef72b83c7d517b, 0x3fef06fe0a31b715, 0x3feebfdad5362a27,
+                                             0x3feea09e667f3bcd, 0x3feeace5422aa0db, 0x3feee89f995ad3ad, 0x3fef5818dcfba487};
 };
 template <int n>
 SIGMAX_INLINE Pack<double, n> exp38(Pack<double, n> x, double more) {
     using C = Exp38Constants;
-    Pack<double, n> t = fma(x, C::inverse, C::magic), r = fma(t - C::magic, -C::sixteenth, x);
-    return fma(from_bits<double>(shift_left<48>(bits(t)) + lookup(C::entry, bits(t))), horner(C::polynomial, r), more);
+    Pack<double, n> t = fma(x, C::inverse, C::magic), r = fma(t - C::magic, -C::eighth, x);
+    return fma(from_bits<double>(shift_left<49>(bits(t)) + lookup<C::entry>(bits(t))), horner(C::polynomial, r), more);
 }
 
 // ---- exp60 ----
