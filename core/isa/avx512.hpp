@@ -41,8 +41,9 @@ SIGMAX_INLINE Longs lookup(Longs index) {
 }
 // Both numbers of table[index mod 16].
 SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {
-    auto of = [&](const std::int64_t* numbers)
-                  SIGMAX_LAMBDA { return _mm512_permutex2var_epi64(_mm512_load_si512(numbers), (__m512i)index, _mm512_load_si512(numbers + 8)); };
+    auto of = [&](const std::int64_t* numbers) SIGMAX_LAMBDA {
+        return _mm512_permutex2var_epi64(_mm512_load_si512(numbers), (__m512i)index, _mm512_load_si512(numbers + 8));
+    };
     first = (Doubles)of(table.first);
     second = (Longs)of(table.second);
 }
