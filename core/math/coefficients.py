@@ -91,7 +91,9 @@ def main() -> None:
     half_step = mp.log(2) / 16
     show("e^r, degree 5", "double", 53, remez(mp.exp, lambda r: 1 / mp.exp(r), 5, -half_step, half_step))
     show("8 / ln 2 and ln 2 / 8", "double", 53, ([8 / mp.log(2), mp.log(2) / 8], mp.mpf(2) ** -54))
-    words = [struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 8))))[0] - (j << 49) for j in range(8)]
+    words = [
+        struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 8))))[0] - (j << 49) for j in range(8)
+    ]
     print("// 2^(j/8), its bits less j 2^49\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
 
     # log(a / b) = 2 atanh(s), |s| <= 1/5; the polynomial is in w = s^2
