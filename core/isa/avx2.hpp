@@ -33,7 +33,7 @@ SIGMAX_INLINE Floats narrow(Doubles low, Doubles high) {
 // table[index mod 8]: AVX2 permutes eight numbers of 4 bytes.
 template <const auto& table>
 SIGMAX_INLINE Ints lookup(Ints index) {
-    return (Ints)_mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(table.twice)), (__m256i)index);
+    return (Ints)_mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(table.of)), (__m256i)index);
 }
 template <const auto& table>
 SIGMAX_INLINE Longs lookup(Longs index) {
@@ -45,7 +45,7 @@ SIGMAX_INLINE Longs lookup(Longs index) {
     return (Longs)_mm256_blend_epi32(lower, of(table.upper), 0xaa);
 }
 
-// Both numbers of table[index mod 16]: one load a lane, because a table of sixteen longer numbers takes seven permutations.
+// Both numbers of table[index mod 16]: one load a lane; by permutations a table of sixteen such numbers takes seven operations.
 SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {
     alignas(32) std::int64_t at[4];
     _mm256_store_si256(reinterpret_cast<__m256i*>(at), (__m256i)(index & 15));

@@ -33,11 +33,11 @@ SIGMAX_INLINE Floats narrow(Doubles low, Doubles high) {
 // table[index mod 8]
 template <const auto& table>
 SIGMAX_INLINE Ints lookup(Ints index) {
-    return (Ints)_mm512_permutexvar_epi32((__m512i)index, _mm512_load_si512(table.twice));
+    return (Ints)_mm512_permutexvar_epi32((__m512i)index, _mm512_load_si512(table.of));
 }
 template <const auto& table>
 SIGMAX_INLINE Longs lookup(Longs index) {
-    return (Longs)_mm512_permutexvar_epi64((__m512i)index, _mm512_load_si512(table.twice));
+    return (Longs)_mm512_permutexvar_epi64((__m512i)index, _mm512_load_si512(table.of));
 }
 // Both numbers of table[index mod 16].
 SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {

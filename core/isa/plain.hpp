@@ -8,12 +8,12 @@ SIGMAX_INLINE bool any(Longs v) { return (v[0] | v[1]) != 0; }  // whether any b
 // table[index mod 8]
 template <const auto& table>
 SIGMAX_INLINE Ints lookup(Ints index) {
-    const auto& of = table.twice;
+    const auto& of = table.of;
     return Ints{of[index[0] & 7], of[index[1] & 7], of[index[2] & 7], of[index[3] & 7]};
 }
 template <const auto& table>
 SIGMAX_INLINE Longs lookup(Longs index) {
-    return Longs{table.twice[index[0] & 7], table.twice[index[1] & 7]};
+    return Longs{table.of[index[0] & 7], table.of[index[1] & 7]};
 }
 // Both numbers of table[index mod 16].
 SIGMAX_INLINE void lookup_both(const TwiceSixteen& table, Longs index, Doubles& first, Longs& second) {

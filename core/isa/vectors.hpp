@@ -11,19 +11,19 @@ using Doubles = Register<double>::type;
 using Ints = Register<std::int32_t>::type;
 using Longs = Register<std::int64_t>::type;
 
-// A table of eight numbers of 4 or 8 bytes: twice over for registers of sixteen, and the halves of longer numbers apart, for instruction
-// sets that look up 4 bytes at a time.
+// A table of eight numbers of 4 or 8 bytes, over and over up to the width of any register, and the halves of longer numbers apart, for
+// instruction sets that look up 4 bytes at a time.
 template <class I>
 struct Eight {
-    alignas(64) I twice[16] = {};
+    alignas(64) I of[64 / sizeof(I)] = {};
     alignas(32) std::int32_t lower[8] = {}, upper[8] = {};
     bool has_lower = false;
     template <class T>
     constexpr explicit Eight(const T (&table)[8]) {
+        for (std::size_t j = 0; j < 64 / sizeof(I); ++j) of[j] = std::bit_cast<I>(table[j % 8]);
         for (int j = 0; j < 8; ++j) {
-            twice[j] = twice[j + 8] = std::bit_cast<I>(table[j]);
-            lower[j] = static_cast<std::int32_t>(twice[j]);
-            upper[j] = static_cast<std::int32_t>(std::int64_t{twice[j]} >> 32);
+            lower[j] = static_cast<std::int32_t>(of[j]);
+            upper[j] = static_cast<std::int32_t>(std::int64_t{of[j]} >> 32);
             has_lower = has_lower || lower[j] != 0;
         }
     }

@@ -3,7 +3,7 @@
 // The shift is an integer multiple of ln 2, which is exact. Each entry is rounded once, at the end. The sum carries what each
 // addition rounds away (nine classes at 1e-8 beside one at 1 are not lost). 1 + g is right to a few hundredths of an ulp (for doubles
 // to a tenth); the sum, whose low part takes a block of terms in one precision, to 0.72 in units of 2^-24, or 2^-53: at most 1.5 ulp.
-// Found by the verifier: 0.99 ulp, in a subnormal result.
+// Found by the verifier: 1.00 ulp, in a subnormal result.
 //
 // Scores far below the maximum are raised to `reach` below it, where they count for less than a rounding; impossible classes
 // arrive there too.
