@@ -69,8 +69,10 @@ public:
     SIGMAX_INLINE void not_above(Floats x, float least) {  // |x|; NaN too
         seen_ |= _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(least), _CMP_NGE_UQ);
     }
+    SIGMAX_INLINE void below(Floats x, float least) { seen_ |= _mm512_cmp_ps_mask(x, _mm512_set1_ps(least), _CMP_NGE_UQ); }  // NaN too
     SIGMAX_INLINE void unlike(Floats a, Floats b) { seen_ |= _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); }
     SIGMAX_INLINE bool any() const { return seen_ != 0; }
+    SIGMAX_INLINE unsigned lanes() const { return seen_; }  // of one register of floats, a bit each
 
 private:
     unsigned seen_ = 0;

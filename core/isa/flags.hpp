@@ -9,8 +9,10 @@ public:
     SIGMAX_INLINE void not_above(Floats x, float least) {  // |x|; NaN too
         seen_ |= ~(Ints)((Floats)((Ints)x & 0x7fffffff) >= least);
     }
+    SIGMAX_INLINE void below(Floats x, float least) { seen_ |= ~(Ints)(x >= least); }  // NaN too
     SIGMAX_INLINE void unlike(Floats a, Floats b) { seen_ |= (Ints)(a != b); }
     SIGMAX_INLINE bool any() const { return isa::any(wide_ | (Longs)seen_); }
+    SIGMAX_INLINE unsigned lanes() const { return isa::lanes(seen_); }  // of one register of floats, a bit each
 
 private:
     Longs wide_ = {};

@@ -8,7 +8,7 @@
 //                 float32, float16 and bfloat16)
 //     of57        on doubles, one rounding less than the last digit, where within57 says so; elsewhere of60
 //     of38<W>     on floats, in W: what math/rounding.hpp settles, and NaN where it must not
-//
+//     of35        on floats, as a sum of two floats right to doubt35, from -reach35 on; below, and in doubt, of38
 //
 // Subnormal results: e^x is kept as m 2^n; 2^(n + 512) is a normal number, and the last product, by 2^-512, rounds
 // once into the subnormal range.
@@ -30,6 +30,7 @@ SIGMAX_INLINE Pair<double> finite_or(f64 special, Pack<std::int64_t> is_special,
     return select(is_special, one_term(special), x);
 }
 
+inline constexpr float reach35 = 75;  // where the second term of a sigmoid is not subnormal yet
 inline constexpr double reach57 = 700;  // where of57 ends, if not at the ends of the domain
 
 // What of38 works in, and how far e^x is good there: it is normal in float; in double no result of 24 bits lies beyond.
@@ -64,6 +65,17 @@ struct Sigmoid {
     SIGMAX_INLINE static Near<W> of38(f32 x) {
         constexpr float reach = reach38<W> + 1;  // 1 / (1 + e^reach) is subnormal, and in doubt
         return W(1) / near_exp<W>(convert<W>(min(f32(reach), max(f32(-reach), -x))), 1);
+    }
+    // 1 / (1 + scale (1 + r + more)), in two terms throughout: 16 multiplications and a division of floats, where of38 has 36 and two of
+    // doubles
+    template <int n>
+    SIGMAX_INLINE static Pair<float, n> of35(Pack<float, n> x) {
+        using P = Pack<float, n>;
+        const Exp35<n> e = exp35(max(P(-reach35), -x));
+        const Pair<float, n> one = fast_two_sum(max(e.scale, P(1)), min(e.scale, P(1)));
+        const P hi = fma(e.scale, e.r + e.more, one.hi), lo = fma(e.scale, e.more, fma(e.scale, e.r, one.hi - hi)) + one.lo;
+        const P y = 1.0f / hi;
+        return {y, fma(-y, lo, fma(-y, hi, P(1))) * y};
     }
     // 1 / (1 + scale (1 + g)), the quotient mended by what it leaves
     template <int n>

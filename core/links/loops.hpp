@@ -14,6 +14,9 @@ constexpr bool has57 = requires(f64 x) { F::of57(x); };
 template <class F>
 constexpr bool has38 = fast_fma && requires(f32 x) { F::template of38<double>(x); };
 
+template <class F>
+constexpr bool has35 = fast_fma && requires(f32 x) { F::of35(x); };
+
 inline constexpr std::ptrdiff_t link_block = 256;  // numbers, so that a block stays in the L1 cache
 
 // What NumPy is to hear of: results that are NaN where the input is not, and infinite ones of finite inputs.
@@ -134,6 +137,64 @@ unsigned link_57(const double* x, double* y, std::ptrdiff_t count) {
     return status;
 }
 
+// ---- 35 bits, in two-term floats, for results of 24 ----
+
+// One number in a hundred and thirty is in doubt: they are put by, and done together.
+template <class F>
+class PutBy {
+public:
+    SIGMAX_INLINE void keep(float x, float* to) {
+        x_[many_] = x;
+        to_[many_++] = to;
+    }
+    SIGMAX_INLINE bool room_for(int more) const { return many_ + more <= most; }
+    SIGMAX_RARE unsigned settle() {
+        unsigned status = 0;
+        float y[float_lanes];
+        for (int i = many_; i % float_lanes != 0; ++i) x_[i] = 0;
+        for (int i = 0; i < many_; i += float_lanes) {
+            status |= link_in_doubt<F>(x_ + i, y);
+            for (int j = 0; j < float_lanes && i + j < many_; ++j) *to_[i + j] = y[j];
+        }
+        many_ = 0;
+        return status;
+    }
+
+private:
+    static constexpr int most = 64;
+    float x_[most];
+    float* to_[most];
+    int many_ = 0;
+};
+template <class F, int n>
+SIGMAX_INLINE unsigned link_at_35(const float* x, float* y, PutBy<F>& later) {
+    const auto value = Pack<float, n>::load(x);
+    isa::Flags doubts[value.parts];
+    const auto r = settle35(F::of35(value), doubts);
+    std::uint32_t doubtful = 0;
+    unsigned status = 0;
+    for (int i = 0; i < value.parts; ++i) {
+        doubts[i].below(value.v[i], -reach35);
+        doubtful |= doubts[i].lanes() << (i * float_lanes);
+    }
+    if (doubtful) {
+        if (!later.room_for(n)) [[unlikely]] status = later.settle();
+        for (; doubtful; doubtful &= doubtful - 1) later.keep(x[std::countr_zero(doubtful)], y + std::countr_zero(doubtful));
+    }
+    r.store(y);
+    return status;
+}
+template <class F>
+unsigned link_35(const float* x, float* y, std::ptrdiff_t count) {
+    constexpr int together = 32;  // in step: one chain of 25 operations after the other fills no pipe (v3: 0.81 ns an element, 0.68 so)
+    PutBy<F> later;
+    unsigned status = 0;
+    std::ptrdiff_t i = 0;
+    for (; i + together <= count; i += together) status |= link_at_35<F, together>(x + i, y + i, later);
+    for (; i < count; i += float_lanes) status |= link_at_35<F, float_lanes>(x + i, y + i, later);
+    return status | later.settle();
+}
+
 // ---- arrays ----
 
 // Of one type, for any strides and counts.
@@ -142,6 +203,8 @@ unsigned link_alike(const LinkBatch& b) {
     auto packs = [](const T* x, T* y, std::ptrdiff_t count) {
         if constexpr (sizeof(T) == 8)
             return link_57<F>(x, y, count);
+        else if constexpr (sizeof(T) == 4 && has35<F>)
+            return link_35<F>(x, y, count);
         else
             return link_38<F>(x, y, count);
     };

@@ -1,6 +1,7 @@
 // e^x in a ladder: each rung is named by the bits that it is right to, and costs about half of the next.
 //
 //     Exp<float>      24 and what 1 + g rounds away: softmax and log_softmax of floats (0.05 ulp), links of 16-bit numbers
+//     exp35           in two-term floats: the sigmoid of floats, whose doubtful results go on to 38
 //     exp38           links of floats, whose doubtful results go on to 60
 //     Exp<double>     57 (0.1 ulp of 53): softmax and log_softmax of doubles, links of doubles
 //     exp60           what is to be rounded correctly, or to cancel a little
@@ -112,6 +113,41 @@ SIGMAX_INLINE Pack<T, n> magic_below(Pack<T, n> t) {
 template <class T, int n>
 SIGMAX_INLINE Pack<T, n> scale_of(const Exp<T, n>& e) {
     return from_bits<T>(shift_left<(sizeof(T) == 4 ? 20 : 49)>(bits(e.t)) + e.entry);
+}
+
+// ---- exp35: e^x in floats, |x| <= 87 ----
+//
+//     e^x = 2^floor(k/8) entry[k mod 8] (1 + r + more),   k = rint(8 x / ln 2),   |r| <= ln(2)/16,   |more| < 2^-10
+//
+// r is exact. What k (ln 2 / 8) lacks in it and what an entry of 24 bits lacks of 2^(j/8), 2^-22 together, goes into `more`, with all
+// that is of second order and higher: its roundings are absolute errors of 2^-32.1.
+struct Exp35Constants {
+    static constexpr float polynomial[] = {0x1p-1f, 0x1.555556p-3f, 0x1.555d88p-5f, 0x1.1115c0p-7f};
+    // the bits of 2^(j/8) in 24 bits, less j 2^20, and (j/8) ln 2 less their logarithm
+    static constexpr std::int32_t entry[] = {0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7,
+                                             0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
+    static constexpr float rest[] = {0,
+                                     -0x1.9c0c2141fef92p-27f,
+                                     0x1.1250015761931p-25f,
+                                     -0x1.0a355113e553ap-25f,
+                                     0x1.26055c546c140p-26f,
+                                     0x1.67a1ca1d9d84ap-28f,
+                                     -0x1.f9c305081c25ep-27f,
+                                     -0x1.a5217cbeba37ep-28f};
+};
+template <int n>
+struct Exp35 {
+    Pack<float, n> scale, r, more;
+};
+template <int n>
+SIGMAX_INLINE Exp35<n> exp35(Pack<float, n> x) {
+    using C = ExpConstants<float>;
+    using D = Exp35Constants;
+    using P = Pack<float, n>;
+    const P t = fma(x, C::log2_e_8, C::magic), k = t - C::magic, r = fma(k, -C::ln2_hi_8, x);
+    const P low = fma(k, -C::ln2_lo_8, lookup<D::rest>(bits(t))), whole = r + low;
+    const P scale = from_bits<float>(shift_left<20>(bits(t)) + lookup<D::entry>(bits(t)));
+    return {scale, r, fma(whole * whole, horner(D::polynomial, whole), low)};
 }
 
 // ---- exp38: e^x + more, in double, |x| <= reach ----

@@ -1,7 +1,7 @@
 // From a result with about twice the digits to the correctly rounded one.
 //
-// A link is worked out in plain arithmetic first: for float in double, to a relative error below 2^-38, for float16 and bfloat16 in
-// float, to 2^-21.2. Where no number so near lies on a boundary between two results, its rounding is the correct one; else (one result
+// A link is worked out in plain arithmetic first: for float in double, to a relative error below 2^-38 (the sigmoid before that in
+// two-term floats, to 2^-31.5), for float16 and bfloat16 in float, to 2^-21.2. Where no number so near lies on a boundary between two results, its rounding is the correct one; else (one result
 // in eight thousand, one in 500 of float16) and where the result is infinite or outside the domain, it is found again, for halves by
 // way of double, and at last with 60 bits. So the bits of a result do not depend on how it was found.
 //
@@ -81,6 +81,15 @@ SIGMAX_INLINE void store_settled(T* p, Pack<float, n> r) {
         store_words(p, shift_right_logical<16>(bits(r)));
     else
         store_as(p, r);
+}
+
+// Two-term floats of that relative error, rounded; in doubt where both bounds do not round alike. (Ziv, ACM TOMS 17(3), 1991.)
+inline constexpr float doubt35 = 0x1.6ap-32f;
+template <int n>
+SIGMAX_INLINE Pack<float, n> settle35(Pair<float, n> q, isa::Flags* doubts) {
+    const Pack<float, n> margin = q.hi * doubt35, r = q.hi + (q.lo + margin), other = q.hi + (q.lo - margin);
+    for (int i = 0; i < r.parts; ++i) doubts[i].unlike(r.v[i], other.v[i]);
+    return r;
 }
 
 // The same for one pack by rounding both bounds, which tells subnormal results too. An infinite one is in doubt.
