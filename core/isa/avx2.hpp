@@ -14,7 +14,7 @@ inline constexpr int most_in_registers = 8;
 template <class T, int classes>
 inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
 
-SIGMAX_INLINE bool any(Longs v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }  // whether any bit is set
+SIGMAX_INLINE bool any(Longs v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }                      // whether any bit is set
 SIGMAX_INLINE unsigned lanes(Ints mask) { return static_cast<unsigned>(_mm256_movemask_ps((__m256)mask)); }  // a bit each
 SIGMAX_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 SIGMAX_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) { return _mm256_fmadd_pd(a, b, c); }

@@ -4,7 +4,7 @@
 namespace isa {
 
 SIGMAX_INLINE bool any(Longs v) { return (v[0] | v[1]) != 0; }  // whether any bit is set
-SIGMAX_INLINE unsigned lanes(Ints mask) {  // a bit each
+SIGMAX_INLINE unsigned lanes(Ints mask) {                       // a bit each
     return static_cast<unsigned>((mask[0] & 1) | (mask[1] & 2) | (mask[2] & 4) | (mask[3] & 8));
 }
 

@@ -30,21 +30,19 @@ SIGMAX_INLINE Pair<double> finite_or(f64 special, Pack<std::int64_t> is_special,
     return select(is_special, one_term(special), x);
 }
 
-inline constexpr float reach35 = 75;  // where the second term of a sigmoid is not subnormal yet
+inline constexpr float reach35 = 75;    // where the second term of a sigmoid is not subnormal yet
 inline constexpr double reach57 = 700;  // where of57 ends, if not at the ends of the domain
 
 // What of38 works in, and how far e^x is good there: it is normal in float; in double no result of 24 bits lies beyond.
 template <class W>
-using Near = Pack<W, float_lanes>;
-template <class W>
 inline constexpr float reach38 = sizeof(W) == 4 ? 87 : 300;
-template <class W>
-SIGMAX_INLINE Near<W> near_exp(Near<W> x, W more) {
+template <class W, int n>
+SIGMAX_INLINE Pack<W, n> near_exp(Pack<W, n> x, W more) {
     if constexpr (sizeof(W) == 8) {
         return exp38(x, more);
     } else {
-        Exp<float> e = exp_of(x);
-        f32 scale = scale_of(e);
+        const Exp<float, n> e = exp_of(x);
+        const Pack<float, n> scale = scale_of(e);
         return fma(scale, e.g, scale + more);
     }
 }
@@ -61,10 +59,10 @@ struct Sigmoid {
         Pair<double> q = divide(select(negative, tail.m, one_term(f64(1))), below);
         return q * select(negative, tail.scale, 0x1p512) * f64(0x1p-512);
     }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
         constexpr float reach = reach38<W> + 1;  // 1 / (1 + e^reach) is subnormal, and in doubt
-        return W(1) / near_exp<W>(convert<W>(min(f32(reach), max(f32(-reach), -x))), 1);
+        return W(1) / near_exp(convert<W>(min(Pack<float, n>(reach), max(Pack<float, n>(-reach), -x))), W(1));
     }
     // 1 / (1 + scale (1 + r + more)), in two terms throughout: 16 multiplications and a division of floats, where of38 has 36 and two of
     // doubles
@@ -103,10 +101,10 @@ struct Softplus {
     static constexpr const char* name = "softplus";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of60(f64 x) { return softplus(x, tail_of(x)); }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
         constexpr float reach = reach38<W>;
-        Near<W> y = convert<W>(max(x, 0.0f)) + short_log1p(near_exp<W>(convert<W>(-min(f32(reach), abs(x))), 0));
+        Pack<W, n> y = convert<W>(max(x, 0.0f)) + short_log1p(near_exp(convert<W>(-min(Pack<float, n>(reach), abs(x))), W(0)));
         if constexpr (sizeof(W) == 4) y = unless(x < -reach, y);
         return y;
     }
@@ -132,8 +130,8 @@ struct LogSigmoid {
     static constexpr const char* name = "log_sigmoid";
     static constexpr bool has_domain = false;
     SIGMAX_INLINE static Pair<double> of60(f64 x) { return -Softplus::of60(-x); }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
         return -Softplus::of38<W>(-x);
     }
     template <int n>
@@ -165,13 +163,13 @@ struct Logit {
         l = fast_two_sum(l.hi, select(tiny, l.lo - 0x1.1542457337d43p+7, l.lo));
         return outside_is_nan(p, 0, 1, finite_or(-infinity, p == 0.0, finite_or(infinity, p == 1.0, l)));
     }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
-        Near<W> p = convert<W>(x), b = W(1) - p;
-        const QuotientBits<W, float_lanes> k(p, b);
-        Near<W> a = p * k.down;
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
+        Pack<W, n> p = convert<W>(x), b = W(1) - p;
+        const QuotientBits<W, n> k(p, b);
+        Pack<W, n> a = p * k.down;
         // also where p is too small for QuotientBits in float
-        return unless((p < W(0x1p-126)) | (p >= W(1)), fma(k.value(), Near<W>(ShortLogConstants<W>::ln2), short_log(a - b, a + b)));
+        return unless((p < W(0x1p-126)) | (p >= W(1)), fma(k.value(), Pack<W, n>(ShortLogConstants<W>::ln2), short_log(a - b, a + b)));
     }
     template <int n>
     SIGMAX_INLINE static Pack<double, n> of57(Pack<double, n> p) {
@@ -193,9 +191,9 @@ struct Odds {
     SIGMAX_INLINE static Pair<double> of60(f64 p) {
         return outside_is_nan(p, 0, 1, finite_or(std::numeric_limits<double>::infinity(), p == 1.0, divide({p, 0}, complement(p))));
     }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
-        Near<W> p = convert<W>(x);
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
+        Pack<W, n> p = convert<W>(x);
         return unless((p < W(0)) | (p >= W(1)), p / (W(1) - p));
     }
 };
@@ -208,9 +206,9 @@ struct FromOdds {
         f64 bounded = min(f64(0x1p100), o);
         return outside_is_nan(o, 0, std::numeric_limits<double>::infinity(), divide({bounded, 0}, two_sum(f64(1), bounded)));
     }
-    template <class W>
-    SIGMAX_INLINE static Near<W> of38(f32 x) {
-        Near<W> o = convert<W>(x), bounded = min(Near<W>(0x1p100), o);
+    template <class W, int n>
+    SIGMAX_INLINE static Pack<W, n> of38(Pack<float, n> x) {
+        Pack<W, n> o = convert<W>(x), bounded = min(Pack<W, n>(0x1p100), o);
         return unless(o < W(0), bounded / (bounded + W(1)));
     }
 };
