@@ -8,11 +8,12 @@ inline constexpr bool fast_fma = true;
 
 namespace isa {
 
+inline constexpr int registers_in_step = 2;  // of the rows of a tile, of a flat row
 // classes whose rows are done without a tile
 template <class T>
-inline constexpr int most_in_registers = 8;
+inline constexpr int most_in_registers = 10;
 template <class T, int classes>
-inline constexpr int rows_in_registers_of = register_bytes / sizeof(T);  // at a time
+inline constexpr int rows_in_registers_of = 2 * register_bytes / sizeof(T);  // at a time
 
 SIGMAX_INLINE bool any(Longs v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }                      // whether any bit is set
 SIGMAX_INLINE unsigned lanes(Ints mask) { return static_cast<unsigned>(_mm256_movemask_ps((__m256)mask)); }  // a bit each

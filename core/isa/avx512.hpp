@@ -8,11 +8,12 @@ inline constexpr bool fast_fma = true;
 
 namespace isa {
 
+inline constexpr int registers_in_step = 1;  // of the rows of a tile, of a flat row
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = 16;
 template <class T, int classes>
-inline constexpr int rows_in_registers_of = sizeof(T) == 4 || classes <= 8 ? 16 : 8;  // at a time
+inline constexpr int rows_in_registers_of = (classes <= 10 ? 2 : 1) * register_bytes / sizeof(T);  // at a time
 
 SIGMAX_INLINE bool any(Longs v) { return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0; }  // whether any bit is set
 SIGMAX_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }

@@ -8,6 +8,7 @@ inline constexpr bool fast_fma = true;
 
 namespace isa {
 
+inline constexpr int registers_in_step = 1;  // of the rows of a tile, of a flat row
 // classes whose rows are done without a tile
 template <class T>
 inline constexpr int most_in_registers = 8;

@@ -1,6 +1,8 @@
-// A register's worth of rows of a few classes that never leave the registers. The arithmetic is that of the kernels for tiles, so the
+// A register's worth of rows, or two, of a few classes that never leave the registers. The arithmetic is that of the kernels for tiles, so the
 // bits are too; what is saved are the tile's loads and stores (AVX-512, in cache, ns an element by way of a tile and so: 2 classes 1.7
-// and 0.63, 3 1.5 and 0.6, 10 0.68 and 0.55, 16 0.56 and 0.48).
+// and 0.55, 3 1.5 and 0.52, 10 0.68 and 0.50, 16 0.56 and 0.48). Two registers of rows work in step up to ten classes, although many
+// then go by way of the stack (one register and two: AVX2, ten floats 0.80 and 0.56, three doubles 2.08 and 1.80; AVX-512, ten floats
+// 0.55 and 0.50).
 //
 // The last block of a row overlaps the one before it, so that no row needs a partial load or store; rows shorter than a block are
 // done by permutations. Included once per level, hence no include guard.
@@ -36,10 +38,12 @@ template <class T, int n, int classes>
 SIGMAX_INLINE void load_upright(const char* x, std::ptrdiff_t row, Pack<T, n> (&to)[classes]) {
     constexpr int side = 16 / sizeof(T);
     if constexpr (shorter_than_a_block<T, classes>) {
-        Floats r[classes];
-        for (int k = 0; k < classes; ++k) r[k] = f32::load(reinterpret_cast<const float*>(x) + float_lanes * k).v[0];
-        isa::deinterleave(r);
-        for (int k = 0; k < classes; ++k) to[k].v[0] = r[k];
+        for (int p = 0; p < Pack<T, n>::parts; ++p) {
+            Floats r[classes];
+            for (int k = 0; k < classes; ++k) r[k] = f32::load(reinterpret_cast<const float*>(x) + float_lanes * (p * classes + k)).v[0];
+            isa::deinterleave(r);
+            for (int k = 0; k < classes; ++k) to[k].v[p] = r[k];
+        }
     } else {
 #pragma GCC unroll 16
         for (int k = 0; k + side <= classes; k += side) load_classes(x, row, k, to);
@@ -50,10 +54,12 @@ template <class T, int n, int classes>
 SIGMAX_INLINE void store_upright(const Pack<T, n> (&from)[classes], char* y, std::ptrdiff_t row) {
     constexpr int side = 16 / sizeof(T);
     if constexpr (shorter_than_a_block<T, classes>) {
-        Floats r[classes];
-        for (int k = 0; k < classes; ++k) r[k] = from[k].v[0];
-        isa::interleave(r);
-        for (int k = 0; k < classes; ++k) *reinterpret_cast<Register<float>::anywhere*>(y + register_bytes * k) = r[k];
+        for (int p = 0; p < Pack<T, n>::parts; ++p) {
+            Floats r[classes];
+            for (int k = 0; k < classes; ++k) r[k] = from[k].v[p];
+            isa::interleave(r);
+            for (int k = 0; k < classes; ++k) *reinterpret_cast<Register<float>::anywhere*>(y + register_bytes * (p * classes + k)) = r[k];
+        }
     } else {
 #pragma GCC unroll 16
         for (int k = 0; k + side <= classes; k += side) store_classes(from, k, y, row);

@@ -114,17 +114,19 @@ SIGMAX_INLINE Pack<T, n> maximum(const Scores<T, n>& x) {
 template <bool flat, bool scaled, class T, int n>
 SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
     constexpr int strands = flat ? lanes / n : 1;
-    const Pack<T, n> m = maximum<flat>(r.x);
-    const auto shift = Shift<T, n>::template to<scaled>(m, r.temperature);
+    const Scores<T, n> x = r.x, y = r.y;  // copies, which no store can change
+    const Temperature<T, n> temperature = r.temperature;
+    const Pack<T, n> m = maximum<flat>(x);
+    const auto shift = Shift<T, n>::template to<scaled>(m, temperature);
 
     Sum<T, n> sum[strands];
-    in_blocks<flat>(r.x, RowConstants<T>::block, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
+    in_blocks<flat>(x, RowConstants<T>::block, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
         Terms<T, n> terms;
-        walk<flat>(r.x, r.y, first, end, strands, [&](T* x, T* y, std::ptrdiff_t i) SIGMAX_LAMBDA {
-            if constexpr (!flat) r.x.fetch(i), r.y.fetch(i);
-            const Part<T, n> p = shift.template part<scaled>(Pack<T, n>::load(x), r.temperature);
-            p.g.store(y);
-            if constexpr (!flat) p.scale.store(x);
+        walk<flat>(x, y, first, end, strands, [&](T* score, T* result, std::ptrdiff_t i) SIGMAX_LAMBDA {
+            if constexpr (!flat) x.fetch(i), y.fetch(i);
+            const Part<T, n> p = shift.template part<scaled>(Pack<T, n>::load(score), temperature);
+            p.g.store(result);
+            if constexpr (!flat) p.scale.store(score);
             terms.add(p);
         });
         terms.into(sum[s]);
@@ -132,10 +134,10 @@ SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
     if constexpr (flat) sum[0] = joined(sum);
 
     const Share<T, n> share(sum[0].value());
-    walk<flat>(r.x, r.y, 0, r.x.count, 1, [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA {
-        Part<T, n> p = {Pack<T, n>::load(x), Pack<T, n>::load(y)};
-        if constexpr (flat) p.scale = shift.template part<scaled>(p.scale, r.temperature).scale;
-        share.of(p).store(y);
+    walk<flat>(x, y, 0, x.count, 1, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
+        Part<T, n> p = {Pack<T, n>::load(score), Pack<T, n>::load(result)};
+        if constexpr (flat) p.scale = shift.template part<scaled>(p.scale, temperature).scale;
+        share.of(p).store(result);
     });
     return m;
 }
