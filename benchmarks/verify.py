@@ -2,9 +2,11 @@
 Prove the accuracy: ``python -m benchmarks verify``.
 
 The elementwise functions over every float16, bfloat16 and float32 there is, and over stratified float64 samples, judged by
-``core/verify/reference.cpp``; the functions of rows over stratified and adversarial rows against python-flint (1,400 bits). The
-peers that are installed go through the same, over a part of the inputs. Prints the tables, writes them into docs/accuracy.md, and
-ends with status 1 if a bar is missed.
+``core/verify/reference.cpp``; the functions of rows, and the gradients pulled back through them, over stratified and adversarial
+rows, up to the largest scores and from the smallest temperature to the largest, against python-flint (1,400 bits). A part of all that
+is found a second time while subnormal numbers are flushed to zero and rounding goes upwards: not one bit may change. The peers that
+are installed go through the same, over a part of the inputs. Prints the tables, writes them into docs/accuracy.md, and ends with
+status 1 if a bar is missed.
 
 With ``--thin N``, one input in N, and nothing is written: for tests, and to try a change.
 """
@@ -16,6 +18,7 @@ import functools
 import math
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -24,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 
 import sigmax
@@ -31,9 +35,10 @@ from benchmarks.marks import put
 from sigmax.bench.peers import FUNCTIONS, calls
 from sigmax.bench.speed import short_ulps
 from sigmax.dtypes import BFLOAT16
+from sigmax.gradients import log_softmax_pullback, softmax_pullback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from reference import Row, exact, signed_logsumexp, ulps  # type: ignore[import-not-found]
@@ -68,6 +73,8 @@ ROWS = [
     "logsumexp, weights and signs",
     "cross_entropy",
     "cross_entropy, its gradient",
+    "softmax, its pullback",
+    "log_softmax, its pullback",
 ]
 # The largest error allowed, in ulp; for the elementwise functions of 32 bits and less also: no result wrongly rounded.
 LINK_BAR = {"float16": 0.5, "bfloat16": 0.5, "float32": 0.5, "float64": 1.0}
@@ -81,7 +88,11 @@ ROW_BARS = {
     "logsumexp, weights and signs": (0.51, 1, 2),
     "cross_entropy": (1, 2, 3),
     "cross_entropy, its gradient": (1, 2, 3),
+    "softmax, its pullback": (1, 2, 3),
+    "log_softmax, its pullback": (1, 2, 3),
 }
+EXTREME = (5e-324, 1e-300, 1e-100, 1e-40, 1e-10, 1e10, 1e40, 1e100, 1e300, 1.7e308)  # temperatures
+AGAIN = 8  # one part of the inputs in so many is found a second time, in a strange floating-point state
 PEERS_SEE = 64  # one float32 in so many
 CHUNK = 1 << 20
 DOUBLES = 100_000_000
@@ -105,6 +116,8 @@ class Result:
     inputs: int = 0
     wrong: int = 0
     undecided: int = 0
+    again: int = 0  # results that were found a second time, in a strange floating-point state,
+    unlike: int = 0  # and those of them that differ
     worst: float = -1.0
     at: str = ""
     seconds: float = field(default=0.0, compare=False)
@@ -114,9 +127,17 @@ class Result:
         self.inputs += other.inputs
         self.wrong += other.wrong
         self.undecided += other.undecided
+        self.again += other.again
+        self.unlike += other.unlike
         self.seconds += other.seconds
         if other.worst > self.worst:
             self.worst, self.at = other.worst, other.at
+
+    def compare(self, first: Array, second: Array) -> None:
+        """Take in what was found in a strange floating-point state beside what was found before."""
+        word = f"u{first.dtype.itemsize}"
+        self.again += first.size
+        self.unlike += int(np.sum(first.view(word) != second.view(word)))
 
     def see(self, error: float, at: str) -> None:
         """Take in one result."""
@@ -127,7 +148,7 @@ class Result:
     @property
     def missed(self) -> bool:
         """Whether a bar is missed."""
-        return self.worst > bar(self.function, self.dtype) or self.wrong > 0 or self.undecided > 0
+        return self.worst > bar(self.function, self.dtype) or self.wrong > 0 or self.undecided > 0 or self.unlike > 0
 
 
 class _Verdict(ctypes.Structure):
@@ -145,7 +166,8 @@ def _compile(folder: str) -> str:
     library = str(Path(folder) / "reference.so")
     source = ROOT / "core" / "verify" / "reference.cpp"
     flags = ["-std=gnu++20", "-O2", "-fno-math-errno", "-fPIC", "-shared"]
-    subprocess.run(["g++", *flags, str(source), "-o", library, "-lquadmath"], check=True)
+    quad = ["-lquadmath"] if platform.machine() == "x86_64" else []
+    subprocess.run(["g++", *flags, str(source), "-o", library, *quad], check=True)
     return library
 
 
@@ -153,8 +175,21 @@ def _compile(folder: str) -> str:
 
 
 @functools.cache
-def _judge(library: str) -> Any:
-    return ctypes.CDLL(library).judge
+def _reference(library: str) -> Any:
+    reference = ctypes.CDLL(library)
+    reference.enter_strange_state.restype = ctypes.c_ulong
+    reference.leave.argtypes = [ctypes.c_ulong]
+    return reference
+
+
+def _strangely(library: str, call: Callable[[], Any]) -> Any:
+    """Call in a floating-point state that flushes subnormal numbers to zero and rounds upwards."""
+    reference = _reference(library)
+    state = reference.enter_strange_state()
+    try:
+        return call()
+    finally:
+        reference.leave(state)
 
 
 @dataclass(frozen=True)
@@ -207,9 +242,13 @@ def _doubles(function: str, rng: np.random.Generator, n: int) -> Array:
 
 def _judge_part(part: _Part) -> Result:
     x = _inputs(part)
+    compared = Result(part.library, part.function, part.dtype)
     with np.errstate(all="ignore"):
         if part.library == "sigmax":
-            y = getattr(sigmax, part.function)(x)
+            f = getattr(sigmax, part.function)
+            y = f(x)
+            if part.begin // (CHUNK * part.step) % AGAIN == 0:
+                compared.compare(y, _strangely(part.judge, lambda: f(x)))
         else:
             y = next(c for c in calls(part.function, x) if c.library == part.library).result()
     y = np.ascontiguousarray(y)
@@ -217,13 +256,14 @@ def _judge_part(part: _Part) -> Result:
     data = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, y)]
     function, form = LINKS.index(part.function), list(DTYPES).index(part.dtype)
     begin = time.perf_counter()
-    _judge(part.judge)(function, form, *data, ctypes.c_size_t(x.size), ctypes.byref(verdict))
+    _reference(part.judge).judge(function, form, *data, ctypes.c_size_t(x.size), ctypes.byref(verdict))
     wrong = verdict.wrong if part.dtype != "float64" else 0
     at = f"{part.function}({verdict.input!r}) = {verdict.result!r}"
     seconds = time.perf_counter() - begin
-    return Result(
-        part.library, part.function, part.dtype, verdict.inputs, wrong, verdict.undecided, verdict.worst, at, seconds
-    )
+    found = Result(part.library, part.function, part.dtype, verdict.inputs, wrong, verdict.undecided)
+    found.worst, found.at, found.seconds = verdict.worst, at, seconds
+    found.add(compared)
+    return found
 
 
 def _parts(judge: str, library: str, function: str, dtype: str, thin: int) -> Iterator[_Part]:
@@ -249,13 +289,14 @@ class _Rows:
     spread: float
     kind: str
     temperature: float
+    judge: str = ""
     peers: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind}, {self.classes} classes, spread {self.spread:g}, temperature {self.temperature:g}"
 
 
-def _row_cases(thin: int, peers: bool) -> Iterator[_Rows]:
+def _row_cases(judge: str, thin: int, peers: bool) -> Iterator[_Rows]:
     sizes = [(1, 2), (2, 60), (3, 60), (10, 20), (33, 6), (100, 3), (256, 2), (257, 2), (1000, 1), (4099, 1)]
     if thin == 1:
         sizes += [(32_768, 1), (131_072, 1)]
@@ -268,11 +309,32 @@ def _row_cases(thin: int, peers: bool) -> Iterator[_Rows]:
                         if classes > 5000 and (kind not in ("spread", "confident") or temperature not in (1.0, 0.37)):
                             continue
                         if rng.random() < 1 / min(thin, 40):
-                            yield _Rows(dtype, classes, count, spread, kind, temperature, peers and classes < 5000)
+                            yield _Rows(
+                                dtype, classes, count, spread, kind, temperature, judge, peers and classes < 5000
+                            )
+        for classes, count in sizes[1:9]:
+            for kind in ("largest", "in proportion"):
+                for temperature in EXTREME:
+                    for spread in (0.1, 5.0, 700.0):
+                        if rng.random() < 1 / min(thin, 40):
+                            yield _Rows(dtype, classes, count, spread, kind, temperature, judge)
+
+
+def _extreme_scores(case: _Rows, rng: np.random.Generator) -> Array:
+    """Return scores up to the largest number of the dtype; or so large that their quotients by the temperature are of the usual range."""
+    dtype, shape = DTYPES[case.dtype], (case.count, case.classes)
+    largest = float(ml_dtypes.finfo(dtype).max)
+    if case.kind == "largest":
+        x = rng.choice([-1.0, 1.0], shape) * (1 - 2.0 ** -rng.uniform(0, 12, shape)) * largest
+    else:
+        x = np.clip(rng.normal(size=shape) * case.spread * case.temperature, -largest, largest)
+    return x.astype(dtype)
 
 
 def _scores(case: _Rows) -> Array:
-    rng = np.random.default_rng([case.classes, int(case.spread * 1e6), int(case.temperature * 100), len(case.kind)])
+    rng = np.random.default_rng(list(str(case).encode()))
+    if case.temperature in EXTREME:
+        return _extreme_scores(case, rng)
     x = rng.normal(size=(case.count, case.classes)) * case.spread
     if case.kind == "confident":
         x[:, case.classes // 2] += 3 * case.spread + 20
@@ -289,61 +351,96 @@ def _scores(case: _Rows) -> Array:
     return np.where(np.isinf(x), x, np.clip(x, -limit, limit)).astype(DTYPES[case.dtype])
 
 
-def _judge_rows(case: _Rows) -> list[Result]:
-    dtype, x = DTYPES[case.dtype], _scores(case)
-    rng = np.random.default_rng(5)
-    options: dict[str, Any] = {"temperature": case.temperature}
-    found = {name: Result("sigmax", name, case.dtype) for name in ROWS}
-    y = {
+def _all_of_rows(x: Array, label: Array, soft: Array, weights: Array, g: Array, temperature: float) -> dict[str, Array]:
+    """Return what every function over rows makes of them."""
+    options: dict[str, Any] = {"temperature": temperature}
+    loss, gradient = sigmax.cross_entropy_and_grad(x, label, **options)
+    soft_loss, soft_gradient = sigmax.cross_entropy_and_grad(x, soft, **options)
+    weighted, sign = sigmax.logsumexp(x, weights=weights, return_sign=True)
+    return {
         "softmax": sigmax.softmax(x, **options),
         "softmax complement": sigmax.softmax(x, complement=True, **options),
         "log_softmax": sigmax.log_softmax(x, **options),
         "log_softmax complement": sigmax.log_softmax(x, complement=True, **options),
         "logit_softmax": sigmax.logit_softmax(x, **options),
+        "softmax, its pullback": softmax_pullback(x, g, **options),
+        "log_softmax, its pullback": log_softmax_pullback(x, g, **options),
+        "cross_entropy, its gradient": gradient,
+        "cross_entropy, its gradient, soft": soft_gradient,
+        "cross_entropy": loss,
+        "cross_entropy, soft": soft_loss,
+        "logsumexp": sigmax.logsumexp(x),
+        "logsumexp, weights and signs": weighted,
+        "logsumexp, weights and signs, the sign": sign,
     }
+
+
+def _own_name(name: str) -> str:
+    return name.removesuffix(", soft").removesuffix(", the sign")
+
+
+def _judge_rows(case: _Rows) -> list[Result]:
+    dtype, x = DTYPES[case.dtype], _scores(case)
+    rng = np.random.default_rng(5)
+    found = {name: Result("sigmax", name, case.dtype) for name in ROWS}
     possible = np.isfinite(x.astype(float))
     label = np.array([rng.choice(np.flatnonzero(p)) for p in possible])
     soft = rng.random(x.shape) * possible
     soft = (soft / soft.sum(axis=1, keepdims=True)).astype(dtype)
-    loss, gradient = sigmax.cross_entropy_and_grad(x, label, **options)
-    soft_loss, soft_gradient = sigmax.cross_entropy_and_grad(x, soft, **options)
-    total = sigmax.logsumexp(x)
     weights = (rng.normal(size=x.shape) * possible).astype(dtype)
-    weighted, sign = sigmax.logsumexp(x, weights=weights, return_sign=True)
+    g = rng.normal(size=x.shape).astype(dtype)
+    given = (x, label, soft, weights, g, case.temperature)
+    y = _all_of_rows(*given)
+    for name, again in _strangely(case.judge, lambda: _all_of_rows(*given)).items():
+        found[_own_name(name)].compare(np.asarray(y[name]), np.asarray(again))
 
     def see(name: str, got: Any, true: Any, where: str) -> None:
-        if dtype == np.float16 and abs(true) >= 65520:  # beyond float16
-            error = 0.0 if np.isinf(got) else np.inf
-        else:
-            error = ulps(got, true, dtype)
-        found[name].see(error, f"{float(got)!r}: {case}; {where}")
+        found[_own_name(name)].see(ulps(got, true, dtype), f"{float(got)!r}: {case}; {where}")
 
     for i, row in enumerate(x):
         true = Row(row, case.temperature)
         picked = range(case.classes) if case.classes <= 10 else {*rng.integers(0, case.classes, 12), true.first}
-        hard = [exact(float(k == label[i])) for k in range(case.classes)]
-        targets = [exact(v) for v in soft[i]]
+        targets = {
+            "": [exact(float(k == label[i])) for k in range(case.classes)],
+            ", soft": [exact(v) for v in soft[i]],
+        }
+        cotangent = [exact(v) if p else exact(0) for v, p in zip(g[i], possible[i], strict=True)]
+        pulled = {
+            "softmax, its pullback": true.softmax_pullback(cotangent),
+            "log_softmax, its pullback": true.log_softmax_pullback(cotangent),
+        }
+        alone = possible[i].sum() == 1
         for k in picked:
             where = f"class {k} of row {i}"
             if not possible[i, k]:
-                good = all(y[n][i, k] == v for n, v in zip(y, (0, 1, -np.inf, 0, -np.inf), strict=True))
-                good = good and gradient[i, k] == 0 and soft_gradient[i, k] == 0
+                wanted = {"softmax": 0, "softmax complement": 1, "log_softmax": -np.inf, "log_softmax complement": 0}
+                wanted |= {
+                    "logit_softmax": -np.inf,
+                    "cross_entropy, its gradient": 0,
+                    "cross_entropy, its gradient, soft": 0,
+                }
+                wanted |= dict.fromkeys(pulled, 0)
+                good = all(y[name][i, k] == value for name, value in wanted.items())
                 found["softmax"].see(0.0 if good else np.inf, f"{case}; {where}")
                 continue
-            for name, values in y.items():
-                if possible[i].sum() > 1 or "log" not in name or name == "log_softmax":
-                    see(name, values[i, k], getattr(true, name.replace(" ", "_"))(k), where)
-            see("cross_entropy, its gradient", gradient[i, k], true.gradient(hard, k), where)
-            see("cross_entropy, its gradient", soft_gradient[i, k], true.gradient(targets, k), f"{where}, soft")
-        see("cross_entropy", loss[i], true.cross_entropy(hard), f"row {i}")
-        see("cross_entropy", soft_loss[i], true.cross_entropy(targets), f"row {i}, soft")
+            for name in ("softmax", "softmax complement", "log_softmax", "log_softmax complement", "logit_softmax"):
+                if not alone or "log" not in name or name == "log_softmax":
+                    see(name, y[name][i, k], getattr(true, name.replace(" ", "_"))(k), where)
+            for which, target in targets.items():
+                name = f"cross_entropy, its gradient{which}"
+                see(name, y[name][i, k], true.gradient(target, k), where + which)
+            for name, values in pulled.items():
+                see(name, y[name][i, k], values[k] if not alone else exact(0), where)
+        for which, target in targets.items():
+            see(f"cross_entropy{which}", y[f"cross_entropy{which}"][i], true.cross_entropy(target), f"row {i}{which}")
         if case.temperature == 1:
-            see("logsumexp", total[i], true.logsumexp, f"row {i}")
+            see("logsumexp", y["logsumexp"][i], true.logsumexp, f"row {i}")
             kept = possible[i]
+            name = "logsumexp, weights and signs"
             true_value, true_sign = signed_logsumexp(row[kept], weights[i][kept])
-            see("logsumexp, weights and signs", weighted[i], true_value, f"row {i}")
-            if sign[i] != true_sign:
-                found["logsumexp, weights and signs"].see(np.inf, f"the sign: {case}; row {i}")
+            see(name, y[name][i], true_value, f"row {i}")
+            if y[f"{name}, the sign"][i] != true_sign:
+                found[name].see(np.inf, f"the sign: {case}; row {i}")
     theirs = _judge_peers(case, x) if case.peers and case.temperature == 1 and possible.all() else []
     return [*found.values(), *theirs]
 
@@ -395,7 +492,7 @@ def verify(thin: int, peers: bool) -> list[Result]:
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             for result in pool.imap_unordered(_judge_part, parts, chunksize=4):
                 add(result)
-            for several in pool.imap_unordered(_judge_rows, list(_row_cases(thin, peers)), chunksize=4):
+            for several in pool.imap_unordered(_judge_rows, list(_row_cases(judge, thin, peers)), chunksize=4):
                 for result in several:
                     if result.inputs:
                         add(result)
@@ -444,11 +541,15 @@ def main(thin: int, peers: bool) -> None:
         print(peer_table(results))
     missed = [r for r in results if r.library == "sigmax" and r.missed]
     for r in missed:
-        print(f"missed: {r.function} {r.dtype}: {r.worst:.4f} ulp, {r.wrong} wrong, {r.undecided} undecided: {r.at}")
+        print(
+            f"missed: {r.function} {r.dtype}: {r.worst:.4f} ulp, {r.wrong} wrong, {r.undecided} undecided, {r.unlike} unlike: {r.at}"
+        )
     minutes = (time.perf_counter() - begin) / 60
-    judged = sum(r.inputs for r in results if r.library == "sigmax")
+    ours = [r for r in results if r.library == "sigmax"]
+    judged, again, unlike = (sum(getattr(r, name) for r in ours) for name in ("inputs", "again", "unlike"))
     print(
-        f"{judged:,} results judged in {minutes:.1f} minutes on {len(os.sched_getaffinity(0))} cores; {len(missed)} bars missed"
+        f"{judged:,} results judged in {minutes:.1f} minutes on {len(os.sched_getaffinity(0))} cores, {again:,} of them found a second "
+        f"time with subnormal numbers flushed and rounding upwards: {unlike:,} differ; {len(missed)} bars missed"
     )
     if thin == 1:
         page = ROOT / "docs" / "accuracy.md"

@@ -31,14 +31,15 @@ class Row:
     """The exact values of the functions of one row of scores divided by a temperature; -inf is an impossible class."""
 
     def __init__(self, scores, temperature=1.0):
-        x = [exact(v) / exact(temperature) if np.isfinite(v) else None for v in scores]
+        x = [exact(v) if np.isfinite(v) else None for v in scores]
         self.first = max(range(len(x)), key=lambda k: float(scores[k]))
-        self._below = [None if v is None else v - x[self.first] for v in x]
+        # the difference first: it is exact, and 0 for ties, where the quotients may be numbers of 2,000 bits
+        self._below = [None if v is None else (v - x[self.first]) / exact(temperature) for v in x]
         self._terms = [arb(0) if b is None else b.exp() for b in self._below]
         # sums of positive terms that leave one or two out, each of them without cancellation
         self._rest = self._without(self.first)
         self._sum, self._log = 1 + self._rest, self._rest.log1p()
-        self.logsumexp = x[self.first] + self._log
+        self.logsumexp = x[self.first] / exact(temperature) + self._log
         self._temperature = exact(temperature)
 
     def _without(self, *left_out):
@@ -75,6 +76,17 @@ class Row:
         own, others, q = self._terms[k], self._others(k), target[k]
         return (own * (whole - q) - q * others) / self._sum / self._temperature
 
+    def softmax_pullback(self, g):
+        """The gradient by each score, from the gradient g by the results."""
+        p = [t / self._sum for t in self._terms]
+        mean = sum((a * b for a, b in zip(p, g, strict=True)), arb(0))
+        return [a * (b - mean) / self._temperature for a, b in zip(p, g, strict=True)]
+
+    def log_softmax_pullback(self, g):
+        """The same for log_softmax."""
+        whole = sum(g, arb(0))
+        return [(b - t / self._sum * whole) / self._temperature for t, b in zip(self._terms, g, strict=True)]
+
 
 def signed_logsumexp(scores, weights):
     """log |sum of w e^x| and the sign of the sum, exactly."""
@@ -82,10 +94,17 @@ def signed_logsumexp(scores, weights):
     return abs(total).log(), 1 if total > 0 else -1
 
 
+def _overflow(digits, smallest):
+    """What rounds to infinity: half a unit beyond the largest finite number."""
+    return arb(2) ** (2 - smallest) * (1 - arb(2) ** (-digits - 2))
+
+
 def ulps(got, true, dtype):
-    """|got - true| in units in the last place of `dtype` at the exact value, subnormals included."""
+    """|got - true| in units in the last place of `dtype` at the exact value, subnormals included; of an overflow, 0 for the infinity."""
     digits, smallest = FORMATS[np.dtype(dtype).name]
     got = float(got)
+    if abs(true) >= _overflow(digits, smallest):
+        return 0.0 if np.isinf(got) and (got > 0) == (true > 0) else np.inf
     if not np.isfinite(got):
         return np.inf
     mantissa, exponent = abs(true).mid().man_exp() if true != 0 else (0, 0)

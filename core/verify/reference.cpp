@@ -3,38 +3,49 @@
 // Every formula below is well conditioned and stands once, for three types R. In double (the C library's exp, expm1, log, log1p,
 // each within 1 ulp) it is right to 2^-50: enough to know the correctly rounded float or half, unless the value is that close to
 // the middle of two of them. Those few, and float64 results, which are judged in the 64 bits of long double, go on to
-// __float128 (113 bits). What even that leaves open is counted as undecided.
+// __float128 (113 bits); on arm64 long double has those already. What even that leaves open is counted as undecided.
 //
 // Shares no code with the kernels. Compiled and called by benchmarks/verify.py.
-#include <quadmath.h>
-
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#if defined(__x86_64__)
+#include <quadmath.h>
+#include <xmmintrin.h>
+#endif
 
 namespace {
 
+#if defined(__x86_64__)
 using Quad = __float128;
+Quad exponential(Quad x) { return expq(x); }
+Quad exponential_less_one(Quad x) { return expm1q(x); }
+Quad logarithm(Quad x) { return logq(x); }
+Quad logarithm_of_one_more(Quad x) { return log1pq(x); }
+Quad scaled(Quad x, int by) { return ldexpq(x, by); }
+Quad nearest_whole(Quad x) { return nearbyintq(x); }
+#else
+using Quad = long double;
+Quad scaled(Quad x, int by) { return ldexpl(x, by); }
+Quad nearest_whole(Quad x) { return nearbyintl(x); }
+#endif
+Quad absolute(Quad x) { return x < 0 ? -x : x; }
 
 double exponential(double x) { return std::exp(x); }
 long double exponential(long double x) { return expl(x); }
-Quad exponential(Quad x) { return expq(x); }
 double exponential_less_one(double x) { return std::expm1(x); }
 long double exponential_less_one(long double x) { return expm1l(x); }
-Quad exponential_less_one(Quad x) { return expm1q(x); }
 double logarithm(double x) { return std::log(x); }
 long double logarithm(long double x) { return logl(x); }
-Quad logarithm(Quad x) { return logq(x); }
 double logarithm_of_one_more(double x) { return std::log1p(x); }
 long double logarithm_of_one_more(long double x) { return log1pl(x); }
-Quad logarithm_of_one_more(Quad x) { return log1pq(x); }
 
 enum Function { sigmoid, logit, odds, from_odds, log_sigmoid, softplus, log1mexp, logitexp };
 
 // ln 2 = high + low + what is below R
 const double ln2_high = 0x1.62e42fefa39efp-1;
-const Quad ln2_low = 0x1.abc9e3b39803f2f6af40f343267p-56Q;
+const Quad ln2_low = Quad(0x1.abc9e3b39803fp-56) + Quad(0x1.7b57a079a1934p-111);
 
 template <class R>
 R soft_plus(R x) {
@@ -94,9 +105,10 @@ double read(int format, const void* data, std::size_t i) {
         std::memcpy(&f, &word, sizeof f);
         return f;
     }
-    _Float16 half;
-    std::memcpy(&half, &bits, sizeof half);
-    return static_cast<double>(half);
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double infinite = fraction ? std::numeric_limits<double>::quiet_NaN() : HUGE_VAL;
+    const double size = exponent == 31 ? infinite : std::ldexp(exponent ? 1024 + fraction : fraction, (exponent ? exponent : 1) - 25);
+    return bits >> 15 ? -size : size;
 }
 
 // The exponent of the last digit at |v|.
@@ -119,38 +131,46 @@ double rounded(int format, double v) {
 double rounded(int format, Quad v) {
     if (v == 0) return static_cast<double>(v);
     const Format& f = formats[format];
-    if (fabsq(v) >= f.largest) return std::copysign(HUGE_VAL, static_cast<double>(v));
+    if (absolute(v) >= f.largest) return std::copysign(HUGE_VAL, static_cast<double>(v));
     const int digit = last_digit(f, static_cast<double>(v));
-    return static_cast<double>(ldexpq(nearbyintq(ldexpq(v, -digit)), digit));
+    return static_cast<double>(scaled(nearest_whole(scaled(v, -digit)), digit));
 }
 
+// Differences below a double's range, of subnormal float64 results, survive in the wider types.
 template <class R>
 double error_of(int format, double got, R truth) {
     const double near = static_cast<double>(truth);
     if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
     const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
-    const R difference = R(got) - truth;
-    return std::ldexp(std::fabs(static_cast<double>(difference)), -digit);
-}
-// Differences below a double's range, of subnormal float64 results, survive in the wider types.
-template <>
-double error_of(int format, double got, Quad truth) {
-    const double near = static_cast<double>(truth);
-    if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
-    const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
-    return static_cast<double>(ldexpq(fabsq(Quad(got) - truth), -digit));
-}
-template <>
-double error_of(int format, double got, long double truth) {
-    const double near = static_cast<double>(truth);
-    if (std::isinf(got) || std::isinf(near)) return got == near ? 0 : HUGE_VAL;
-    const int digit = near == 0 ? formats[format].smallest - formats[format].digits : last_digit(formats[format], near);
-    return static_cast<double>(ldexpl(fabsl(static_cast<long double>(got) - truth), -digit));
+    const R difference = R(got) - truth, unit = R(std::ldexp(1.0, digit / 2)) * R(std::ldexp(1.0, digit - digit / 2));
+    return static_cast<double>((difference < 0 ? -difference : difference) / unit);
 }
 
 }  // namespace
 
 extern "C" {
+
+// A floating-point state that a caller may be in, and the kernels must not: subnormal numbers are 0, and rounding goes upwards. Returns
+// the old state; `leave` gives it back.
+unsigned long enter_strange_state() {
+#if defined(__x86_64__)
+    const unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040 | 0x4000);
+    return old;
+#elif defined(__aarch64__)
+    unsigned long old;
+    asm volatile("mrs %0, fpcr" : "=r"(old));
+    asm volatile("msr fpcr, %0" : : "r"(old | 1ul << 24 | 1ul << 22));
+    return old;
+#endif
+}
+void leave(unsigned long state) {
+#if defined(__x86_64__)
+    _mm_setcsr(static_cast<unsigned>(state));
+#elif defined(__aarch64__)
+    asm volatile("msr fpcr, %0" : : "r"(state));
+#endif
+}
 
 struct Verdict {
     std::int64_t inputs, wrong, undecided;  // wrong: not the correctly rounded result (not counted for float64)
@@ -181,7 +201,7 @@ void judge(int function, int format, const void* inputs, const void* results, st
                 error = error_of(format, got, near);
                 bool right = got == low;
                 if (low != high) {
-                    const Quad exact = value<Quad>(function, x), rest = fabsq(exact) * Quad(0x1p-106);
+                    const Quad exact = value<Quad>(function, x), rest = absolute(exact) * Quad(0x1p-106);
                     const double below = rounded(format, exact - rest), above = rounded(format, exact + rest);
                     verdict->undecided += below != above;
                     right = got == below || got == above;
