@@ -108,6 +108,13 @@ SIGMAX_SHARED Parts parts_of(const Contest& c, const Rows<double>& r, std::ptrdi
     return p;
 }
 
+// What is kept times 2^512, divided by the temperature: neither may make the other too large or too small.
+SIGMAX_INLINE f64 over_temperature(Pair<double> d, const Temperature<double>& temperature) {
+    auto cold = temperature.value < 1.0;
+    const f64 before = select(cold, 0x1p-512, f64(1)), after = select(cold, 1.0, f64(0x1p-512));
+    return (d * Pair<double>{temperature.inverse * before, temperature.inverse_lo * before}).hi * after;
+}
+
 SIGMAX_SHARED f64 softmax_complement_kernel(Rows<double>& r) {
     const Contest c = contest<60>(r);
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) (divide(parts_of<60>(c, r, i).others, c.all).hi * 0x1p-512).store(r.y.at(i));

@@ -40,7 +40,8 @@ SIGMAX_RARE Pair<double> slope_again(const Rows<double>& r, std::ptrdiff_t i, co
 
 // ---- results narrower than double: plain double arithmetic has more digits than they do, where nothing cancels ----
 
-// Every e^((x - m) / T), the largest class's left out of the sum. e^-200 is 0 in every narrow type.
+// Every e^((x - m) / T), the largest class's left out of the sum. e^-200 is 0 in every narrow type, and so is e^-200 / T unless T is tiny.
+SIGMAX_INLINE Pack<std::int64_t> too_cold_for_plain_terms(const Rows<double>& r) { return r.temperature.value < 0x1p-130; }
 struct PlainTerms {
     f64 m, first, rest;
     SIGMAX_INLINE f64 others(f64 p, f64 number) const { return select(first == number, rest, 1.0 + (rest - p)); }
@@ -97,7 +98,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     if constexpr (labelled)
         if (r.to_narrow && any(r.smoothing == 0.0)) {
             mixed = true;
-            slowly = r.smoothing != 0.0;
+            slowly = (r.smoothing != 0.0) | too_cold_for_plain_terms(r);
             const f64 m = r.flat ? plain_cross_entropy<true, with_gradient>(r) : plain_cross_entropy<false, with_gradient>(r);
             if (!any(slowly)) return m;
             plain_loss = r.results[0];
@@ -120,7 +121,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     if constexpr (labelled)
         if (mixed) r.results[0] = select(slowly, r.results[0], plain_loss);
     if constexpr (with_gradient) {
-        const Pair<double> inverse = {r.temperature.inverse, r.temperature.inverse_lo}, all = whole.total(r.flat).value();
+        const Pair<double> all = whole.total(r.flat).value();
         const double part = 0x1p512 * (r.to_narrow ? lost_of_52 : lost_of_60);
         Contest again;
         bool ready = false;
@@ -128,8 +129,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
             Pair<double> q = target.of(r, i), d = slope_of(c, parts_of<60>(c, r, i), q, all);
             auto close = (abs(d.hi) < q.hi * part) & slowly;
             if (any(close)) d = select(close, slope_again(r, i, q, all, again, ready), d);
-            d = d * inverse;
-            f64 value = select(is_possible(r.x[i]), d.hi * 0x1p-512, 0.0);
+            f64 value = select(is_possible(r.x[i]), over_temperature(d, r.temperature), 0.0);
             if constexpr (labelled)
                 if (mixed) value = select(slowly, value, r.y[i]);
             value.store(r.y.at(i));

@@ -125,9 +125,9 @@ struct PullbackOf : RowTraits {
     static constexpr const char* name = of_log ? "log_softmax_pullback" : "softmax_pullback";
     static constexpr bool weighted = true, pulls = true;
     static f64 run(Rows<double>& r) { return pullback_kernel<of_log>(r); }
-    // p, 1 - p, g, the sum of all g and of all p g
+    // p, 1 - p, g, and by how much the sum of all g, and of all p g, is more
     static double limit(double p, double others, double g, double sum, double mean) {
-        return of_log ? g * others - p * (sum - g) : p * (g - mean);
+        return of_log ? g * others - p * sum : -p * mean;
     }
 };
 

@@ -24,6 +24,21 @@ SIGMAX_SHARED double log1p_of_one(double x) {
     return first_lane(l.hi + l.lo);
 }
 
+// A sum in two terms, and what it is without one of them.
+struct OneSum {
+    double hi = 0, lo = 0;
+    void add(double x) {
+        const double sum = hi + x, back = sum - hi;
+        lo += (hi - (sum - back)) + (x - back);
+        hi = sum;
+    }
+    double less(double x) const {
+        OneSum rest = *this;
+        rest.add(-x);
+        return rest.hi + rest.lo;
+    }
+};
+
 // Temperatures whose inverse the kernels can hold in two terms of W.
 template <class W>
 bool ordinary(double t) {
@@ -94,14 +109,17 @@ struct SingleRow {
 template <class F, class T>
 unsigned row_loop(const RowBatch& b);
 
-// A row at a temperature whose inverse a kernel cannot hold, by the kernel for doubles: with scores and temperature times a power of two,
-// which changes no exponent. False, and nothing done, if a score becomes too large for that.
+// A row at a temperature whose inverse a kernel cannot hold, by the kernel for doubles: if that cannot hold it either, with scores and
+// temperature times a power of two, which changes no exponent (and not more of it than is needed: a gradient is divided by the
+// temperature while it has all its digits). False, and nothing done, if a score becomes too large for that.
 template <class F, class W>
 bool at_usual_temperature(const SingleRow<W>& row) {
     const auto& [x, classes, temperature, w, label, smoothing, y, results] = row;
     int exponent;
-    double usual = 2 * std::frexp(temperature, &exponent), found[2];
-    const int shift = 1 - exponent;
+    const double mantissa = std::frexp(temperature, &exponent);
+    const int shift = ordinary<double>(temperature) ? 0 : (temperature < 1 ? -800 : 800) - exponent;
+    const double usual = std::ldexp(mantissa, exponent + shift);
+    double found[2];
     const std::unique_ptr<double[]> scores(new (std::nothrow) double[classes]), values(new (std::nothrow) double[classes]);
     if (!scores || !values) return false;
     for (std::ptrdiff_t k = 0; k < classes; ++k) {
@@ -163,14 +181,15 @@ SIGMAX_RARE void limit_row(const SingleRow<W>& given) {
     } else if constexpr (!F::tempered) {
         results[0] = nan ? none : m;
     } else if constexpr (F::pulls) {
-        double whole = 0, mean = 0;
+        OneSum whole, mean;
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             if (x[k] == -infinity) continue;
-            whole += w[k];
-            mean += row.own(k) / row.all() * w[k];
+            whole.add(w[k]);
+            mean.add(row.own(k) / row.all() * w[k]);
         }
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
-            const double d = x[k] == -infinity ? 0 : F::limit(row.own(k) / row.all(), row.others(k) / row.all(), w[k], whole, mean);
+            const double g = w[k], own = row.own(k) / row.all(), others = row.others(k) / row.all();
+            const double d = x[k] == -infinity ? 0 : F::limit(own, others, g, whole.less(g), mean.less(g));
             y[k] = x[k] != -infinity && nan ? none : d == 0 ? 0 : d / t;
         }
     } else if constexpr (F::results == 1) {  // cross-entropy
@@ -179,16 +198,17 @@ SIGMAX_RARE void limit_row(const SingleRow<W>& given) {
             return own * (1 - smoothing) + (x[k] != -infinity ? smoothing / static_cast<double>(possible) : 0);
         };
         const double log = row.log_of_all();
-        double loss = 0, whole = 0;
+        double loss = 0;
+        OneSum whole;
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             const double q = target(k);
-            whole += q;
+            whole.add(q);
             if (q != 0) loss += q * (log - row.exponent(k));
         }
         results[0] = nan || m == -infinity ? none : loss;
         if constexpr (F::per_class)
             for (std::ptrdiff_t k = 0; k < classes; ++k) {
-                const double q = target(k), d = (row.own(k) * (whole - q) - row.others(k) * q) / row.all();
+                const double q = target(k), d = (row.own(k) * whole.less(q) - row.others(k) * q) / row.all();
                 y[k] = nan ? none : x[k] == -infinity || d == 0 ? 0 : d / t;
             }
     } else {

@@ -160,7 +160,7 @@ SIGMAX_INLINE Pack<T, n> logsumexp_of(Pack<T, n> m, LogOfRow<T, n> log, const Sc
         value = l.hi + (l.lo + log.lo);
     }
     auto again = cancels(largest, more, 0.5);
-    if (any(again)) value = logsumexp_again<sizeof(T) == 4 ? 52 : 100>(x, again, value, flat);
+    if (any(again)) value = logsumexp_again<sizeof(T) == 4 ? 52 : 60>(x, again, value, flat);
     return convert<T>(value);
 }
 template <bool flat, class T, int n>

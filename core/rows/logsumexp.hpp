@@ -72,19 +72,18 @@ SIGMAX_SHARED Largest joined(const Largest* strands) {
 template <int digits, class X>
 SIGMAX_SHARED LogSum log_sum(const Doubled<X>& x) {
     const Lie<double> lie{x.flat};
-    constexpr bool exact = digits == 100;
     const auto largest = seen<Largest>(x, x.count, lie);
 
     constexpr int offset = 512;
     const f64 magic = magic_below<offset>(f64(ExpConstants<double>::magic));
     Sums sums;
     for (std::ptrdiff_t i = 0; i < x.count; ++i) {
-        Pair<double> z = exact ? two_sum(x[i], -largest.score) : one_term(x[i] - largest.score);
+        Pair<double> z = digits == 52 ? one_term(x[i] - largest.score) : two_sum(x[i], -largest.score);
         auto lost = z.hi < -reach, left_out = lost | (largest.number == lie.classes(i));
         z = {select(lost, -reach, z.hi), select(lost, 0.0, z.lo)};
         Sum<double>& sum = sums[lie.strand(i)];
-        if constexpr (exact) {
-            ScaledExp<double_lanes> e = exp100(z);
+        if constexpr (digits != 52) {
+            ScaledExp<double_lanes> e = exp_to<digits>(z);
             sum.add(e.m * select(left_out, 0.0, power_of_two(e.t, offset)));
         } else {
             Exp<double> e = exp_at(z.hi, magic, z.lo);
@@ -92,7 +91,7 @@ SIGMAX_SHARED LogSum log_sum(const Doubled<X>& x) {
             sum.add_plainly(fma(scale, e.g, scale));
         }
     }
-    return {largest.score, log1p_to<exact ? 100 : 60>(sums.total(x.flat).value() * f64(0x1p-512))};
+    return {largest.score, log1p_to<digits == 52 ? 60 : digits>(sums.total(x.flat).value() * f64(0x1p-512))};
 }
 SIGMAX_INLINE f64 joined(const LogSum& sum) {
     Pair<double> l = two_sum(sum.m, sum.rest.hi);
@@ -103,14 +102,14 @@ template <int digits, class X>
 SIGMAX_SHARED f64 logsumexp_of_doubled(const Doubled<X>& x, const Pack<std::int64_t>& again, const f64& value) {
     LogSum sum = log_sum<digits>(x);
     f64 found = select(again, joined(sum), value);
-    auto lost = again & cancels(sum.m, sum.rest.hi, digits == 100 ? lost_of_100 : lost_of_52);
+    auto lost = again & cancels(sum.m, sum.rest.hi, digits == 100 ? lost_of_100 : digits == 60 ? 0x1p-4 : lost_of_52);
     if (!any(lost)) return found;
     if constexpr (digits == 100)
         return by_longhand<X>(x, nullptr, lost, f64(0), f64(1), f64(-1), found);
     else
         return logsumexp_of_doubled<100>(x, lost, found);
 }
-// The rows `again` with more digits, to 52 bits or 100; the others keep their value.
+// The rows `again` with more digits, to 52 bits, 60 or 100; the others keep their value.
 template <int digits, class X, int n>
 SIGMAX_INLINE Pack<double, n> logsumexp_again(const Scores<X, n>& x, Pack<std::int64_t, n> again, Pack<double, n> value, bool flat) {
     constexpr int parts = n / double_lanes;

@@ -44,7 +44,7 @@ SIGMAX_SHARED Pullback<of_log> pullback(const Rows<double>& r) {
     b.size = sizes.total(r.flat).total.hi;
     return b;
 }
-// The gradient by the scores of vector i, times 2^512, and whether it has lost its digits.
+// The gradient by the scores of vector i, times 2^512 and the temperature, and whether it has lost its digits.
 template <bool of_log, int digits>
 SIGMAX_SHARED Pair<double> pulled(const Pullback<of_log>& b, const Rows<double>& r, std::ptrdiff_t i, Pack<std::int64_t>& lost) {
     const f64 spare = r.to_narrow ? lost_of_52 : 0x1p-6;
@@ -58,9 +58,9 @@ SIGMAX_SHARED Pair<double> pulled(const Pullback<of_log>& b, const Rows<double>&
     } else {
         Pair<double> above = g * f64(0x1p512) - b.whole;
         lost = abs(above.hi) < (abs(g.hi) * 0x1p512 + b.size) * spare;
-        d = divide(p.own, b.c.all) * (above * f64(0x1p-512));
+        d = divide(p.own, b.c.all) * f64(0x1p-256) * (above * f64(0x1p-256));  // of which either may be tiny, not both
     }
-    return d * Pair<double>{r.temperature.inverse, r.temperature.inverse_lo};
+    return d;
 }
 template <bool of_log>
 SIGMAX_RARE Pair<double> pulled_again(const Rows<double>& r, std::ptrdiff_t i, Pullback<of_log>& again, bool& ready) {
@@ -90,7 +90,7 @@ SIGMAX_SHARED Pack<std::int64_t> plain_pullback(const Rows<double>& rows, f64& m
         whole = whole * part;
         size = size * part;
     }
-    Pack<std::int64_t> lost = std::int64_t{0};
+    Pack<std::int64_t> lost = too_cold_for_plain_terms(r);
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         f64 g = cotangent<of_log>(leading, r, i).hi, e = r.y[i], d;
         auto possible = is_possible(r.x[i]);
@@ -121,7 +121,7 @@ SIGMAX_SHARED f64 pullback_kernel(Rows<double>& r) {
         Pack<std::int64_t> lost;
         Pair<double> d = pulled<of_log, 60>(b, r, i, lost);
         if (any(lost & slowly)) d = select(lost, pulled_again<of_log>(r, i, again, ready), d);
-        f64 value = select(is_possible(r.x[i]), d.hi * 0x1p-512, 0.0);
+        f64 value = select(is_possible(r.x[i]), over_temperature(d, r.temperature), 0.0);
         if (r.to_narrow) value = select(slowly, value, r.y[i]);
         value.store(r.y.at(i));
     }
