@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from reference import Row, ulps
+from reference import Row, exact, ulps
 
 import sigmax
+from sigmax.gradients import log_softmax_pullback, softmax_pullback
 
 FLOATS = [np.float32, np.float64]
 # The bars of BARS.md; a temperature beyond all sense costs nothing more.
@@ -111,3 +112,61 @@ def test_rows_of_temperature_1_beside_others_have_the_bits_of_an_array_without_o
     for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
         together, alone = function(x, temperature=temperature), function(x)
         np.testing.assert_array_equal(together[temperature == 1], alone[temperature == 1])
+
+
+def pulled(x, g, temperature):
+    """The three gradients of one row, with its first class as label, and what they are exactly."""
+    label = np.zeros(1, np.int64)
+    found = {
+        "cross_entropy": sigmax.cross_entropy_and_grad(x[None], label, temperature=temperature)[1][0],
+        "softmax": softmax_pullback(x, g, temperature=temperature),
+        "log_softmax": log_softmax_pullback(x, g, temperature=temperature),
+    }
+    row, cotangent = Row(x, temperature), [exact(v) for v in g]
+    target = [exact(float(k == 0)) for k in range(len(x))]
+    true = {
+        "cross_entropy": [row.gradient(target, k) for k in range(len(x))],
+        "softmax": row.softmax_pullback(cotangent),
+        "log_softmax": row.log_softmax_pullback(cotangent),
+    }
+    return found, true
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-305, 1e-270, 1e-250, 1e-200, 1e-155, 1e-100, 1e-10, 1e200, 1e300])
+def test_gradients_at_extreme_temperatures_are_numbers_with_all_their_digits(temperature):
+    """They were NaN from 1e-154 down: what a kernel keeps times 2^512 was divided by the temperature first."""
+    rng = np.random.default_rng(7)
+    unit = max(temperature, 1e-322)
+    for classes in (2, 5, 230):
+        for spread in (1, 8):
+            x = rng.normal(size=classes) * spread * unit
+            found, true = pulled(x, rng.normal(size=classes), temperature)
+            for name, values in found.items():
+                worst = max(ulps(a, b, np.float64) for a, b in zip(values, true[name], strict=True))
+                assert worst <= 3, f"{name} of {classes} classes"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_gradients_of_narrow_types_at_tiny_temperatures_are_0_where_the_probability_is(dtype):
+    """e^-200, which stands for all that is smaller, is a number once it is divided by 1e-100."""
+    x = np.array([-30000, 30000], dtype)
+    for function in (softmax_pullback, log_softmax_pullback):
+        assert function(x, np.array([0, 1], dtype), temperature=1e-100).tolist() == [0, 0]
+    loss, gradient = sigmax.cross_entropy_and_grad(x[None], np.array([1]), temperature=1e-100)
+    assert (loss.tolist(), gradient.tolist()) == ([0], [[0, 0]])
+    g = softmax_pullback(x, np.array([1, 0], dtype), temperature=1e-100)
+    assert g.tolist() == [0, 0]
+
+
+def test_a_tiny_gradient_of_the_largest_class_has_all_its_digits():
+    """It is the sum of what the others give, below the smallest number until it is divided by the temperature."""
+    x, g = np.array([0.0, -744.0]) * 1e-10, np.array([1.0, -0.7])
+    found, true = pulled(x, g, 1e-10)
+    assert max(ulps(a, b, np.float64) for a, b in zip(found["softmax"], true["softmax"], strict=True)) <= 1
+    assert 1e-314 < found["softmax"][0] < 1e-312
+
+
+def test_sums_of_gradients_beyond_every_kernel_keep_their_digits():
+    """Scores so large that no power of two brings the temperature into reach."""
+    x, g = np.array([-1.7e308, 1.7e308]), np.array([-3.9e-2, 2.3e5])
+    assert log_softmax_pullback(x, g, temperature=1e-300).tolist() == [-3.9e-2 / 1e-300, 3.9e-2 / 1e-300]

@@ -126,9 +126,7 @@ struct PullbackOf : RowTraits {
     static constexpr bool weighted = true, pulls = true;
     static f64 run(Rows<double>& r) { return pullback_kernel<of_log>(r); }
     // p, 1 - p, g, and by how much the sum of all g, and of all p g, is more
-    static double limit(double p, double others, double g, double sum, double mean) {
-        return of_log ? g * others - p * sum : -p * mean;
-    }
+    static double limit(double p, double others, double g, double sum, double mean) { return of_log ? g * others - p * sum : -p * mean; }
 };
 
 using RowFunctions = std::tuple<Softmax, LogSoftmax, LogSumExp>;

@@ -58,7 +58,9 @@ SIGMAX_SHARED Pair<double> pulled(const Pullback<of_log>& b, const Rows<double>&
     } else {
         Pair<double> above = g * f64(0x1p512) - b.whole;
         lost = abs(above.hi) < (abs(g.hi) * 0x1p512 + b.size) * spare;
-        d = divide(p.own, b.c.all) * f64(0x1p-256) * (above * f64(0x1p-256));  // of which either may be tiny, not both
+        // the own part of the largest class is 1, and what is above may be tiny
+        const f64 of_own = select(p.is_first, 0x1p-512, f64(1)), of_above = select(p.is_first, 1.0, f64(0x1p-512));
+        d = divide(p.own, b.c.all) * of_own * (above * of_above);
     }
     return d;
 }
