@@ -68,13 +68,17 @@ def over_classes(times: list[dict[str, Any]]) -> Any:
     )
 
 
-def peers(results: list[bench.Result]) -> Any:
-    """How many times as long as sigmax each library takes, one line a cell, on a logarithmic scale."""
-    cells = [str(r.cell) for r in results]
+def peers(by_level: dict[str, list[bench.Result]]) -> Any:
+    """How many times as long as sigmax each library takes, one line a cell, on a logarithmic scale; the CPU levels side by side."""
+    cells = [str(r.cell) for r in next(iter(by_level.values()))]
+    titles = {"v3": "AVX2 (v3)", "v4": "AVX-512 (v4)"}
     values = [
-        {"cell": str(r.cell), "library": name, "ratio": ratio} for r in results for name, ratio in r.ratios.items()
+        {"cell": str(r.cell), "library": name, "ratio": ratio, "level": titles.get(level, level)}
+        for level, results in by_level.items()
+        for r in results
+        for name, ratio in r.ratios.items()
     ]
-    base = alt.Chart(alt.Data(values=values), width=520, height=alt.Step(15))
+    base = alt.Chart(width=360, height=alt.Step(15))
     names = sorted(COLOURS)
     points = base.mark_point(filled=True, size=46, opacity=0.9).encode(
         x=alt.X(
@@ -87,8 +91,8 @@ def peers(results: list[bench.Result]) -> Any:
         color=alt.Color("library:N", title=None, scale=alt.Scale(domain=names, range=[COLOURS[n] for n in names])),
         shape=alt.Shape("library:N", scale=alt.Scale(domain=names, range=[SHAPES[n] for n in names])),
     )
-    equal = alt.Chart(alt.Data(values=[{"ratio": 1}])).mark_rule(strokeWidth=1.5).encode(x="ratio:Q")
-    return (equal + points).resolve_scale(x="shared")
+    equal = base.mark_rule(strokeWidth=1.5).encode(x=alt.datum(1))
+    return (equal + points).facet(column=alt.Column("level:N", title=None), data=alt.Data(values=values))
 
 
 def write(name: str, chart: Any) -> None:

@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import charts, large
+import sigmax
+from benchmarks import charts, large, speed
 from benchmarks.marks import put
 from benchmarks.verify import peer_table, verify
 from sigmax import bench
@@ -49,38 +50,26 @@ def is_shown(cell: bench.Cell) -> bool:
     return (cell.function, cell.dtype, cell.shape) in SHOWN and cell.axis == -1
 
 
-def short_table(results: list[bench.Result]) -> str:
-    """Return the ratios alone, for those cells that a newcomer asks about."""
-    lines = [
-        "| function | dtype | shape | ns per element | jax | numpy | scipy | torch |",
-        "|---|---|---|" + "---:|" * 5,
-    ]
-    for r in results:
-        if is_shown(r.cell):
-            ratios = [f"{r.ratios[name]:.1f}" for name in ("jax", "numpy", "scipy", "torch")]
-            shape = str(r.cell).split(" ", 2)[2]
-            lines.append(f"| {r.cell.function} | {r.cell.dtype} | {shape} | **{r.ours:.3f}** | {' | '.join(ratios)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measure and write."""
     text = README.read_text()
     text = put(text, "explain", shown("sigmax explain 2.0 1.0 0.1"))
     text = put(text, "score", shown("sigmax score examples/digits_scores.csv --label label --rows 3"))
     cores = os.sched_getaffinity(0)
+    levels = ("v3", "v4") if sigmax.cpu_level() == "v4" else (sigmax.cpu_level(),)
     page = SPEED.read_text()
     for threads, name in ((len(cores), "all"), (1, "one")):
-        bench.use_cores(threads)
-        results = [bench.measure(cell) for cell in bench.cells()]
-        where = bench.setting(threads)
-        table = "\n".join([bench.table_head(), *map(bench.table_line, results)])
+        found = {level: speed.run(level, threads) for level in levels}
+        by_level = {level: results for level, (_, results) in found.items()}
+        where, table = found[levels[-1]][0].replace(f" ({levels[-1]})", ""), speed.table(by_level)
         page = put(page, name, f"{where}.\n\n{table}")
-        charts.write(f"peers-{name}", charts.peers(results))
+        charts.write(f"peers-{name}", charts.peers(by_level))
         print(where, table, sep="\n")
-    charts.write("peers", charts.peers([r for r in results if is_shown(r.cell)]))
+    shown_cells = {level: [r for r in results if is_shown(r.cell)] for level, results in by_level.items()}
+    charts.write("peers", charts.peers(shown_cells))
+    bench.use_cores(1)
     charts.write("classes", charts.over_classes(charts.time_over_classes()))
-    text = put(text, "speed", f"{short_table(results)}\n\n{where}.")
+    text = put(text, "speed", f"{speed.table(shown_cells, errors=False)}\n\n{where}.")
     os.sched_setaffinity(0, cores)
     page = put(page, "large", "\n".join(large.table()))
     SPEED.write_text(page)

@@ -327,7 +327,7 @@ def _row_cases(judge: str, thin: int, peers: bool) -> Iterator[_Rows]:
 def _extreme_scores(case: _Rows, rng: np.random.Generator) -> Array:
     """Return scores up to the largest number of the dtype; or so large that their quotients by the temperature are of the usual range."""
     dtype, shape = DTYPES[case.dtype], (case.count, case.classes)
-    largest = float(ml_dtypes.finfo(dtype).max)
+    largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
     if case.kind == "largest":
         x = rng.choice([-1.0, 1.0], shape) * (1 - 2.0 ** -rng.uniform(0, 12, shape)) * largest
     else:
