@@ -87,6 +87,15 @@ def main() -> None:
         rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
         print(f"// (j/8) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
 
+    # exp35: entries of 24 bits, and what they lack
+    half_step = mp.log(2) / 16 + mp.mpf(2) ** -20
+    show("(e^r - 1 - r) / r^2, float, degree 3", "float", 24, remez(expm1, weight, 3, -half_step, half_step))
+    entries = [mp.nint(mp.ldexp(mp.mpf(2) ** (mp.mpf(j) / 8), 23)) / 2**23 for j in range(8)]
+    words = [struct.unpack("<i", struct.pack("<f", float(t)))[0] - (j << 20) for j, t in enumerate(entries)]
+    print("// 2^(j/8) to 24 bits, its bits less j 2^20\n{" + ", ".join(f"{word:#x}" for word in words) + "}")
+    rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
+    print(f"// (j/8) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
+
     # exp38: eighths from a table of 53-bit numbers
     half_step = mp.log(2) / 16
     show("e^r, degree 5", "double", 53, remez(mp.exp, lambda r: 1 / mp.exp(r), 5, -half_step, half_step))
