@@ -11,6 +11,9 @@ def main() -> None:
     verify = what.add_parser("verify", help="prove the accuracy, over every float32 there is")
     verify.add_argument("--thin", type=int, default=1, metavar="N", help="one input in N, and write nothing")
     verify.add_argument("--peers", action="store_true", help="let the installed peers go through the same")
+    verify.add_argument(
+        "--only", default="", metavar="NAME", help="the functions with this in their names, and their lines of the page"
+    )
     what.add_parser("build", help="build from a clean clone: seconds, and those of all cores together")
     instructions = what.add_parser("instructions", help="compare the kernels' instruction counts with those recorded")
     instructions.add_argument("--record", action="store_true", help="record them instead")

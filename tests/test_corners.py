@@ -170,3 +170,22 @@ def test_sums_of_gradients_beyond_every_kernel_keep_their_digits():
     """Scores so large that no power of two brings the temperature into reach."""
     x, g = np.array([-1.7e308, 1.7e308]), np.array([-3.9e-2, 2.3e5])
     assert log_softmax_pullback(x, g, temperature=1e-300).tolist() == [-3.9e-2 / 1e-300, 3.9e-2 / 1e-300]
+
+
+def test_terms_that_cancel_exactly_leave_the_others():
+    """However far below them those are: e^-2000 is nothing beside 1, and all there is beside 1 - 1."""
+    for x, w, value, sign in [
+        ([1, 1, -2000], [1, -1, 1], -2000, 1),
+        ([3, 3, 2, 2, -5000], [1, -1, -2, 2, -1], -5000, -1),
+        ([1, 1], [1, -1], -np.inf, 0),
+    ]:
+        for more in (0, 300):  # upright, and flat
+            scores, weights = np.array([*x, *[-1e5] * more], float), np.array([*w, *[0] * more], float)
+            found = sigmax.logsumexp(scores, weights=weights, return_sign=True)
+            assert [float(v) for v in found] == [value, sign]
+
+
+def test_a_tiny_logit_of_a_class_as_likely_as_the_others_has_all_its_digits():
+    """Where the gap to the second is itself tiny: 100 bits beside 1 are not 100 bits of it."""
+    x = np.array([0.0016034105896205275, -0.19068741251460783, 0.0016034105450635563])
+    assert ulps(sigmax.logit_softmax(x, temperature=0.01)[0], Row(x, 0.01).logit_softmax(0), np.float64) <= 3

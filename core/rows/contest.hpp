@@ -144,7 +144,7 @@ SIGMAX_INLINE f64 leading_logit(const Contest& c) {
 SIGMAX_RARE f64 leading_logit_again(const Rows<double>& r, const Pack<std::int64_t>& again, const f64& value) {
     const Contest c = contest<100>(r);
     f64 better = select(again, leading_logit<100>(c), value);
-    auto lost = again & (abs(better) < abs(c.gap.hi) * lost_of_100);
+    auto lost = again & lost_by_100(better, abs(c.gap.hi));
     if (!any(lost)) return better;
     return -by_longhand<double>(doubled(r.x, r.flat), nullptr, lost, c.m, r.temperature.value, c.first, -better);
 }

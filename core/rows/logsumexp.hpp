@@ -102,12 +102,13 @@ template <int digits, class X>
 SIGMAX_SHARED f64 logsumexp_of_doubled(const Doubled<X>& x, const Pack<std::int64_t>& again, const f64& value) {
     LogSum sum = log_sum<digits>(x);
     f64 found = select(again, joined(sum), value);
-    auto lost = again & cancels(sum.m, sum.rest.hi, digits == 100 ? lost_of_100 : digits == 60 ? 0x1p-4 : lost_of_52);
-    if (!any(lost)) return found;
-    if constexpr (digits == 100)
-        return by_longhand<X>(x, nullptr, lost, f64(0), f64(1), f64(-1), found);
-    else
-        return logsumexp_of_doubled<100>(x, lost, found);
+    if constexpr (digits == 100) {
+        auto lost = again & lost_by_100(sum.m + sum.rest.hi, abs(sum.m));
+        return any(lost) ? by_longhand<X>(x, nullptr, lost, f64(0), f64(1), f64(-1), found) : found;
+    } else {
+        auto lost = again & cancels(sum.m, sum.rest.hi, digits == 60 ? 0x1p-4 : lost_of_52);
+        return any(lost) ? logsumexp_of_doubled<100>(x, lost, found) : found;
+    }
 }
 // The rows `again` with more digits, to 52 bits, 60 or 100; the others keep their value.
 template <int digits, class X, int n>
@@ -165,7 +166,12 @@ SIGMAX_SHARED Leading joined(const Leading* strands) {
     return {key[best], m[best], mantissa[best], exponent[best], number[best]};
 }
 
-SIGMAX_SHARED f64 weighted_logsumexp_kernel(Rows<double>& r) {
+// The leading term of the scores below `ceiling` (all, where it is NaN), and the largest of those that count.
+struct LeadingTerm {
+    Leading lead;
+    f64 top;
+};
+SIGMAX_SHARED LeadingTerm leading_term(const Rows<double>& r, const f64& ceiling) {
     constexpr double infinity = std::numeric_limits<double>::infinity(), ln2 = 0x1.62e42fefa39efp-1;
     Leading found[Rows<double>::strands];
     f64 tops[Rows<double>::strands];
@@ -174,21 +180,23 @@ SIGMAX_SHARED f64 weighted_logsumexp_kernel(Rows<double>& r) {
         Leading& lead = found[r.strand(i)];
         f64& top = tops[r.strand(i)];
         Weight w = weight_of(r.w[i]);
-        f64 score = select(w.exponent == -infinity, -infinity, r.x[i]), size = w.exponent * ln2 + score;
+        f64 score = select((w.exponent == -infinity) | (r.x[i] >= ceiling), -infinity, r.x[i]), size = w.exponent * ln2 + score;
         top = max(score, top);
         auto above = size > lead.key;
         lead = {select(above, size, lead.key), select(above, score, lead.m), select(above, w.mantissa, lead.mantissa),
                 select(above, w.exponent, lead.exponent), select(above, r.classes(i), lead.number)};
     }
-    const Leading lead = r.flat ? joined(found) : found[0];
-    const f64 top = r.flat ? joined(tops) : tops[0];
-
+    return {r.flat ? joined(found) : found[0], r.flat ? joined(tops) : tops[0]};
+}
+// The others of those terms, in units of the leading one.
+SIGMAX_SHARED Pair<double> other_terms(const Rows<double>& r, const Leading& lead, const f64& ceiling) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), ln2 = 0x1.62e42fefa39efp-1;
     Sums sums;
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         Weight w = weight_of(r.w[i]);
         Pair<double> z = two_sum(r.x[i], -lead.m);
         f64 more = w.exponent - lead.exponent;
-        auto lost = (more * ln2 + z.hi < -reach) | (w.exponent == -infinity);
+        auto lost = (more * ln2 + z.hi < -reach) | (w.exponent == -infinity) | (r.x[i] >= ceiling);
         ScaledExp<double_lanes> e = exp100(Pair<double>{select(lost, 0.0, z.hi), select(lost, 0.0, z.lo)});
         auto left_out = lost | (lead.number == r.classes(i));
         f64 power = power_of_two(e.t + select(left_out, 0.0, more), 512);
@@ -199,7 +207,15 @@ SIGMAX_SHARED f64 weighted_logsumexp_kernel(Rows<double>& r) {
     // one more step of the division: its quotient has 100 bits then
     Pair<double> left = sum - rest * mantissa;
     rest = fast_two_sum(rest.hi, rest.lo + left.hi / lead.mantissa);
+    return select(lead.mantissa == 0.0, sum, rest);  // there is none
+}
 
+// Of the scores below `ceiling`. Returns the largest of those that count; `at` is where the terms were gone, all of them equal to the
+// leading one up to their sign: what is left lies below.
+SIGMAX_SHARED f64 weighted_logsumexp_below(Rows<double>& r, const f64& ceiling, f64& at) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), ln2 = 0x1.62e42fefa39efp-1;
+    const auto [lead, top] = leading_term(r, ceiling);
+    const Pair<double> rest = other_terms(r, lead, ceiling);
     auto negative = rest.hi < -1.0;
     Pair<double> whole = one_term(f64(1)) + rest;
     f64 sign = select(lead.mantissa < 0.0, -1.0, f64(1)) * select(whole.hi < 0.0, -1.0, f64(1));
@@ -210,14 +226,30 @@ SIGMAX_SHARED f64 weighted_logsumexp_kernel(Rows<double>& r) {
     Pair<double> scale = two_product(lead.exponent, f64(ln2));
     scale.lo = fma(lead.exponent, Exp60Constants::ln2_lo, scale.lo);
     Pair<double> l = (one_term(lead.m) + scale) + (size + logs);
-    auto gone = whole.hi == 0.0;
+    auto none = lead.key == -infinity, gone = (whole.hi == 0.0) | none;
     f64 value = select(gone, -infinity, l.hi + l.lo);
-    auto lost = (abs(value) < (abs(lead.m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi)) * lost_of_100);
+    auto lost = lost_by_100(value, abs(lead.m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi));
     if (any(lost)) {
         const Doubled<double> x = doubled(r.x, r.flat), w = doubled(r.w, r.flat);
         value = by_longhand(x, &w, lost, f64(0), f64(1), f64(-1), value);
     }
-    r.results[0] = select(sum.hi != sum.hi, sum.hi, value);
+    r.results[0] = select(rest.hi != rest.hi, rest.hi, value);
     r.results[1] = select(gone, 0.0, select(value != value, value, sign));
+    at = select(none, -infinity, select(gone, lead.m, f64(-infinity)));
+    return top;
+}
+
+SIGMAX_SHARED f64 weighted_logsumexp_kernel(Rows<double>& r) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    f64 at;
+    const f64 top = weighted_logsumexp_below(r, f64(std::numeric_limits<double>::quiet_NaN()), at);
+    while (any(at > -infinity)) {  // each time with a score less
+        const f64 value = r.results[0], sign = r.results[1], ceiling = at;
+        auto again = at > -infinity;
+        weighted_logsumexp_below(r, ceiling, at);
+        r.results[0] = select(again, r.results[0], value);
+        r.results[1] = select(again, r.results[1], sign);
+        at = select(again, at, -infinity);
+    }
     return top;
 }
