@@ -573,8 +573,9 @@ def main(thin: int, peers: bool, only: str) -> None:
     page = ROOT / "docs" / "accuracy.md"
     if thin == 1 and only:
         found = {tuple(line.split(" | ")[:2]): line for line in own_table(results).splitlines()[2:]}
-        lines = page.read_text().splitlines()
-        page.write_text("\n".join(found.get(tuple(line.split(" | ")[:2]), line) for line in lines) + "\n")
+        table, end, below = page.read_text().partition("<!-- proof: end -->")
+        lines = [found.get(tuple(line.split(" | ")[:2]), line) for line in table.split("\n")]
+        page.write_text("\n".join(lines) + end + below)
     elif thin == 1:
         text = put(page.read_text(), "proof", own_table(results))
         if peers:
