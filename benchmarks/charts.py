@@ -92,7 +92,10 @@ def peers(by_level: dict[str, list[bench.Result]]) -> Any:
         shape=alt.Shape("library:N", scale=alt.Scale(domain=names, range=[SHAPES[n] for n in names])),
     )
     equal = base.mark_rule(strokeWidth=1.5).encode(x=alt.datum(1))
-    return (equal + points).facet(column=alt.Column("level:N", title=None, sort=[titles.get(level, level) for level in by_level]), data=alt.Data(values=values))
+    return (equal + points).facet(
+        column=alt.Column("level:N", title=None, sort=[titles.get(level, level) for level in by_level]),
+        data=alt.Data(values=values),
+    )
 
 
 def write(name: str, chart: Any) -> None:
