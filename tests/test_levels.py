@@ -122,7 +122,7 @@ KERNELS += [
     "::LogSumExp(,|::run)",
 ]
 KERNELS += [
-    "weighted_logsumexp_kernel",
+    "weighted_logsumexp_below",
     "::contest<60",
     "parts_of<60",
     "::softmax_complement_kernel",
