@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigmax import bench
-from sigmax.bench.speed import short_ulps
+from sigmax.bench.speed import LIBRARIES, short_ulps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["error_range", "main", "run", "table"]
 
-LIBRARIES = ("jax", "numpy", "scipy", "torch")
 ByLevel = dict[str, list[bench.Result]]
 
 

@@ -135,7 +135,7 @@ KERNELS += [
     "pulled<true, 60>",
 ]
 # One number at a time.
-SCALAR = ("load_temperatures", "_of_one", "limit_row")
+SCALAR = ("load_temperatures", "_of_one")
 
 
 @pytest.fixture(scope="module")

@@ -24,20 +24,12 @@ SIGMAX_SHARED double log1p_of_one(double x) {
     return first_lane(l.hi + l.lo);
 }
 
-// A sum in two terms, and what it is without one of them.
-struct OneSum {
-    double hi = 0, lo = 0;
-    void add(double x) {
-        const double sum = hi + x, back = sum - hi;
-        lo += (hi - (sum - back)) + (x - back);
-        hi = sum;
-    }
-    double less(double x) const {
-        OneSum rest = *this;
-        rest.add(-x);
-        return rest.hi + rest.lo;
-    }
-};
+// A sum with one more term, and what it is without one.
+SIGMAX_SHARED void add_one(Sum<double>& sum, double x) { sum.add(f64(x), f64(0)); }
+SIGMAX_SHARED double without_one(Sum<double> sum, double x) {
+    sum.add(f64(-x), f64(0));
+    return first_lane(sum.total.hi + sum.total.lo);
+}
 
 // Temperatures whose inverse the kernels can hold in two terms of W.
 template <class W>
@@ -181,15 +173,15 @@ SIGMAX_RARE void limit_row(const SingleRow<W>& given) {
     } else if constexpr (!F::tempered) {
         results[0] = nan ? none : m;
     } else if constexpr (F::pulls) {
-        OneSum whole, mean;
+        Sum<double> whole, mean;
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             if (x[k] == -infinity) continue;
-            whole.add(w[k]);
-            mean.add(row.own(k) / row.all() * w[k]);
+            add_one(whole, w[k]);
+            add_one(mean, row.own(k) / row.all() * w[k]);
         }
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             const double g = w[k], own = row.own(k) / row.all(), others = row.others(k) / row.all();
-            const double d = x[k] == -infinity ? 0 : F::limit(own, others, g, whole.less(g), mean.less(g));
+            const double d = x[k] == -infinity ? 0 : F::limit(own, others, g, without_one(whole, g), without_one(mean, g));
             y[k] = x[k] != -infinity && nan ? none : d == 0 ? 0 : d / t;
         }
     } else if constexpr (F::results == 1) {  // cross-entropy
@@ -199,16 +191,16 @@ SIGMAX_RARE void limit_row(const SingleRow<W>& given) {
         };
         const double log = row.log_of_all();
         double loss = 0;
-        OneSum whole;
+        Sum<double> whole;
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             const double q = target(k);
-            whole.add(q);
+            add_one(whole, q);
             if (q != 0) loss += q * (log - row.exponent(k));
         }
         results[0] = nan || m == -infinity ? none : loss;
         if constexpr (F::per_class)
             for (std::ptrdiff_t k = 0; k < classes; ++k) {
-                const double q = target(k), d = (row.own(k) * whole.less(q) - row.others(k) * q) / row.all();
+                const double q = target(k), d = (row.own(k) * without_one(whole, q) - row.others(k) * q) / row.all();
                 y[k] = nan ? none : x[k] == -infinity || d == 0 ? 0 : d / t;
             }
     } else {

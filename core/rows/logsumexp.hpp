@@ -1,5 +1,5 @@
-// logsumexp where the digits of its kernel are not enough: with plain doubles for floats, and with 100 bits near 0, where the maximum
-// and log1p(S) of log_softmax.hpp cancel. And logsumexp with weights.
+// logsumexp where the digits of its kernel are not enough because the maximum and log1p(S) of log_softmax.hpp cancel: with plain doubles
+// for floats, with 60 bits for doubles, and near 0 with 100. And logsumexp with weights.
 // Included once per level, hence no include guard.
 
 // A row, or as many as doubles fit a register: scores of any width as vectors of doubles, `pitch` scores apart.
@@ -226,7 +226,7 @@ SIGMAX_SHARED f64 weighted_logsumexp_below(Rows<double>& r, const f64& ceiling, 
     Pair<double> scale = two_product(lead.exponent, f64(ln2));
     scale.lo = fma(lead.exponent, Exp60Constants::ln2_lo, scale.lo);
     Pair<double> l = (one_term(lead.m) + scale) + (size + logs);
-    auto none = lead.key == -infinity, gone = (whole.hi == 0.0) | none;
+    auto gone = (whole.hi == 0.0) | (lead.key == -infinity);
     f64 value = select(gone, -infinity, l.hi + l.lo);
     auto lost = lost_by_100(value, abs(lead.m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi));
     if (any(lost)) {
@@ -235,7 +235,7 @@ SIGMAX_SHARED f64 weighted_logsumexp_below(Rows<double>& r, const f64& ceiling, 
     }
     r.results[0] = select(rest.hi != rest.hi, rest.hi, value);
     r.results[1] = select(gone, 0.0, select(value != value, value, sign));
-    at = select(none, -infinity, select(gone, lead.m, f64(-infinity)));
+    at = select(gone & (lead.key > -infinity), lead.m, -infinity);
     return top;
 }
 
