@@ -91,12 +91,12 @@ class Page:
 
     def wait(self, name, value):
         """Wait until a figure has a value, and compare it."""
-        for _ in range(100):
+        for _ in range(400):
             if self.page.locator(f'[data-figure="{name}"]').count() and self.figure(name) == pytest.approx(
                 value, rel=1e-12
             ):
                 return
-            self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(25)
         assert self.figure(name) == pytest.approx(value, rel=1e-12)
 
     def slider(self, number):
@@ -120,8 +120,9 @@ class Page:
         return [[c.strip() for c in rows.nth(i).locator("td").all_inner_texts()] for i in range(rows.count())]
 
 
-@pytest.fixture
-def page(browser, address):
+@pytest.fixture(scope="module")
+def opened(browser, address):
+    """One reader's page, from the first test to the last; what its console said and what it asked of others."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     tab = context.new_page()
     errors, elsewhere = [], []
@@ -132,8 +133,14 @@ def page(browser, address):
     tab.on("request", lambda r: elsewhere.append(r.url) if not r.url.startswith(local) else None)
     tab.goto(address)
     tab.wait_for_selector('[data-figure="own: log-loss"]', timeout=60_000)
-    yield Page(tab)
+    yield Page(tab), errors, elsewhere
     context.close()
+
+
+@pytest.fixture
+def page(opened):
+    shown, errors, elsewhere = opened
+    yield shown
     assert errors == []
     assert elsewhere == []
 
@@ -188,7 +195,7 @@ def test_the_five_scales_move_together(page):
 def test_the_neuron_adds_up(page):
     values = [float(page.slider(W1 + i).get_attribute("aria-valuenow")) for i in range(5)]
     for i in range(5):
-        values[i] = page.move(W1 + i, "ArrowLeft" if i % 2 else "ArrowRight", i + 1)
+        values[i] = page.move(W1 + i, "ArrowLeft" if i % 2 else "ArrowRight", 1 + i % 2)
         w1, x1, w2, x2, b = values
         z = weighted_sum([w1, w2], [x1, x2], b)
         page.wait("neuron: z", z)

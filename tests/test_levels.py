@@ -31,17 +31,17 @@ def inputs(dtype):
     if size == 2:
         return np.arange(65536, dtype=np.uint16).view(dtype)  # all there are
     word = f"u{size}"
-    patterns = rng.integers(0, np.iinfo(word).max, 60000, dtype=word).view(dtype)  # every exponent there is
-    usual = [rng.normal(size=20000) * 10, rng.random(20000), rng.uniform(-760, 760, 20000), 0.5 + rng.normal(size=20000) * 1e-9]
-    usual += [-rng.random(20000), -np.log(2) + rng.normal(size=20000) * 1e-9]
+    patterns = rng.integers(0, np.iinfo(word).max, 20000, dtype=word).view(dtype)  # every exponent there is
+    usual = [rng.normal(size=5000) * 10, rng.random(5000), rng.uniform(-760, 760, 5000), 0.5 + rng.normal(size=5000) * 1e-9]
+    usual += [-rng.random(5000), -np.log(2) + rng.normal(size=5000) * 1e-9]
     special = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max]
     return np.concatenate([patterns, *usual, special]).astype(dtype)
 
 def rows(dtype):
     rng = np.random.default_rng(12)
-    for classes in (1, 2, 3, 4, 5, 8, 10, 17, 64, 65, 100, 128, 256, 257, 300, 1000, 4099):
-        for scale in (0.1, 3, 40, 1e4, 1e30, 1e306):
-            x = (rng.normal(size=(max(1, 3000 // classes), classes)) * scale).astype(dtype)
+    for classes in (1, 2, 3, 5, 10, 17, 65, 256, 300, 4099):
+        for scale in (0.1, 3, 40, 1e306):
+            x = (rng.normal(size=(max(1, 600 // classes), classes)) * scale).astype(dtype)
             yield x  # whole, and with special values in it
             x = x.copy()
             x[rng.random(x.shape) < 0.01] = -np.inf
@@ -63,7 +63,7 @@ for dtype in DTYPES:
     for name, function in ELEMENTWISE.items():
         print(name, dtype.name, checksum([function(inputs(dtype))]))
     for name, function in ROWWISE.items():
-        options = [{}] if name in UNTEMPERED else [{}, {"temperature": 0.3}, {"temperature": 7.0}]
+        options = [{}] if name in UNTEMPERED else [{}, {"temperature": 0.3}]
         print(name, dtype.name, checksum(function(x, **o) for x in rows(dtype) for o in options))
 """
 

@@ -341,9 +341,13 @@ def test_modules_are_traced_by_fx():
     assert {"softmax", "sigmoid", "log_softmax"} <= {getattr(n.target, "__name__", "") for n in traced.graph.nodes}
 
 
-@pytest.mark.parametrize("imports", ["import torch\nimport sigmax", "import sigmax.torch"])
 @pytest.mark.parametrize(
-    "call", ["sigmax.softmax(x)", "sigmax.odds(x)", "sigmax.cross_entropy(x, torch.tensor([0, 1]))"]
+    ("imports", "call"),
+    [
+        ("import torch\nimport sigmax", "sigmax.softmax(x)"),
+        ("import sigmax.torch", "sigmax.odds(x)"),
+        ("import torch\nimport sigmax", "sigmax.cross_entropy(x, torch.tensor([0, 1]))"),
+    ],
 )
 def test_the_first_call_of_a_process_may_be_compiled(imports, call):
     program = f"{imports}\nimport torch\nf = torch.compile(lambda x: {call}, fullgraph=True, backend='eager')\n"

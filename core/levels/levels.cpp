@@ -5,11 +5,12 @@
 
 namespace sigmax {
 
-#define SIGMAX_LEVEL(name, is_supported)                                                                    \
-    namespace name {                                                                                        \
-    extern const Table<Link> links;                                                                         \
-    extern const Table<RowFunction> rows, more_rows;                                                        \
-    static constexpr Level level = {#name, [] { return bool(is_supported); }, &links, {&rows, &more_rows}}; \
+#define SIGMAX_TEXT(word) #word
+#define SIGMAX_LEVEL(name, is_supported)                                                                                \
+    namespace name {                                                                                                    \
+    extern const Table<Link> links;                                                                                     \
+    extern const Table<RowFunction> rows, more_rows;                                                                    \
+    static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}}; \
     }
 
 #if defined(SIGMAX_ONLY)

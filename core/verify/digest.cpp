@@ -1,6 +1,7 @@
 // The bits of every function, in one line for each function, pair of dtypes and kind of input.
 //
-//     digest [LEVEL]        by the kernels of one CPU level; the highest one that this CPU runs if none is named
+//     digest [LEVEL [STRIDE]]   by the kernels of one CPU level; the highest one that this CPU runs if none is named.
+//                               Every STRIDE-th line alone, where a CPU is emulated
 //
 // What it prints is the same at every level, by every compiler and on every CPU (digest.txt, which tests compare): inputs are made
 // in integers, NaNs count as one. Kinds of rows: `usual` finite scores; `options` these with masks, temperatures, labels and smoothing;
@@ -119,6 +120,9 @@ private:
 };
 
 std::uint64_t everything = 0;
+int stride = 1, lines = 0;
+bool next_line_is_due() { return lines++ % stride == 0; }
+
 void print(const char* name, Dtype x, Dtype y, const char* kind, const Digest& digest) {
     std::printf("%-30s %-8s %-8s %-10s %016llx\n", name, name_of(x), name_of(y), kind, static_cast<unsigned long long>(digest.value()));
     Digest next;
@@ -153,6 +157,7 @@ void digest_link(const Link& f, Dtype in, Dtype out) {
     const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(usual.size()), patterns = size_of(in) == 2 ? 65536 : 20000;
     const std::ptrdiff_t count = size + patterns;
     for (const std::ptrdiff_t step : {1, 3}) {
+        if (!next_line_is_due()) continue;
         Random random(2);
         Numbers x(in, count * step), labels(Dtype::float64, count * step);
         for (std::ptrdiff_t i = 0; i < count; ++i) {
@@ -275,6 +280,7 @@ void digest_row_function(const Level& level, const RowFunction& f, Dtype in, Dty
     const std::ptrdiff_t lengths[] = {1,  2,  3,  4,  5,  6,  7,   8,   9,   10,  12,  13,   15,  16,
                                       17, 24, 31, 40, 41, 67, 100, 192, 193, 256, 333, 1027, 4100};
     for (const Kind kind : {usual, options, cancelling, layouts, special, limits, edges}) {
+        if (!next_line_is_due()) continue;
         Digest digest;
         Random random(100 + kind);
         for (const std::ptrdiff_t classes : lengths) {
@@ -299,6 +305,8 @@ int main(int count, char** arguments) {
     for (int i = 0; i < level_count && levels[i]->supported(); ++i)
         if (count < 2 || levels[i]->name == std::string(arguments[1])) level = levels[i];
     if (!level) return std::fprintf(stderr, "this CPU has no level %s\n", arguments[1]), 1;
+    if (count > 2) stride = std::atoi(arguments[2]);
+    if (stride < 1) return std::fprintf(stderr, "a stride of %s\n", arguments[2]), 1;
     const Dtype all[] = {Dtype::float16, Dtype::bfloat16, Dtype::float32, Dtype::float64};
     for (const Link& f : *level->links)
         for (const Dtype out : all) {
