@@ -19,7 +19,7 @@ jax.config.update("jax_enable_x64", True)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)))
 T = jnp.array([1.5, 0.7, 2.0])
 Y = jnp.array([0, 1, 2])
-TWICE = {"softmax", "log_softmax", "cross_entropy_and_grad"}
+TWICE = {"log_softmax"}  # of the others, test_higher_derivatives_where_scores_tie
 LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
 ROWS = {
     "softmax": lambda x, t: sigmax.softmax(x, temperature=t),
