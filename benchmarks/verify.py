@@ -551,6 +551,13 @@ def peer_table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
+def with_rows_of(table: str, page: str) -> str:
+    """Return the page with the rows of its first table that are in another one, by function and dtype, in place of its own."""
+    found = {tuple(line.split(" | ")[:2]): line for line in table.splitlines()[2:]}
+    proof, end, below = page.partition("<!-- proof: end -->")
+    return "\n".join(found.get(tuple(line.split(" | ")[:2]), line) for line in proof.split("\n")) + end + below
+
+
 def main(thin: int, peers: bool, only: str) -> None:
     """Run, print, write, and end with status 1 if a bar is missed."""
     begin = time.perf_counter()
@@ -572,10 +579,7 @@ def main(thin: int, peers: bool, only: str) -> None:
     )
     page = ROOT / "docs" / "accuracy.md"
     if thin == 1 and only:
-        found = {tuple(line.split(" | ")[:2]): line for line in own_table(results).splitlines()[2:]}
-        table, end, below = page.read_text().partition("<!-- proof: end -->")
-        lines = [found.get(tuple(line.split(" | ")[:2]), line) for line in table.split("\n")]
-        page.write_text("\n".join(lines) + end + below)
+        page.write_text(with_rows_of(own_table(results), page.read_text()))
     elif thin == 1:
         text = put(page.read_text(), "proof", own_table(results))
         if peers:

@@ -97,3 +97,26 @@ def test_a_level_holds_all_libraries_and_others_are_refused():
     assert done.stdout.splitlines()[-1].startswith("| softmax | float32 | 10 |")
     with pytest.raises(ValueError, match="the level is 'v5'; peers can be held to 'v3' or 'v4'"):
         bench.use_level("v5")
+
+
+def test_the_table_has_the_levels_side_by_side_and_the_fastest_peer_in_bold():
+    from benchmarks.speed import error_range, table
+
+    cell = bench.Cell("softmax", "float32", (50, 10))
+    by_level = {
+        "v3": [bench.Result(cell, 0.5, {"numpy": 9.0, "torch": 1.25}, {"sigmax": 0.5, "numpy": 70.0, "torch": 2.0})],
+        "v4": [bench.Result(cell, 0.25, {"numpy": 8.0, "torch": 8.5}, {"sigmax": 0.75, "numpy": 70.0, "torch": 2.0})],
+    }
+    head, rule, line = (row.split("|")[1:-1] for row in table(by_level).splitlines())
+    assert len(head) == len(rule) == len(line)
+    found = dict(zip((h.strip() for h in head[:6]), (w.strip() for w in line), strict=False))
+    assert found == {
+        "function": "softmax",
+        "dtype": "float32",
+        "shape": "50 x 10",
+        "ulp": speed.short_ulps(0.75),
+        "peers' ulp": error_range([2.0, 70.0]),
+        "v3: ns": "**0.500**",
+    }
+    bold = [w.strip() for w in line if "**" in w]
+    assert bold == ["**0.500**", "**1.25**", "**0.250**", "**8.00**"]

@@ -90,3 +90,15 @@ def test_a_wrong_result_is_seen(judge):
     assert found.input == float(x[12345])
     y[12345] = np.nan
     assert judge("sigmoid", x, y).worst == np.inf
+
+
+def test_a_part_found_anew_replaces_its_rows_of_the_page_and_no_others(verify):
+    page = (ROOT / "docs" / "accuracy.md").read_text()
+    (old,) = (line for line in page.partition("<!-- proof: end -->")[0].splitlines() if "| logit | float64 |" in line)
+    new = "| logit | float64 | 1 |  | 0.123 | 1.0 | `x` |"
+    assert verify.with_rows_of(f"| head |\n|---|\n{new}", page) == page.replace(old, new)
+
+
+def test_functions_alone_may_be_judged(verify):
+    assert {r.function for r in verify.verify(100_000, peers=False, only="odds")} == {"odds", "from_odds"}
+    assert {r.function for r in verify.verify(1000, peers=False, only="logit_softmax")} == {"logit_softmax"}
