@@ -36,6 +36,7 @@ from benchmarks.marks import put
 from sigmax.bench.peers import FUNCTIONS, calls
 from sigmax.bench.speed import short_ulps
 from sigmax.dtypes import BFLOAT16
+from sigmax.family import names_of
 from sigmax.gradients import log_softmax_pullback, softmax_pullback
 
 if TYPE_CHECKING:
@@ -48,16 +49,7 @@ __all__ = ["Result", "main", "peer_table", "verify"]
 
 ROOT = Path(__file__).parent.parent
 Array = Any
-LINKS = [
-    "sigmoid",
-    "logit",
-    "odds",
-    "from_odds",
-    "log_sigmoid",
-    "softplus",
-    "log1mexp",
-    "logitexp",
-]  # as in reference.cpp
+LINKS = names_of("elementwise")  # in the order of reference.cpp
 DTYPES = {
     "float16": np.dtype(np.float16),
     "bfloat16": BFLOAT16,

@@ -6,6 +6,7 @@ A new library is one entry in `BACKENDS`; a new case one in `CASES`. `tests/test
 """
 
 import functools
+import importlib
 import math
 import re
 from dataclasses import dataclass, field
@@ -16,12 +17,12 @@ import numpy as np
 import pytest
 
 import sigmax
+from sigmax.family import names_of
 
 RNG = np.random.default_rng(7)
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 HALVES = {np.dtype(np.float16), BFLOAT16}
-LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
-PER_CLASS = ["softmax", "log_softmax", "logit_softmax"]
+LINKS, PER_CLASS = names_of("elementwise"), names_of("per class")
 INF, NAN = math.inf, math.nan
 
 
@@ -194,6 +195,8 @@ def _no_bfloat16(case):
 
 def torch_backend():
     import torch
+
+    importlib.import_module("sigmax.torch")  # which torch.compile cannot follow at the first call
 
     def there(x):
         x = np.asarray(x)

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 
 import sigmax
+from sigmax.family import names_of
 from sigmax.gradients import log_softmax_pullback, softmax_pullback
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -13,7 +14,7 @@ NAMES = [d.name for d in DTYPES]
 # Elementwise: every one takes an array and gives a tuple of arrays of its shape.
 PROBABILITIES = {"logit", "odds"}
 LOG_PROBABILITIES = {"log1mexp", "logitexp"}
-LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
+LINKS = names_of("elementwise")
 
 
 def _link(name):

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from family import LINKS
 
 import sigmax
 
@@ -20,7 +21,6 @@ X = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)))
 T = jnp.array([1.5, 0.7, 2.0])
 Y = jnp.array([0, 1, 2])
 TWICE = {"log_softmax"}  # of the others, test_higher_derivatives_where_scores_tie
-LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
 ROWS = {
     "softmax": lambda x, t: sigmax.softmax(x, temperature=t),
     "softmax complement": lambda x, t: sigmax.softmax(x, temperature=t, complement=True),

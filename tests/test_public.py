@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.metadata
+import inspect
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 import sigmax
 from sigmax import explain, links, losses, rows, special, threads
+from sigmax.family import FAMILY, entry_of
 
 DOCUMENTED = [(module, name) for module in (sigmax, explain, special) for name in module.__all__ if not name.isupper()]
 
@@ -20,6 +22,24 @@ def test_all_is_what_is_public():
         name for name, value in vars(sigmax).items() if not name.startswith("_") and not isinstance(value, type(sys))
     }
     assert public == set(sigmax.__all__)
+
+
+def test_the_table_of_the_family_says_what_every_function_takes_and_gives():
+    assert sorted(FAMILY) == sorted([*links.__all__, *losses.__all__, *rows.__all__])
+    x = np.array([[0.25, 0.5, 0.75], [0.5, 0.25, 0.125]])
+    for name, entry in FAMILY.items():
+        function = getattr(sigmax, name)
+        assert entry_of(function) is entry
+        assert (entry.kind == "elementwise") == isinstance(function, np.ufunc)
+        taken = {} if isinstance(function, np.ufunc) else inspect.signature(function).parameters
+        assert entry.over_rows == ("axis" in taken)
+        labels = {"two classes": (x,), "loss": (np.array([0, 2]),)}.get(entry.kind, ())
+        assert entry.labelled == bool(labels)
+        for options in ({}, {"return_sign": True}) if "return_sign" in taken else ({},):
+            with np.errstate(all="ignore"):
+                results = function(x, *labels, **options)
+            shapes = [np.shape(r) for r in (results if isinstance(results, tuple) else (results,))]
+            assert shapes == [{"score": x.shape, "row": x.shape[:1]}[place] for place in entry.places(options)]
 
 
 def test_the_version_has_one_source():

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from family import LINKS
 
 import sigmax
 import sigmax.torch
 
-LINKS = ["sigmoid", "logit", "odds", "from_odds", "log_sigmoid", "softplus", "log1mexp", "logitexp"]
 X = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
 Y = torch.tensor([0, 1, 2, 3, 0])
 T = torch.tensor([1.5, 0.7, 1, 2, 3], dtype=torch.float64)

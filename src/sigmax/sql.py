@@ -10,10 +10,13 @@ missing scores stay missing, and the others of the list share the whole.
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sigmax
-from sigmax import links
+from sigmax.family import FAMILY, names_of
+
+if TYPE_CHECKING:
+    from sigmax.family import Kind
 
 __all__ = ["MACROS", "create_functions", "create_macros"]
 
@@ -124,10 +127,13 @@ def create_functions(connection: Any) -> None:
     import duckdb
 
     one, several = "DOUBLE", "DOUBLE[]"
-    signatures = dict.fromkeys(links.__all__, (one, one))
-    signatures |= dict.fromkeys(("softmax", "log_softmax", "logit_softmax"), (several, several))
-    signatures["logsumexp"] = (several, one)
-    for name, (taken, given) in signatures.items():
+    signatures: dict[Kind, tuple[str, str]] = {
+        "elementwise": (one, one),
+        "per class": (several, several),
+        "per row": (several, one),
+    }
+    for name in names_of(*signatures):
+        taken, given = signatures[FAMILY[name].kind]
         with contextlib.suppress(duckdb.InvalidInputException):  # there is none yet
             connection.remove_function(name)
         connection.create_function(name, _on_arrow(name), [taken], given, type="arrow", null_handling="special")

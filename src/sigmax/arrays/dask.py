@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
+from sigmax.family import entry_of
 from sigmax.over_axis import axes_of, no_broadcast, no_fit
 
 if TYPE_CHECKING:
@@ -26,19 +27,18 @@ __all__ = ["call"]
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Call `function` on a Dask array, or on each partition of a Dask frame."""
     x, *rest = args
+    entry = entry_of(function)
     if not isinstance(x, da.Array) and hasattr(x, "map_partitions"):
-        if not isinstance(function, np.ufunc) and x.ndim == 1:
+        if entry.over_rows and x.ndim == 1:
+            raise TypeError(f"{entry.name} of a Dask Series would need all of it at once; pass a frame, or an array")
+        if entry.over_rows and axes_of(options.get("axis", -1), 2) != (1,):
             raise TypeError(
-                f"{function.__name__} of a Dask Series would need all of it at once; pass a frame, or an array"
-            )
-        if not isinstance(function, np.ufunc) and axes_of(options.get("axis", -1), 2) != (1,):
-            raise TypeError(
-                f"{function.__name__} of a Dask frame works row by row; for axis={options['axis']!r} pass "
+                f"{entry.name} of a Dask frame works row by row; for axis={options['axis']!r} pass "
                 "frame.to_dask_array(lengths=True)"
             )
-        if _count(function, options) == 2:
+        if len(entry.places(options)) == 2:
             raise TypeError(
-                f"{function.__name__} returns a pair, which no Dask frame holds; pass frame.to_dask_array(lengths=True)"
+                f"{entry.name} returns a pair, which no Dask frame holds; pass frame.to_dask_array(lengths=True)"
             )
         return x.map_partitions(function, *rest, **options)
     if not any(isinstance(v, da.Array) for v in args):
@@ -46,22 +46,18 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     options = {k: v for k, v in options.items() if v is not None}
     if "out" in options:
         raise TypeError("Dask arrays are not written to; leave out= away and take the result")
-    if isinstance(function, np.ufunc):
+    if entry.kind == "elementwise":
         return da.map_blocks(function, x, **options, meta=_meta(function, x, **options))
     x = x if isinstance(x, da.Array) else da.asarray(x)
-    if "binary" in function.__name__:
+    if entry.kind == "two classes":
         labels = da.asarray(rest[0])
         x, labels = da.broadcast_arrays(x, labels)
-        return _run(function, [(x, range(x.ndim)), (labels, range(x.ndim))], range(x.ndim), {}, _count(function))
+        return _results(function, [(x, range(x.ndim)), (labels, range(x.ndim))], [range(x.ndim) for _ in entry.results])
     return _over_rows(function, x, rest, dict(options))
 
 
 def _meta(function: Callable[..., Any], x: da.Array, **options: Any) -> Any:
     return function(x._meta, **options)
-
-
-def _count(function: Callable[..., Any], options: Mapping[str, Any] | None = None) -> int:
-    return 2 if function.__name__.endswith("_and_grad") or (options or {}).get("return_sign") else 1
 
 
 def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], options: dict[str, Any]) -> Any:
@@ -95,20 +91,14 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
             raise no_fit(value.shape, row_shape)
         operands.append((da.broadcast_to(value, row_shape).rechunk(row_chunks), rows))
         names.append("temperature")
-    per_row = "logsumexp" in function.__name__ or "cross_entropy" in function.__name__
+    entry = entry_of(function)
     keepdims = options.pop("keepdims", False)
     block = functools.partial(_block, function, tuple(names), axes, options)
-    count = _count(function, options)
-    if not per_row:
-        made: Any = _run(block, operands, range(x.ndim), {}, count)
-    elif count == 1:
-        made = _run(block, operands, rows, {}, 1)
-    else:
-        made = _pair(block, operands, rows, range(x.ndim) if "grad" in function.__name__ else rows)
+    made = _results(block, operands, [range(x.ndim) if p == "score" else rows for p in entry.places(options)])
     if keepdims:
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
         made = tuple(m.reshape(shape) for m in made) if isinstance(made, tuple) else made.reshape(shape)
-    return made.reshape(()) if single and not per_row else made
+    return made.reshape(()) if single and entry.kind == "per class" else made
 
 
 def _check_lengths(x: da.Array, axes: tuple[int, ...], rest: list[Any], options: Mapping[str, Any]) -> None:
@@ -160,13 +150,16 @@ def _block(
     return function(x, *labels, axis=axes, **more, **options)
 
 
-def _run(
-    block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Any, options: Mapping[str, Any], count: int
-) -> Any:
-    if count == 2:
-        return _pair(block, operands, out, out)
+def _results(block: Callable[..., Any], operands: list[tuple[Any, Any]], axes: Sequence[Sequence[int]]) -> Any:
+    """Return one array, or one of several for each of `axes`, the axes of the scores that a result has."""
+    if len(axes) == 1:
+        return _run(block, operands, axes[0])
+    return tuple(_run(functools.partial(_part, block, i), operands, out) for i, out in enumerate(axes))
+
+
+def _run(block: Callable[..., Any], operands: list[tuple[Any, Any]], out: Sequence[int]) -> da.Array:
     flat = [part for v, index in operands for part in (v, tuple(index))]
-    return da.blockwise(block, tuple(out), *flat, concatenate=True, meta=_tried(block, operands), **options)
+    return da.blockwise(block, tuple(out), *flat, concatenate=True, meta=_tried(block, operands))
 
 
 def _tried(block: Callable[..., Any], operands: list[tuple[Any, Any]]) -> Any:
@@ -177,14 +170,6 @@ def _tried(block: Callable[..., Any], operands: list[tuple[Any, Any]]) -> Any:
     ]
     result = block(*tiny)
     return result if isinstance(result, tuple) else np.asarray(result)[(slice(0, 0),) * np.ndim(result)]
-
-
-def _pair(
-    block: Callable[..., Any], operands: list[tuple[Any, Any]], first: Any, second: Any
-) -> tuple[da.Array, da.Array]:
-    return tuple(
-        _run(functools.partial(_part, block, i), operands, out, {}, 1) for i, out in enumerate((first, second))
-    )
 
 
 def _part(block: Callable[..., Any], i: int, *args: Any) -> Any:

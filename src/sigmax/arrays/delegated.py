@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sigmax.arrays.formulas import Formulas
+from sigmax.family import entry_of
 from sigmax.losses import LEEWAY, no_whole
 from sigmax.over_axis import axes_of, check_temperature, no_broadcast, no_fit
 
@@ -136,12 +137,12 @@ class Delegated:
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Call `function` on arrays of this library."""
-        name = function.__name__
-        if hasattr(self, name):
-            return getattr(self, name)(*args, **options)
-        if isinstance(function, np.ufunc):
-            return self.link(name, *args, **options)
-        return self.per_class(name, *args, **options)
+        entry = entry_of(function)
+        if entry.kind == "elementwise":
+            return self.link(entry.name, *args, **options)
+        if entry.kind == "per class":
+            return self.per_class(entry.name, *args, **options)
+        return getattr(self, entry.name)(*args, **options)
 
     def link(self, name: str, x: Any, *, out: Any = None, dtype: Any = None) -> Array:
         _no_out(out)

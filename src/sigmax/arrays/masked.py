@@ -12,6 +12,7 @@ import numpy as np
 
 from sigmax.arrays.nulls import Column
 from sigmax.arrays.nulls import call as call_on_column
+from sigmax.family import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ __all__ = ["as_column", "call", "from_column"]
 
 def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Call `function` on masked arrays."""
-    if isinstance(function, np.ufunc):
+    if entry_of(function).kind == "elementwise":
         return NotImplemented
     if np.ndim(args[0]) == 0:  # a row of one class
         one = call(function, (np.ma.atleast_1d(args[0]), *args[1:]), options)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sigmax.family import entry_of
 from sigmax.over_axis import axes_of
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
     if options.get("out") is not None:
         raise TypeError("columns are not written to; leave out= away and take the result")
     options.pop("out", None)
-    if isinstance(function, np.ufunc):
+    entry = entry_of(function)
+    if entry.kind == "elementwise":
         return [Column(function(x.values, *args, **options), x.valid)]
-    if "binary" in function.__name__:
+    if entry.kind == "two classes":
         labels = _as_labels(args[0])
         found = [v.valid for v in (x, labels) if v.valid is not None]
         results = function(x.values, labels.values)
@@ -79,18 +81,15 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         rows_valid = x.valid.any(axis=axes, keepdims=bool(options.get("keepdims")))
         if not math.prod(x.values.shape[i] for i in axes):  # nothing is missing from an empty row
             rows_valid = np.ones_like(rows_valid)
-    if "cross_entropy" in function.__name__:
+    if entry.labelled:
         labels = _as_labels(args[0])
         rows_valid = _labelled(x, labels, rows_valid, axes)
         args = (labels.values, *args[1:])
     results = function(x.values, *args, **options)
     pair = results if isinstance(results, tuple) else (results,)
     return [
-        Column(
-            np.asarray(r),
-            x.valid if np.shape(r) == x.values.shape and "logsumexp" not in function.__name__ else rows_valid,
-        )
-        for r in pair
+        Column(np.asarray(r), x.valid if place == "score" else rows_valid)
+        for r, place in zip(pair, entry.places(options), strict=True)
     ]
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, not_alike
 from sigmax.arrays.nulls import call as call_on_column
+from sigmax.family import entry_of
 from sigmax.over_axis import axes_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     if not isinstance(x, pd.Series | pd.DataFrame):
         return NotImplemented
     if (
-        "binary" in function.__name__
+        entry_of(function).kind == "two classes"
         and rest
         and isinstance(rest[0], pd.Series | pd.DataFrame)
         and rest[0].ndim != x.ndim
@@ -83,7 +84,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     else:
         matrix = columns_as_matrix(as_column(x.iloc[:, i], f"scores in column '{n}'") for i, n in enumerate(x.columns))
         matrix = matrix if len(x.columns) else Column(np.empty((len(x), 0)))
-        per_column = not isinstance(function, np.ufunc) and axes_of(options.get("axis", -1), 2) == (0,)
+        per_column = entry_of(function).over_rows and axes_of(options.get("axis", -1), 2) == (0,)
         results = [_from_matrix(r, x, per_column) for r in call_on_column(function, matrix, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 

@@ -16,6 +16,7 @@ import polars as pl
 from sigmax.arrays import pyarrow as arrow
 from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame
 from sigmax.arrays.nulls import call as call_on_column
+from sigmax.family import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +141,8 @@ def _schema_of(function: Callable[..., Any], x: pl.LazyFrame, rest: list[Any], o
 def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> pl.Expr:
     given = [*args, *options.values()]
     expressions = [v for v in given if isinstance(v, pl.Expr)]
-    elementwise = isinstance(function, np.ufunc)
+    entry = entry_of(function)
+    elementwise = entry.kind == "elementwise"
 
     def run(columns: list[pl.Series]) -> Any:
         found = iter(columns)
@@ -155,7 +157,7 @@ def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mappin
             ).to_struct()
         return result if isinstance(result, pl.Series) else pl.Series([result])
 
-    one = function.__name__ == "logsumexp"
+    one = entry.kind == "per row"
     if len(expressions) == 1:
         return expressions[0].map_batches(
             lambda s: run([s]), is_elementwise=elementwise, returns_scalar=False if elementwise else one

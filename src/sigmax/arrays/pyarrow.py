@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, per_list
 from sigmax.arrays.nulls import call as call_on_column
+from sigmax.family import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ def _on_lists(
         values, starts, lengths = x.values, offsets[:-1], np.diff(offsets)
     there = x.is_valid().to_numpy(zero_copy_only=False) if x.null_count else None
     column = as_column(values)
-    if isinstance(function, np.ufunc):
+    if entry_of(function).kind == "elementwise":
         results = [(r, True) for r in call_on_column(function, column, (), options)]
     else:
         results = per_list(function, column, starts, lengths, options)

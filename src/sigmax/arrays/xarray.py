@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from sigmax.arrays.nulls import is_frame, not_alike
+from sigmax.family import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,9 +35,10 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         if not any(isinstance(v, xr.DataArray) for v in rest):
             return NotImplemented
         return function(x, *(v.data if isinstance(v, xr.DataArray) else v for v in rest), **options)
-    if isinstance(function, np.ufunc):
+    entry = entry_of(function)
+    if entry.kind == "elementwise":
         return _put(x, function(x.data, *rest, **{k: _spread(v, x, k) for k, v in options.items()}))
-    if "binary" in function.__name__:
+    if entry.kind == "two classes":
         labels = [_spread(v, x, "labels") for v in rest]
         return _each(function(x.data, *labels), x, ())
 
