@@ -179,6 +179,12 @@ def test_frames_say_what_they_cannot_take():
                 sigmax.softmax(scores)
 
 
+def test_a_dask_series_has_its_losses_of_two_classes():
+    x, y = pd.Series([0.5, -1.0, 2.0]), pd.Series([0.0, 1.0, 1.0])
+    lazy = sigmax.binary_cross_entropy(dd.from_pandas(x, npartitions=2), dd.from_pandas(y, npartitions=2))
+    pd.testing.assert_series_equal(lazy.compute(), sigmax.binary_cross_entropy(x, y), check_exact=True)
+
+
 def test_dask_frames_refuse_what_would_be_per_partition():
     frame = dd.from_pandas(FRAME, npartitions=2)
     np.testing.assert_array_equal(sigmax.logsumexp(frame).compute(), sigmax.logsumexp(FRAME))
