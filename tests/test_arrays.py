@@ -201,6 +201,27 @@ def test_the_result_of_a_square_frame_is_named_by_its_axis():
     np.testing.assert_array_equal(down, sigmax.logsumexp(FRAME.to_numpy(), axis=0))
 
 
+@pytest.mark.parametrize("axis", [1, np.int64(1), "class", ("class",), [np.int8(-1)]])
+def test_a_dimension_by_its_name_or_by_any_integer(axis):
+    x = xr.DataArray([[1.0, 2.0, 4.0], [3.0, 3.0, 1.0]], dims=("row", "class"))
+    np.testing.assert_array_equal(sigmax.softmax(x, axis=axis), sigmax.softmax(x.data))
+
+
+@pytest.mark.parametrize(
+    ("axis", "error", "said"),
+    [
+        (1.0, TypeError, "axis is 1.0; pass the number"),
+        (np.array(1.5), TypeError, r"axis is array\(1.5\); pass the number"),
+        (2, np.exceptions.AxisError, "axis 2 is out of bounds"),
+        ("klass", ValueError, "there is no dimension 'klass'; the scores have row, class"),
+    ],
+)
+def test_a_dimension_that_is_none_is_named(axis, error, said):
+    x = xr.DataArray([[1.0, 2.0, 4.0], [3.0, 3.0, 1.0]], dims=("row", "class"))
+    with pytest.raises(error, match=said):
+        sigmax.softmax(x, axis=axis)
+
+
 def test_a_pair_of_datasets():
     data = xr.Dataset({"p": ("row", [1.0, 2.0]), "q": ("row", [3.0, 1.0])}, attrs={"unit": "logit"})
     value, sign = sigmax.logsumexp(data, axis="row", return_sign=True)

@@ -13,6 +13,7 @@ import xarray as xr
 
 from sigmax.arrays.nulls import is_frame, not_alike
 from sigmax.family import entry_of
+from sigmax.over_axis import axes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,15 +112,10 @@ def _dims(x: xr.DataArray, axis: Any) -> tuple[Any, ...]:
         raise TypeError(
             f"axis is None; pass the dimension of the classes, or a tuple of several: {', '.join(map(str, x.dims))}"
         )
-    for a in (axis,) if isinstance(axis, int | str) else tuple(axis):
-        if isinstance(a, str):
-            if a not in x.dims:
-                raise ValueError(f"there is no dimension '{a}'; the scores have {', '.join(map(str, x.dims))}")
-            names.append(a)
-        else:
-            if not -x.ndim <= a < x.ndim:
-                raise np.exceptions.AxisError(a, x.ndim)
-            names.append(x.dims[a])
+    for a in axis if isinstance(axis, list | tuple) else (axis,):
+        if isinstance(a, str) and a not in x.dims:
+            raise ValueError(f"there is no dimension '{a}'; the scores have {', '.join(map(str, x.dims))}")
+        names.append(a if isinstance(a, str) else x.dims[axes_of(a, x.ndim)[0]])
     return tuple(names)
 
 
