@@ -20,6 +20,7 @@ import pytest
 import sigmax
 from sigmax.tables import TableError, score, score_file, score_files
 from sigmax.tables import files as table_files
+from sigmax.tables import run as table_run
 
 RNG = np.random.default_rng(3)
 NAMES = [f"s_{c}" for c in "wxyz"]
@@ -145,9 +146,9 @@ def test_results_do_not_become_sources(folder, tmp_path):
             score_files(source, folder / "deep" / "out", **OPTIONS)
     assert not (folder / "deep" / "out").exists()
     (tmp_path / "out").mkdir()
-    for text in ("[]", "{", '{"options": 1, "files": {}}', '{"files": {}}'):
-        (tmp_path / "out" / "_sigmax.json").write_text(text)
-        with pytest.raises(TableError, match="_sigmax.json is no record of a run"):
+    for text in ("[]\n", "{", "", '{"options": 1}\n', '{"file": "a"}\n', '{"options": {}}\n{}\n'):
+        (tmp_path / "out" / "_sigmax.jsonl").write_text(text)
+        with pytest.raises(TableError, match="_sigmax.jsonl is no record of a run"):
             score_files(folder, tmp_path / "out", **OPTIONS)
 
 
@@ -388,6 +389,41 @@ def test_no_scheduler_there(tmp_path):
 
 def test_the_record_is_json_that_people_can_read(folder, tmp_path):
     score_files(folder, tmp_path / "out", **OPTIONS)
-    record = json.loads((tmp_path / "out" / "_sigmax.json").read_text())
-    assert record["options"]["label"] == "y"
-    assert record["files"]["deep/c.parquet"]["state"]["rows"] == 500
+    options, *files = map(json.loads, (tmp_path / "out" / "_sigmax.jsonl").read_text().splitlines())
+    assert options["options"]["label"] == "y"
+    assert {f["file"]: f["state"]["rows"] for f in files}["deep/c.parquet"] == 500
+
+
+def test_a_record_with_an_infinite_loss_is_json_and_goes_on(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a", "-inf,1,0\n3,1,0\n"), ("b", "2,1,1\n")):
+        (tmp_path / "in" / f"{name}.csv").write_text("s_0,s_1,y\n" + rows)
+    first = score_files(tmp_path / "in", tmp_path / "out", label="y", temperature=2.0)
+    assert first.log_loss == np.inf
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    record = tmp_path / "out" / "_sigmax.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    losses = [json.loads(line, parse_constant=refuse).get("state", {}).get("loss") for line in lines]
+    assert losses[1:] == ["inf", pytest.approx(float(sigmax.softplus(0.5)))]
+    # a run that was killed while it wrote the last line
+    record.write_text("".join(lines)[:-20])
+    (tmp_path / "out" / "b.csv").unlink()
+    again = score_files(tmp_path / "in", tmp_path / "out", label="y", temperature=2.0)
+    assert again.figures() == first.figures()
+    assert sorted(record.read_text().splitlines()) == sorted("".join(lines).splitlines())
+
+
+def test_a_record_grows_by_a_line_a_file(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for i in range(30):
+        (tmp_path / "in" / f"{i:02}.csv").write_text(f"s_0,s_1\n{i},-2.5\n")
+    rewritten = []
+    monkeypatch.setattr(
+        table_run._Record, "_write", lambda self, write=table_run._Record._write: (rewritten.append(1), write(self))
+    )
+    score_files(tmp_path / "in", tmp_path / "out")
+    assert len(rewritten) == 1
+    assert len((tmp_path / "out" / "_sigmax.jsonl").read_text().splitlines()) == 31

@@ -1,7 +1,7 @@
 """
 Score many files: a folder, a glob, a list; in several threads or on a cluster.
 
-Each file of results appears when it is complete. A folder of results holds a record, ``_sigmax.json``, of the options and of the files
+Each file of results appears when it is complete. A folder of results holds a record, ``_sigmax.jsonl``, of the options and of the files
 that are complete, so that a rerun goes on where the last one stopped.
 """
 
@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoredBatches", "score", "score_files"]
 
-RECORD = "_sigmax.json"
+RECORD = "_sigmax.jsonl"
 
 
 def score(
@@ -332,7 +333,11 @@ def _plan_of(path: Path, job: Job) -> Plan:
 
 
 class _Record:
-    """Which files are complete, with what options, and what was counted in them."""
+    """
+    Which files are complete, with what options, and what was counted in them.
+
+    A line of JSON for the options, and one for each file, added when it is complete: the last line counts once its end is there.
+    """
 
     def __init__(self, folder: Path, root: Path, job: Job, folders: list[Path]) -> None:
         if folder.exists() and not folder.is_dir():
@@ -347,7 +352,7 @@ class _Record:
             raise TableError(f"{folder} is named like a file; the results of several files go into a folder")
         self._folder, self._root = folder, root
         self._path = folder / RECORD
-        self._options = json.loads(json.dumps(dataclasses.asdict(job)))
+        self._options = json.loads(_line({"options": dataclasses.asdict(job)}))["options"]
         self._files: dict[str, Any] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
@@ -356,18 +361,21 @@ class _Record:
 
     def _read(self) -> None:
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-            self._files = dict(found["files"])
-            dict(found["options"])
+            *lines, torn = self._path.read_text(encoding="utf-8").split("\n")
+            head, *entries = map(json.loads, lines)
+            options = dict(head["options"])
+            self._files = {entry["file"]: entry for entry in entries}
         except (ValueError, TypeError, KeyError):
             raise TableError(f"{self._path} is no record of a run; remove it, or name another folder") from None
-        before, now = (_flat(options) for options in (found["options"], self._options))
+        before, now = _flat(options), _flat(self._options)
         other = [k for k in now if before.get(k) != now[k]]
         if other:
             was = ", ".join(f"{k} = {before.get(k)!r}" for k in other)
             raise TableError(
                 f"{self._folder} holds results made with {was}; name another folder, or remove {self._path}"
             )
+        if torn:  # of a run that was killed while it wrote it
+            self._write()
 
     def target_of(self, path: Path) -> Path:
         """Return where the results of a file go."""
@@ -388,10 +396,30 @@ class _Record:
     def add(self, path: Path, state: dict[str, Any]) -> None:
         """Write down that a file is complete."""
         target = self.target_of(path)
-        self._files[self._name(path)] = {"source": _stamp(path), "size": target.stat().st_size, "state": state}
-        text = json.dumps({"options": self._options, "files": self._files})
+        name = self._name(path)
+        self._files[name] = {"file": name, "source": _stamp(path), "size": target.stat().st_size, "state": state}
+        if self._path.exists():
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_line(self._files[name]))
+        else:
+            self._write()
+
+    def _write(self) -> None:
         with aside(self._path) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_text("".join(map(_line, ({"options": self._options}, *self._files.values()))), encoding="utf-8")
+
+
+def _line(value: Any) -> str:
+    """Return a line of JSON, in which an infinite number, for which JSON has none, is a word."""
+    return json.dumps(_worded(value), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _worded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_worded(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flat(options: dict[str, Any]) -> dict[str, Any]:

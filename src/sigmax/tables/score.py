@@ -241,7 +241,7 @@ class Summary:
         self.labelled += state["labelled"]
         self._correct += state["correct"]
         for sums, name in ((self._confidence, "confidence"), (self._entropy, "entropy"), (self._loss, "loss")):
-            sums.append(state[name])
+            sums.append(float(state[name]))
         self._counts += state["counts"]
         self._sums += state["sums"]
         self._spread += state["spread"]
@@ -251,7 +251,7 @@ class Summary:
         for k, rows in state["labels"].items():
             self._labels[int(k)] += rows
         if state["range"] is not None:
-            low, high = state["range"]
+            low, high = map(float, state["range"])
             self._range = (min(self._range[0], low), max(self._range[1], high))
 
 
