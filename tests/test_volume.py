@@ -419,7 +419,7 @@ def test_a_record_with_an_infinite_loss_is_json_and_goes_on(tmp_path):
 def test_a_record_grows_by_a_line_a_file(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     for i in range(30):
-        (tmp_path / "in" / f"{i:02}.csv").write_text(f"s_0,s_1\n{i},-2.5\n")
+        (tmp_path / "in" / f"{i:02}.csv").write_text(f"s_0,s_1\n{i + 0.5},-2.5\n")
     rewritten = []
     monkeypatch.setattr(
         table_run._Record, "_write", lambda self, write=table_run._Record._write: (rewritten.append(1), write(self))
