@@ -189,3 +189,14 @@ def test_a_tiny_logit_of_a_class_as_likely_as_the_others_has_all_its_digits():
     """Where the gap to the second is itself tiny: 100 bits beside 1 are not 100 bits of it."""
     x = np.array([0.0016034105896205275, -0.19068741251460783, 0.0016034105450635563])
     assert ulps(sigmax.logit_softmax(x, temperature=0.01)[0], Row(x, 0.01).logit_softmax(0), np.float64) <= 3
+
+
+@pytest.mark.parametrize("gap", [37.0, 40.0, 45.0, 50.0])
+@pytest.mark.parametrize("classes", [2, 3, 12, 300])
+def test_log_probabilities_of_a_confident_row_sum_to_0_but_for_what_they_are_rounded_by(gap, classes):
+    """Below 2^-53 beside 1, where the logarithm of the sum is all in its second term."""
+    row = sigmax.log_softmax(np.array([gap] + [-900.0] * (classes - 2) + [0.0]))
+    true = Row(row).logsumexp
+    for x in (row, np.tile(row, (40, 1))):
+        for got in np.atleast_1d(sigmax.logsumexp(x)):
+            assert ulps(float(got), true, np.float64) <= 1

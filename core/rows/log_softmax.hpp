@@ -155,7 +155,7 @@ SIGMAX_INLINE Pack<T, n> logsumexp_of(Pack<T, n> m, LogOfRow<T, n> log, const Sc
         more = log;
         value = largest + more;
     } else {
-        more = log.hi;
+        more = log.hi + log.lo;  // of a sum below 2^-53 all is in the low term
         Pair<double, n> l = two_sum(largest, log.hi);
         value = l.hi + (l.lo + log.lo);
     }
