@@ -300,7 +300,7 @@ def _row_cases(judge: str, thin: int, peers: bool) -> Iterator[_Rows]:
     for dtype in DTYPES:
         for classes, count in sizes:
             for spread in (1e-6, 0.1, 1.0, 5.0, 50.0, 700.0, 5000.0):
-                for kind in ("spread", "confident", "ties", "even odds", "cancelling", "impossible"):
+                for kind in ("spread", "confident", "ties", "even odds", "cancelling", "log-probabilities", "impossible"):
                     for temperature in (1.0, 0.01, 0.37, 25.0, 100.0):
                         if classes > 5000 and (kind not in ("spread", "confident") or temperature not in (1.0, 0.37)):
                             continue
@@ -341,6 +341,10 @@ def _scores(case: _Rows) -> Array:
         x[:, 0] = sigmax.logsumexp(x[:, 1:] / case.temperature) * case.temperature
     elif case.kind == "cancelling":
         x -= np.expand_dims(sigmax.logsumexp(x), -1)
+    elif case.kind == "log-probabilities":  # of rows in which a class is ahead by up to 45
+        x *= min(1, 5 / case.spread)
+        x[:, case.classes // 2] = x.max(axis=1) + rng.uniform(0, 45, case.count)
+        x = sigmax.log_softmax(x)
     elif case.kind == "impossible" and case.classes > 2:
         x[rng.random(x.shape) < 0.3] = -np.inf
         x[:, :2] = 0.5, -0.25
