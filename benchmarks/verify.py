@@ -50,6 +50,7 @@ __all__ = ["Result", "main", "peer_table", "verify"]
 ROOT = Path(__file__).parent.parent
 Array = Any
 LINKS = names_of("elementwise")  # in the order of reference.cpp
+KINDS = ["spread", "confident", "ties", "even odds", "cancelling", "log-probabilities", "impossible"]
 DTYPES = {
     "float16": np.dtype(np.float16),
     "bfloat16": BFLOAT16,
@@ -300,7 +301,7 @@ def _row_cases(judge: str, thin: int, peers: bool) -> Iterator[_Rows]:
     for dtype in DTYPES:
         for classes, count in sizes:
             for spread in (1e-6, 0.1, 1.0, 5.0, 50.0, 700.0, 5000.0):
-                for kind in ("spread", "confident", "ties", "even odds", "cancelling", "log-probabilities", "impossible"):
+                for kind in KINDS:
                     for temperature in (1.0, 0.01, 0.37, 25.0, 100.0):
                         if classes > 5000 and (kind not in ("spread", "confident") or temperature not in (1.0, 0.37)):
                             continue
