@@ -32,7 +32,7 @@ PROGRAM = """
 import sys
 import numpy as np
 import sigmax
-from sigmax.gradients import log_softmax_pullback, softmax_pullback
+from sigmax.host.gradients import log_softmax_pullback, softmax_pullback
 sigmax.set_num_threads(1)
 x = (np.random.default_rng(0).normal(size=20_000) * 3).astype(sys.argv[1])
 p = sigmax.sigmoid(x) * x.dtype.type(0.5)

@@ -35,9 +35,9 @@ import sigmax
 from benchmarks.marks import put
 from sigmax.bench.peers import FUNCTIONS, calls
 from sigmax.bench.speed import short_ulps
-from sigmax.dtypes import BFLOAT16
 from sigmax.family import names_of
-from sigmax.gradients import log_softmax_pullback, softmax_pullback
+from sigmax.host.dtypes import BFLOAT16
+from sigmax.host.gradients import log_softmax_pullback, softmax_pullback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -243,7 +243,7 @@ def _torch_formulas():
     """Torch's operations in our formulas: what tensors on a GPU get."""
     from array_api_compat import torch as xp
 
-    from sigmax.arrays.delegated import Delegated, PlainKernels
+    from sigmax.arrays.foreign.delegated import Delegated, PlainKernels
 
     torch, there, back = torch_backend()
     library = Delegated(xp, PlainKernels(xp))

@@ -5,7 +5,7 @@ import numpy as np
 
 import sigmax
 from sigmax.family import names_of
-from sigmax.gradients import log_softmax_pullback, softmax_pullback
+from sigmax.host.gradients import log_softmax_pullback, softmax_pullback
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = [np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64)]

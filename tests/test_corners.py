@@ -5,7 +5,7 @@ import pytest
 from reference import Row, exact, ulps
 
 import sigmax
-from sigmax.gradients import log_softmax_pullback, softmax_pullback
+from sigmax.host.gradients import log_softmax_pullback, softmax_pullback
 
 FLOATS = [np.float32, np.float64]
 # The bars of BARS.md; a temperature beyond all sense costs nothing more.

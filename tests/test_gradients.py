@@ -5,7 +5,7 @@ import pytest
 from reference import FORMATS, Row, exact, ulps
 
 import sigmax
-from sigmax.gradients import log_softmax_pullback, softmax_pullback
+from sigmax.host.gradients import log_softmax_pullback, softmax_pullback
 
 RNG = np.random.default_rng(11)
 # confident rows: the gradient of a framework's own softmax is 0 in all of them, as 1 - p is

@@ -165,7 +165,7 @@ def test_wrong_labels_are_refused(function):
         ([0, -1, 4], {}, ValueError, "label -1 in row 1"),
         ([0, 1], {}, ValueError, r"labels have shape \(2,\); the rows have \(3,\)"),
         (np.zeros((3, 4), int), {}, ValueError, "pass probabilities as floats"),
-        ([0.0, 1.0, 2.0], {}, TypeError, "not an integer"),
+        ([0.0, 1.0, 2.0], {}, TypeError, "dtype float64 are not integers"),
         ([True, False, True], {}, TypeError, "bool"),
         (["a", "b", "c"], {}, TypeError, "<U1"),
         (np.full((3, 4), 1.5), {}, ValueError, r"label 1\.5 at \(0, 0\)"),

@@ -228,9 +228,9 @@ def test_the_other_modules_are_torchs():
 
 def test_tensors_elsewhere_get_the_same_functions(monkeypatch):
     """On another device torch's operations are used; here they are made to, on the CPU."""
-    from sigmax.arrays import torch as adapter
+    from sigmax.arrays.torch import memory
 
-    monkeypatch.setattr(adapter, "_is_native", lambda x: False)
+    monkeypatch.setattr(memory, "is_native", lambda x: False)
     x, t = X.clone().requires_grad_(), T.clone().requires_grad_()
     for name, function in ROWS.items():
         assert torch.autograd.gradcheck(function, (x, t)), name
@@ -358,9 +358,9 @@ def test_the_first_call_of_a_process_may_be_compiled(imports, call):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_forward_mode_on_other_devices(monkeypatch):
-    from sigmax.arrays import torch as adapter
+    from sigmax.arrays.torch import memory
 
-    monkeypatch.setattr(adapter, "_is_native", lambda x: False)
+    monkeypatch.setattr(memory, "is_native", lambda x: False)
     for name in ("softmax", "log_softmax", "logit_softmax", "cross_entropy"):
         first = of_first(ROWS[name])
         torch.testing.assert_close(

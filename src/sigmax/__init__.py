@@ -19,7 +19,7 @@ except ImportError as _wrong:
         raise
     print(f"sigmax: {_wrong}", file=_sys.stderr)
     _sys.exit(2)
-from sigmax.arrays.registry import meet_torch as _meet_torch
+from sigmax.dispatch import meet_torch as _meet_torch
 from sigmax.links import from_odds, log1mexp, log_sigmoid, logit, logitexp, odds, sigmoid, softplus
 from sigmax.losses import (
     binary_cross_entropy,

@@ -16,7 +16,7 @@ def _():
 
     import sigmax
     from sigmax import plots
-    from sigmax.dtypes import BFLOAT16
+    from sigmax.host.dtypes import BFLOAT16
     from sigmax.pages import (
         best_temperature,
         chart,

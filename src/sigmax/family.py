@@ -1,5 +1,5 @@
 """
-The functions, each in one line: what it takes, and to what each of its results belongs.
+The functions, each in one line: what it takes, to what each of its results belongs, and what its slope is.
 
 Whoever has to know which functions there are, or what one of them does with its arguments, asks here: the adapters of other
 libraries, the functions for DuckDB, the tests and the benchmarks.
@@ -7,7 +7,7 @@ libraries, the functions for DuckDB, the tests and the benchmarks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,13 +22,36 @@ Kind = Literal["elementwise", "two classes", "per class", "per row", "loss"]
 Place = Literal["score", "row"]
 
 
+def _no_slope(_f: Any, _x: Any) -> Any:
+    raise NotImplementedError("its derivatives are written where they are needed: they take more than one number")
+
+
 @dataclass(frozen=True)
 class Function:
-    """One function: its public name, what it works on, and what each of its results belongs to."""
+    """
+    One function.
+
+    Parameters
+    ----------
+    name : str
+        Its public name.
+    kind : Kind
+        What it works on.
+    results : tuple of Place
+        What each of its results belongs to.
+    slope : callable, optional
+        ``slope(f, x)``, the derivative of an elementwise function inside its domain, by the functions that `f` offers under their
+        names and by `expm1`: right to the last digits where they are.
+    """
 
     name: str
     kind: Kind
     results: tuple[Place, ...]
+    slope: Callable[[Any, Any], Any] = field(default=_no_slope, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[str], Function], tuple[str]]:
+        """Go to other processes by name."""
+        return _entry_named, (self.name,)
 
     @property
     def over_rows(self) -> bool:
@@ -48,14 +71,14 @@ class Function:
 FAMILY = {
     f.name: f
     for f in (
-        Function("sigmoid", "elementwise", ("score",)),
-        Function("logit", "elementwise", ("score",)),
-        Function("odds", "elementwise", ("score",)),
-        Function("from_odds", "elementwise", ("score",)),
-        Function("log_sigmoid", "elementwise", ("score",)),
-        Function("softplus", "elementwise", ("score",)),
-        Function("log1mexp", "elementwise", ("score",)),
-        Function("logitexp", "elementwise", ("score",)),
+        Function("sigmoid", "elementwise", ("score",), lambda f, x: f.sigmoid(x) * f.sigmoid(-x)),
+        Function("logit", "elementwise", ("score",), lambda _, p: 1 / (p * (1 - p))),
+        Function("odds", "elementwise", ("score",), lambda _, p: 1 / ((1 - p) * (1 - p))),
+        Function("from_odds", "elementwise", ("score",), lambda _, o: 1 / ((1 + o) * (1 + o))),
+        Function("log_sigmoid", "elementwise", ("score",), lambda f, x: f.sigmoid(-x)),
+        Function("softplus", "elementwise", ("score",), lambda f, x: f.sigmoid(x)),
+        Function("log1mexp", "elementwise", ("score",), lambda f, x: -1 / f.expm1(-x)),
+        Function("logitexp", "elementwise", ("score",), lambda f, x: -1 / f.expm1(x)),
         Function("softmax", "per class", ("score",)),
         Function("log_softmax", "per class", ("score",)),
         Function("logit_softmax", "per class", ("score",)),
@@ -66,6 +89,10 @@ FAMILY = {
         Function("binary_cross_entropy_and_grad", "two classes", ("score", "score")),
     )
 }
+
+
+def _entry_named(name: str) -> Function:
+    return FAMILY[name]
 
 
 def entry_of(function: Callable[..., Any]) -> Function:

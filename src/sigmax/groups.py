@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax import rows
-from sigmax.arrays.nulls import Column, per_list
-from sigmax.arrays.registry import adapter_of
+from sigmax.arrays.columns.nulls import Column, per_list
+from sigmax.dispatch import adapter_of
+from sigmax.family import FAMILY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import DTypeLike, NDArray
+
+    from sigmax.family import Function
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -61,7 +63,7 @@ def softmax(
     >>> groups.softmax([2.0, 7.0, 1.0], ["a", "b", "a"]).round(4).tolist()
     [0.7311, 1.0, 0.2689]
     """
-    return _grouped(rows.softmax, x, by, dict(temperature=temperature, complement=complement, dtype=dtype))
+    return _grouped(FAMILY["softmax"], x, by, dict(temperature=temperature, complement=complement, dtype=dtype))
 
 
 def log_softmax(
@@ -91,10 +93,10 @@ def log_softmax(
     >>> groups.log_softmax([50.0, 7.0, 0.0], [1, 2, 1]).tolist()
     [-1.9287498479639178e-22, 0.0, -50.0]
     """
-    return _grouped(rows.log_softmax, x, by, dict(temperature=temperature, complement=complement, dtype=dtype))
+    return _grouped(FAMILY["log_softmax"], x, by, dict(temperature=temperature, complement=complement, dtype=dtype))
 
 
-def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, Any]) -> Any:
+def _grouped(entry: Function, x: Any, by: Any, options: dict[str, Any]) -> Any:
     adapter: Any = adapter_of(type(x))
     is_column = hasattr(adapter, "as_column")
     scores = adapter.as_column(x) if is_column else Column(np.asarray(x))
@@ -115,7 +117,7 @@ def _grouped(function: Callable[..., Any], x: Any, by: Any, options: dict[str, A
     lengths = np.bincount(codes)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if len(lengths) else np.zeros(0, np.int64)
     valid = None if scores.valid is None else scores.valid[order]
-    ((sorted_result, _),) = per_list(function, Column(scores.values[order], valid), starts, lengths, options)
+    ((sorted_result, _),) = per_list(entry, Column(scores.values[order], valid), starts, lengths, options)
     values = np.empty_like(sorted_result.values)
     values[order] = sorted_result.values
     return adapter.from_column(Column(values, scores.valid), x) if is_column else values

@@ -1,9 +1,14 @@
 """The elementwise functions: real NumPy ufuncs, made by the core, documented here."""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from sigmax import _native
-from sigmax.dtypes import BFLOAT16
+from sigmax.host.links import LINKS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["from_odds", "log1mexp", "log_sigmoid", "logit", "logitexp", "odds", "sigmoid", "softplus"]
 
@@ -24,7 +29,8 @@ ndarray or scalar
 
 
 def _link(name: str, meaning: str, x: str, y: str, rest: str) -> np.ufunc:
-    return _native.link(name, f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}", BFLOAT16)
+    _native.document(LINKS[name], f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}")
+    return LINKS[name]
 
 
 sigmoid: np.ufunc = _link(

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sigmax import _native
-from sigmax.arrays.registry import on_any_array
-from sigmax.dtypes import BFLOAT16, as_float
-from sigmax.over_axis import ScoreTable, check_temperature
+from sigmax.dispatch import on_any_array
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from sigmax.over_axis import Axis
+    from sigmax.host.contract import Axis
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_and_grad", "cross_entropy", "cross_entropy_and_grad"]
-
-LEEWAY = 0.01  # by which rounded probabilities may miss 1 together
-
-binary_links = (
-    _native.link("binary_cross_entropy", "", BFLOAT16),
-    _native.link("binary_cross_entropy_and_grad", "", BFLOAT16),
-)
 
 
 @on_any_array
@@ -87,8 +74,6 @@ def cross_entropy(
     >>> sigmax.cross_entropy([[2.0, 1.0, 0.1], [50.0, 0.0, 0.0]], [0, 0]).tolist()
     [0.4170300162778335, 3.8574996959278356e-22]
     """
-    loss, _ = _cross_entropy(x, y, axis, temperature, where, label_smoothing, with_gradient=False)
-    return loss
 
 
 @on_any_array
@@ -101,7 +86,7 @@ def cross_entropy_and_grad(
     temperature: ArrayLike = 1.0,
     where: ArrayLike | None = None,
     label_smoothing: float = 0.0,
-) -> tuple[Any, Any]:
+) -> Any:
     """
     Cross-entropy of class scores and labels, and its derivative by the scores, in one pass.
 
@@ -135,7 +120,6 @@ def cross_entropy_and_grad(
     >>> float(loss), gradient.tolist()
     (1.9287498479639178e-22, [-1.9287498479639178e-22, 1.9287498479639178e-22])
     """
-    return _cross_entropy(x, y, axis, temperature, where, label_smoothing, with_gradient=True)
 
 
 @on_any_array
@@ -176,11 +160,10 @@ def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
     >>> sigmax.binary_cross_entropy([40.0, 40.0, 0.0], [1, 0, 0.5]).tolist()
     [4.248354255291589e-18, 40.0, 0.6931471805599453]
     """
-    return binary_links[0](*_binary_arguments(x, y))
 
 
 @on_any_array
-def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> tuple[Any, Any]:
+def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> Any:
     """
     Cross-entropy of logits and labels of two classes, and its derivative by the logits, in one pass.
 
@@ -212,97 +195,3 @@ def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> tuple[Any, A
     >>> float(loss), float(gradient)
     (4.248354255291589e-18, -4.248354255291589e-18)
     """
-    loss, gradient = binary_links[1](*_binary_arguments(x, y))
-    return loss, gradient
-
-
-def _binary_arguments(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    logits = as_float(np.asarray(x), "logits")
-    labels = as_float(np.asarray(y), "labels").astype(np.float64, copy=False)
-    _check_probabilities(labels)
-    try:
-        np.broadcast_shapes(logits.shape, labels.shape)
-    except ValueError:
-        raise ValueError(f"labels of shape {labels.shape} do not broadcast with logits of {logits.shape}") from None
-    return logits, labels
-
-
-def _check_probabilities(labels: NDArray[Any]) -> None:
-    bad = ~((labels >= 0) & (labels <= 1))
-    if bad.any():
-        where = np.unravel_index(int(np.argmax(bad)), labels.shape)
-        at = f" at {tuple(int(i) for i in where)}" if labels.ndim else ""
-        raise ValueError(f"label {labels[where]}{at} is not a probability; it must be in [0, 1]")
-
-
-def _cross_entropy(
-    x: ArrayLike,
-    y: ArrayLike,
-    axis: Axis,
-    temperature: ArrayLike,
-    where: ArrayLike | None,
-    label_smoothing: float,
-    *,
-    with_gradient: bool,
-) -> tuple[Any, Any]:
-    table = ScoreTable(x, axis, where, None)
-    scale = check_temperature(temperature, table.rows)
-    smoothing = float(label_smoothing)
-    if not 0 <= smoothing < 1:
-        raise ValueError(f"label_smoothing is {label_smoothing}; it must be in [0, 1)")
-    labels = np.asarray(y)
-    loss = np.empty(table.rows, table.dtype)
-    gradient = np.empty(table.shape, table.dtype) if with_gradient else None
-    suffix = "cross_entropy_and_grad" if with_gradient else "cross_entropy"
-    if labels.dtype.kind in "iu":
-        table.call(suffix, _check_classes(labels, table), scale, smoothing, results=[loss], y=gradient)
-    else:
-        weights = _check_targets(labels, table)
-        table.call(f"target_{suffix}", scale, smoothing, weights=weights, results=[loss], y=gradient)
-    return loss[()], None if gradient is None else gradient[()]
-
-
-def _check_classes(labels: NDArray[Any], table: ScoreTable) -> NDArray[np.int64]:
-    classes = math.prod(table.classes)
-    if labels.shape != table.rows:
-        hint = "; pass probabilities as floats" if labels.shape == table.shape else ""
-        raise ValueError(f"labels have shape {labels.shape}; the rows have {table.rows}{hint}")
-    bad = (labels < 0) | (labels >= classes)
-    if bad.any():
-        row = np.unravel_index(int(np.argmax(bad)), labels.shape)
-        at = f" in row {', '.join(str(int(i)) for i in row)}" if labels.ndim else ""
-        raise ValueError(f"label {labels[row]}{at} is not a class; it must be in 0 ... {classes - 1}")
-    return labels.astype(np.int64, copy=False)
-
-
-def _check_targets(labels: NDArray[Any], table: ScoreTable) -> NDArray[Any]:
-    if labels.dtype.kind == "b":
-        raise TypeError("labels have dtype bool; pass integers, the number of each class, or floats, its probability")
-    targets = as_float(labels, "labels")
-    if targets.shape != table.shape:
-        if targets.shape == table.rows and targets.size:
-            raise TypeError(
-                f"label {targets.flat[0]} is of dtype {targets.dtype}, not an integer; pass the number of each row's class, "
-                "or a probability for each class"
-            )
-        raise ValueError(f"labels of shape {targets.shape} are not probabilities of the scores' shape {table.shape}")
-    _check_probabilities(targets)
-    rows = table.per_score(targets, "labels")
-    if rows.size:
-        check_sums(rows.sum(axis=-1, dtype=np.float64))
-    return rows
-
-
-def check_sums(sums: NDArray[Any]) -> None:
-    """Refuse labels whose probabilities, summed up row by row, are not the whole."""
-    if np.abs(sums - 1).max() > LEEWAY:
-        raise no_whole(sums, int(np.argmax(np.abs(sums - 1) > LEEWAY)))
-
-
-def no_whole(sums: Any, i: int) -> ValueError:
-    """Return the error for a label, the i-th of all, whose probabilities do not sum to 1."""
-    at = np.unravel_index(i, sums.shape)
-    row = f" of row {', '.join(str(int(k)) for k in at)}" if at else ""
-    return ValueError(
-        f"the probabilities{row} sum to {float(sums[at]):.6g}, and those of a label sum to 1; divide by the sum, or multiply the loss by it"
-    )

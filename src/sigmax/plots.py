@@ -18,7 +18,7 @@ import numpy as np
 
 import sigmax
 from sigmax.calibration import CalibrationError, Reliability, bin_of, calibration_error, confidence_of, reliability
-from sigmax.dtypes import BFLOAT16
+from sigmax.host.dtypes import BFLOAT16
 from sigmax.writing import write_whole
 
 try:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sigmax.arrays.registry import on_any_array
-from sigmax.dtypes import as_float
-from sigmax.over_axis import ScoreTable, check_out, check_temperature, direct, is_usual
+from sigmax.dispatch import on_any_array
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from sigmax.over_axis import Axis
+    from sigmax.host.contract import Axis
 
     Floats = NDArray[np.floating[Any]]
 
@@ -85,7 +82,6 @@ def softmax(
     >>> sigmax.softmax([[1.0, 2.0], [3.0, 3.0]], where=[[True, False], [True, True]]).tolist()
     [[1.0, 0.0], [0.5, 0.5]]
     """
-    return _per_class("softmax_complement" if complement else "softmax", x, axis, temperature, where, dtype, out)
 
 
 @on_any_array
@@ -136,9 +132,6 @@ def log_softmax(
     >>> sigmax.log_softmax([50.0, 0.0]).tolist()
     [-1.9287498479639178e-22, -50.0]
     """
-    return _per_class(
-        "log_softmax_complement" if complement else "log_softmax", x, axis, temperature, where, dtype, out
-    )
 
 
 @on_any_array
@@ -193,7 +186,6 @@ def logit_softmax(
     >>> sigmax.logit_softmax([100.0, 0.0, 0.0]).round(3).tolist()
     [99.307, -100.0, -100.0]
     """
-    return _per_class("logit_softmax", x, axis, temperature, where, dtype, out)
 
 
 @on_any_array
@@ -256,61 +248,3 @@ def logsumexp(
     >>> float(value), float(sign)
     (1.5413248546129181, -1.0)
     """
-    if where is None and dtype is None and weights is None and not (keepdims or return_sign) and is_usual(axis):
-        value = direct("logsumexp")(x, out)
-        if value is not None:
-            return value
-    table = ScoreTable(x, axis, where, dtype)
-    factors = None if weights is None else _weights(table, weights, return_sign)
-    shape = table.kept_shape() if keepdims else table.rows
-    if out is not None:
-        check_out(out, shape, table.dtype)
-    y = np.empty(shape, table.dtype) if out is None else out
-    if factors is not None:
-        sign = np.empty(shape, table.dtype)
-        table.call("weighted_logsumexp", weights=factors, results=[y, sign])
-    else:
-        table.call("logsumexp", results=[y])
-        if return_sign:
-            sign = np.where(y == -np.inf, 0, np.where(np.isnan(y), y, 1)).astype(table.dtype)
-    value = y[()] if out is None else out
-    return (value, sign[()]) if return_sign else value
-
-
-def _weights(table: ScoreTable, weights: ArrayLike, signed: bool) -> NDArray[Any]:
-    """Return the weights as rows; refuse what cannot be a weight of an element that counts."""
-    if isinstance(weights, np.ma.MaskedArray):  # an element of which no weight is known is left out
-        weights = weights.filled(0)
-    values = as_float(np.asarray(weights), "weights")
-    rows = table.per_score(values, "weights")
-    bad = np.isinf(values) if signed else np.isinf(values) | (values < 0)
-    if table.mask is not None:
-        bad = bad & table.mask
-    if bad.any():
-        first = np.broadcast_to(values, bad.shape)[bad].flat[0]
-        remedy = "a weight must be finite" if np.isinf(first) else "pass return_sign=True for negative weights"
-        raise ValueError(f"weights hold {first}; {remedy}")
-    return rows
-
-
-def _per_class(
-    name: str,
-    x: ArrayLike,
-    axis: Axis,
-    temperature: ArrayLike,
-    where: ArrayLike | None,
-    dtype: DTypeLike | None,
-    out: Floats | None,
-) -> Any:
-    """Call the core's function `name`, which gives one number for each score."""
-    if where is None and dtype is None and is_usual(axis, temperature):
-        y = direct(name)(x, out)
-        if y is not None:
-            return y
-    table = ScoreTable(x, axis, where, dtype)
-    scale = check_temperature(temperature, table.rows)
-    if out is not None:
-        check_out(out, table.shape, table.dtype)
-    y = np.empty(table.shape, table.dtype) if out is None else out
-    table.call(name, scale, y=y)
-    return y[()] if out is None else out

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax import links, rows
-from sigmax.arrays.registry import adapter_of
-from sigmax.dtypes import as_float
+from sigmax.dispatch import adapter_of
+from sigmax.host.dtypes import as_float
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

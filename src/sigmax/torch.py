@@ -16,7 +16,11 @@ except ModuleNotFoundError:
 from torch import Tensor, nn
 
 import sigmax
-from sigmax.arrays import torch as adapter
+from sigmax.arrays.torch.arguments import check_probabilities
+from sigmax.arrays.torch.define import are_values_known
+from sigmax.arrays.torch.losses import cross_entropy, reduced_cross_entropy
+from sigmax.arrays.torch.two_classes import binary_cross_entropy
+from sigmax.dispatch import meet_torch
 
 __all__ = [
     "BCEWithLogitsLoss",
@@ -28,6 +32,8 @@ __all__ = [
     "Softplus",
 ]
 
+
+meet_torch()
 
 _HALVES = (torch.float16, torch.bfloat16)
 
@@ -207,7 +213,7 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
         target = self._checked(target, given.shape[axis] if given.ndim else 1)
         if self.weight is None and self.reduction != "none" and not target.is_floating_point():
             mean = self.reduction == "mean"
-            return adapter.reduced_cross_entropy(given, target, axis, self.label_smoothing, self.ignore_index, mean)
+            return reduced_cross_entropy(given, target, axis, self.label_smoothing, self.ignore_index, mean)
         # sums and products of several roundings: in half precision they would be seen
         scores = given.float() if given.dtype in _HALVES else given
         loss, rows = (
@@ -240,12 +246,12 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
         """Return the loss of each row against probabilities, and what their mean divides by."""
         target = target.to(scores.dtype)
         if self.weight is None:
-            loss = adapter.cross_entropy(
+            loss = cross_entropy(
                 scores, target, axis=axis, label_smoothing=self.label_smoothing, any_label=not self.check_labels
             )
         else:
-            if self.check_labels and adapter.are_values_known():
-                adapter.check_labels(target, (axis,))
+            if self.check_labels and are_values_known():
+                check_probabilities(target, (axis,))
             loss = self._weighted(scores, self._smoothed(target, scores, axis), axis)
         return loss, torch.tensor(loss.numel())
 
@@ -254,13 +260,13 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
         kept = target != self.ignore_index
         options = dict(axis=axis, ignore=self.ignore_index)
         if self.weight is None:
-            loss: Tensor = adapter.cross_entropy(scores, target, label_smoothing=self.label_smoothing, **options)
+            loss: Tensor = cross_entropy(scores, target, label_smoothing=self.label_smoothing, **options)
             return loss, kept.sum()
         label = torch.where(kept, target, 0)
         of_label = self.weight.to(scores.dtype).gather(0, label.reshape(-1)).reshape(label.shape)
         weights = torch.where(kept, of_label, 0)
         if not self.label_smoothing:
-            return weights * adapter.cross_entropy(scores, target, **options), weights.sum()
+            return weights * cross_entropy(scores, target, **options), weights.sum()
         whole = torch.zeros_like(scores).scatter(axis, label.unsqueeze(axis), 1)
         return torch.where(kept, self._weighted(scores, self._smoothed(whole, scores, axis), axis), 0), weights.sum()
 
@@ -275,7 +281,7 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
         shape = [1] * scores.ndim
         shape[axis] = -1
         factors = target * self.weight.to(scores.dtype).reshape(shape)
-        loss: Tensor = adapter.cross_entropy(scores, factors, axis=axis, any_label=True)
+        loss: Tensor = cross_entropy(scores, factors, axis=axis, any_label=True)
         return loss
 
 
@@ -324,11 +330,11 @@ class BCEWithLogitsLoss(_Loss, nn.BCEWithLogitsLoss):
         several = self.reduction != "none" or self.weight is not None or self.pos_weight is not None
         logits = given.float() if several and given.dtype in _HALVES else given
         if self.pos_weight is None:
-            loss = adapter.binary_cross_entropy(logits, target, any_label=not self.check_labels)
+            loss = binary_cross_entropy(logits, target, any_label=not self.check_labels)
         else:
             target = target.to(logits.dtype)
-            if self.check_labels and adapter.are_values_known():
-                adapter.check_labels(target)
+            if self.check_labels and are_values_known():
+                check_probabilities(target)
             loss = self.pos_weight * target * sigmax.softplus(-logits) + (1 - target) * sigmax.softplus(logits)
         if self.weight is not None:
             loss = loss * self.weight

@@ -160,9 +160,9 @@ public:
         for (int i = 1; i < link_->inputs; ++i) types_.push_back(NPY_DOUBLE);
         for (int i = 0; i < link_->outputs; ++i) types_.push_back(static_cast<char>(result.number));
     }
-    PyObject* make(const char* doc) {
+    PyObject* make() {
         return PyUFunc_FromFuncAndData(loops_.data(), data_.data(), types_.data(), static_cast<int>(loops_.size()), link_->inputs,
-                                       link_->outputs, PyUFunc_None, link_->name, doc, 0);
+                                       link_->outputs, PyUFunc_None, link_->name, "", 0);
     }
 
 private:
@@ -218,13 +218,13 @@ PyObject* link_call(PyObject* self, PyObject* const* args, size_t flags, PyObjec
 }
 
 template <class... T>
-PyObject* make_link(const sigmax::Link* link, const char* doc, PyArray_Descr* bfloat16, std::tuple<T...>) {
+PyObject* make_link(const sigmax::Link* link, PyArray_Descr* bfloat16, std::tuple<T...>) {
     Loops& loops = *new Loops(link);
     const NumberType& float64 = number_types[builtin_types - 1];
     if (link->inputs == 1) (loops.add(integer_loop<T>, T::code, float64, float64), ...);
     for (int i = 0; i < builtin_types; ++i)
         loops.add(link_loop, static_cast<char>(number_types[i].number), number_types[i], number_types[i]);
-    PyObject* ufunc = loops.make(doc);
+    PyObject* ufunc = loops.make();
     if (!ufunc) return nullptr;
     default_resolver = reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver;
     reinterpret_cast<PyUFuncObject*>(ufunc)->type_resolver = resolve_types;
@@ -404,13 +404,19 @@ const char* keep(PyObject* text) {  // a copy that lives as long as the process,
 
 PyObject* link(PyObject*, PyObject* args) {
     const char* name;
-    PyObject *doc, *bfloat16;
-    if (!PyArg_ParseTuple(args, "sUO!", &name, &doc, &PyArrayDescr_Type, &bfloat16)) return nullptr;
-    if (const sigmax::Link* f = sigmax::find_link(*level, name)) {
-        const char* text = keep(doc);
-        return text ? make_link(f, text, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{}) : nullptr;
-    }
+    PyObject* bfloat16;
+    if (!PyArg_ParseTuple(args, "sO!", &name, &PyArrayDescr_Type, &bfloat16)) return nullptr;
+    if (const sigmax::Link* f = sigmax::find_link(*level, name)) return make_link(f, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{});
     return PyErr_Format(PyExc_LookupError, "the core has no elementwise function %s", name);
+}
+
+PyObject* document(PyObject*, PyObject* args) {
+    PyObject *ufunc, *doc;
+    if (!PyArg_ParseTuple(args, "O!U", &PyUFunc_Type, &ufunc, &doc)) return nullptr;
+    const char* text = keep(doc);
+    if (!text) return nullptr;
+    reinterpret_cast<PyUFuncObject*>(ufunc)->doc = text;
+    Py_RETURN_NONE;
 }
 
 PyObject* row_function(PyObject*, PyObject* args) {
@@ -453,7 +459,8 @@ PyObject* set_elsewhere(PyObject*, PyObject* function) {
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
 
 PyMethodDef methods[] = {
-    {"link", link, METH_VARARGS, "link(name, doc, bfloat16): the elementwise function of that name as a ufunc."},
+    {"link", link, METH_VARARGS, "link(name, bfloat16): the elementwise function of that name as a ufunc."},
+    {"document", document, METH_VARARGS, "document(ufunc, text): give a ufunc of link() its docstring."},
     {"row_function", row_function, METH_VARARGS,
      "row_function(name, masked, x, weights, y): the function over class scores of that name and those types as a gufunc."},
     {"direct", direct, METH_VARARGS,

@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
-from sigmax.family import entry_of
-from sigmax.over_axis import axes_of, no_broadcast, no_fit
+from sigmax.host.contract import axes_of
+from sigmax.host.dtypes import CONTRACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sigmax.family import Function
+
 __all__ = ["call"]
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on a Dask array, or on each partition of a Dask frame."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on a Dask array, or on each partition of a Dask frame."""
     x, *rest = args
-    entry = entry_of(function)
+    function = functools.partial(run, entry)  # on what a chunk or a partition is
     if not isinstance(x, da.Array) and hasattr(x, "map_partitions"):
         if entry.over_rows and x.ndim == 1:
             raise TypeError(f"{entry.name} of a Dask Series would need all of it at once; pass a frame, or an array")
@@ -53,14 +55,16 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         labels = da.asarray(rest[0])
         x, labels = da.broadcast_arrays(x, labels)
         return _results(function, [(x, range(x.ndim)), (labels, range(x.ndim))], [range(x.ndim) for _ in entry.results])
-    return _over_rows(function, x, rest, dict(options))
+    return _over_rows(entry, function, x, rest, dict(options))
 
 
 def _meta(function: Callable[..., Any], x: da.Array, **options: Any) -> Any:
     return function(x._meta, **options)
 
 
-def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], options: dict[str, Any]) -> Any:
+def _over_rows(
+    entry: Function, function: Callable[..., Any], x: da.Array, rest: list[Any], options: dict[str, Any]
+) -> Any:
     single = x.ndim == 0
     x = x.reshape(1) if single else x
     axes = axes_of(options.pop("axis", -1), x.ndim)
@@ -81,17 +85,14 @@ def _over_rows(function: Callable[..., Any], x: da.Array, rest: list[Any], optio
     for name in ("where", "weights"):
         if name in options:
             value = da.asarray(options.pop(name))
-            if not _fits(value.shape, x.shape):
-                raise no_broadcast(name, value.shape, x.shape)
+            CONTRACT.beside(_outline(value), x.shape, name)
             operands.append((da.broadcast_to(value, x.shape).rechunk(x.chunks), range(x.ndim)))
             names.append(name)
     if np.ndim(options.get("temperature", 1.0)) > 0:
         value = da.asarray(options.pop("temperature"))
-        if not _fits(value.shape, row_shape):
-            raise no_fit(value.shape, row_shape)
+        CONTRACT.temperature(_outline(value), row_shape)
         operands.append((da.broadcast_to(value, row_shape).rechunk(row_chunks), rows))
         names.append("temperature")
-    entry = entry_of(function)
     keepdims = options.pop("keepdims", False)
     block = functools.partial(_block, function, tuple(names), axes, options)
     made = _results(block, operands, [range(x.ndim) if p == "score" else rows for p in entry.places(options)])
@@ -116,11 +117,9 @@ def _check_lengths(x: da.Array, axes: tuple[int, ...], rest: list[Any], options:
         )
 
 
-def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
+def _outline(x: da.Array) -> np.ndarray[Any, Any]:
+    """Return an array of the shape and the type of a lazy one, and of no memory, to be checked in its place."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
 def _whole_rows(x: da.Array, axes: tuple[int, ...], rows: list[int]) -> da.Array:

@@ -11,40 +11,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from sigmax.arrays.nulls import is_frame, not_alike
-from sigmax.family import entry_of
-from sigmax.over_axis import axes_of
+from sigmax.arrays.columns.nulls import is_frame, not_alike
+from sigmax.host.contract import axes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sigmax.family import Function
+
 __all__ = ["call"]
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on a DataArray, a Variable or each variable of a Dataset."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on a DataArray, a Variable or each variable of a Dataset."""
     x, *rest = args
     if isinstance(x, xr.Dataset):
-        made = {name: call(function, (v, *rest), options) for name, v in x.data_vars.items()}
+        made = {name: call(entry, (v, *rest), options, run) for name, v in x.data_vars.items()}
         if any(isinstance(r, tuple) for r in made.values()):
             return tuple(xr.Dataset({name: r[i] for name, r in made.items()}, attrs=x.attrs) for i in (0, 1))
         return xr.Dataset(made, attrs=x.attrs)
     if isinstance(x, xr.Variable):
-        made = call(function, (xr.DataArray(x), *rest), options)
+        made = call(entry, (xr.DataArray(x), *rest), options, run)
         return tuple(r.variable for r in made) if isinstance(made, tuple) else made.variable
     if not isinstance(x, xr.DataArray):
         if not any(isinstance(v, xr.DataArray) for v in rest):
             return NotImplemented
-        return function(x, *(v.data if isinstance(v, xr.DataArray) else v for v in rest), **options)
-    entry = entry_of(function)
+        return run(entry, x, *(v.data if isinstance(v, xr.DataArray) else v for v in rest), **options)
     if entry.kind == "elementwise":
-        return _put(x, function(x.data, *rest, **{k: _spread(v, x, k) for k, v in options.items()}))
+        return _put(x, run(entry, x.data, *rest, **{k: _spread(v, x, k) for k, v in options.items()}))
     if entry.kind == "two classes":
         labels = [_spread(v, x, "labels") for v in rest]
-        return _each(function(x.data, *labels), x, ())
+        return _each(run(entry, x.data, *labels), x, ())
 
     if x.ndim == 0:
-        return _each(function(x.data, *rest, **options), x, ())
+        return _each(run(entry, x.data, *rest, **options), x, ())
     options = dict(options)
     dims = _dims(x, options.get("axis", -1))
     options["axis"] = tuple(x.dims.index(d) for d in dims)
@@ -56,7 +56,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     if "temperature" in options and template is not None:
         options["temperature"] = _spread(options["temperature"], template, "temperature")
     labels = [_ordered(v, x, x.dims if np.ndim(v) == x.ndim else rows) for v in rest]
-    return _each(function(x.data, *labels, **options), x, dims)
+    return _each(run(entry, x.data, *labels, **options), x, dims)
 
 
 def _alike(value: xr.DataArray, x: xr.DataArray, what: str) -> xr.DataArray:

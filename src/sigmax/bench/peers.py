@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import sigmax
-from sigmax.dtypes import BFLOAT16
+from sigmax.host.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

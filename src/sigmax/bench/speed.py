@@ -23,7 +23,7 @@ import numpy as np
 
 import sigmax
 from sigmax.bench.peers import ELEMENTWISE, calls
-from sigmax.dtypes import BFLOAT16
+from sigmax.host.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, not_alike
-from sigmax.arrays.nulls import call as call_on_column
-from sigmax.family import entry_of
-from sigmax.over_axis import axes_of
+from sigmax.arrays.columns.nulls import Column, columns_as_matrix, in_order_of, is_frame, not_alike
+from sigmax.arrays.columns.nulls import call as call_on_column
+from sigmax.host.contract import axes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sigmax.family import Function
 
 __all__ = ["as_column", "call", "from_column", "in_rows"]
 
@@ -60,13 +61,13 @@ def _as_series(r: Column, dtype: Any, **labels: Any) -> pd.Series:
     return pd.Series(values, **labels)
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on a Series or DataFrame."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on a Series or DataFrame."""
     x, *rest = args
     if not isinstance(x, pd.Series | pd.DataFrame):
         return NotImplemented
     if (
-        entry_of(function).kind == "two classes"
+        entry.kind == "two classes"
         and rest
         and isinstance(rest[0], pd.Series | pd.DataFrame)
         and rest[0].ndim != x.ndim
@@ -80,12 +81,12 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
     rest = [_label_column(_alike(v, x, "labels", options)) for v in rest]
     options = {k: _as_array(_alike(v, x, k, options)) for k, v in options.items()}
     if isinstance(x, pd.Series):
-        results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(rest), options)]
+        results = [from_column(r, x) for r in call_on_column(entry, as_column(x), tuple(rest), options)]
     else:
         matrix = columns_as_matrix(as_column(x.iloc[:, i], f"scores in column '{n}'") for i, n in enumerate(x.columns))
         matrix = matrix if len(x.columns) else Column(np.empty((len(x), 0)))
-        per_column = entry_of(function).over_rows and axes_of(options.get("axis", -1), 2) == (0,)
-        results = [_from_matrix(r, x, per_column) for r in call_on_column(function, matrix, tuple(rest), options)]
+        per_column = entry.over_rows and axes_of(options.get("axis", -1), 2) == (0,)
+        results = [_from_matrix(r, x, per_column) for r in call_on_column(entry, matrix, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 

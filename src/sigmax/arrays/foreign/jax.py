@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import functools
 import math
+import types
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
-from sigmax.arrays.delegated import Delegated
-from sigmax.arrays.formulas import Formulas, Row
+from sigmax.arrays.foreign.delegated import Delegated
+from sigmax.arrays.foreign.formulas import Formulas, Row
+from sigmax.family import FAMILY, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +85,12 @@ def _wide(x: Array, dtype: Any = jnp.float32) -> Array:
 
 # ---- elementwise ----
 
-_SLOPES: dict[str, Callable[[Array], Array]] = {
-    "sigmoid": lambda x: _f.sigmoid(x) * _f.sigmoid(-x),
-    "logit": lambda p: 1 / (p * (1 - p)),
-    "odds": lambda p: 1 / ((1 - p) * (1 - p)),
-    "from_odds": lambda o: 1 / ((1 + o) * (1 + o)),
-    "log_sigmoid": lambda x: _f.sigmoid(-x),
-    "softplus": _f.sigmoid,
-    "log1mexp": lambda l: -1 / jnp.expm1(-l),
-    "logitexp": lambda l: -1 / jnp.expm1(l),
-}
+_FUNCTIONS_OF_SLOPES = types.SimpleNamespace(sigmoid=_f.sigmoid, expm1=jnp.expm1)
+
+
+def _slope(name: str, x: Array) -> Array:
+    """Return the derivative of an elementwise function inside its domain."""
+    return FAMILY[name].slope(_FUNCTIONS_OF_SLOPES, x)
 
 
 def _make_link(name: str) -> Callable[[Array], Array]:
@@ -104,13 +102,13 @@ def _make_link(name: str) -> Callable[[Array], Array]:
     def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         (x,), (dx,) = primals, tangents
         y = function(x)
-        slope = jnp.where(jnp.isnan(y), jnp.nan, _SLOPES[name](_wide(x)))
+        slope = jnp.where(jnp.isnan(y), jnp.nan, _slope(name, _wide(x)))
         return y, (_wide(dx) * slope).astype(x.dtype)
 
     return jax.jit(function)
 
 
-_links = {name: _make_link(name) for name in _SLOPES}
+_links = {name: _make_link(name) for name in names_of("elementwise")}
 
 
 @jax.jit
@@ -253,7 +251,7 @@ def _cross_entropy(x: Array, q: Array, temperature: Array | None, where: Array |
 
 @functools.partial(jax.jit, static_argnums=4)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _slope(x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+def _loss_slope(x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
     r = _row(x, temperature, where)
     target = _f.target(r, q.astype(r.t.dtype), smoothing)
     return _f.cross_entropy_slope(r, target, temperature).astype(x.dtype)
@@ -262,17 +260,17 @@ def _slope(x: Array, q: Array, temperature: Array | None, where: Array | None, s
 def _cross_entropy_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, q, temperature, where), (dx, dq, dt, _) = primals, tangents
     r = _row(x, temperature, where)
-    slope = _wide(_slope(x, q, temperature, where, smoothing))
+    slope = _wide(_loss_slope(x, q, temperature, where, smoothing))
     dy = jnp.sum(slope * _effective(r, x, temperature, dx, dt), axis=-1, keepdims=True)
     log_p = jnp.where(r.possible, _rows["log_softmax"](x, temperature, where, r.t.dtype), 0)
     dy = dy - (1 - smoothing) * jnp.sum(log_p * _wide(dq), axis=-1, keepdims=True)
     return _cross_entropy(x, q, temperature, where, smoothing), dy.astype(x.dtype)
 
 
-def _slope_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Array]:
+def _loss_slope_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, q, temperature, where), (dx, dq, dt, _) = primals, tangents
     r = _row(x, temperature, where)
-    y = _slope(x, q, temperature, where, smoothing)
+    y = _loss_slope(x, q, temperature, where, smoothing)
     target = _f.target(r, q.astype(r.t.dtype), smoothing)
     whole = jnp.sum(target, axis=-1, keepdims=True)
     p, q = _parts(x, temperature, where, r.t.dtype)
@@ -288,7 +286,7 @@ for _function, _rule in (
     (_logsumexp, _logsumexp_jvp),
     (_weighted, _weighted_jvp),
     (_cross_entropy, _cross_entropy_jvp),
-    (_slope, _slope_jvp),
+    (_loss_slope, _loss_slope_jvp),
 ):
     _function.__wrapped__.defjvp(_rule)
 
@@ -301,7 +299,7 @@ def _binary_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
 def _binary_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, y), (dx, dy) = primals, tangents
-    change = _SLOPES["sigmoid"](_wide(x)) * _wide(dx) - dy.astype(_wide(x).dtype)
+    change = _slope("sigmoid", _wide(x)) * _wide(dx) - dy.astype(_wide(x).dtype)
     return _binary_slope(x, y), change.astype(x.dtype)
 
 
@@ -319,7 +317,7 @@ class _Kernels:
     logsumexp = staticmethod(_logsumexp)
     weighted = staticmethod(_weighted)
     cross_entropy = staticmethod(_cross_entropy)
-    slope = staticmethod(_slope)
+    slope = staticmethod(_loss_slope)
     binary = staticmethod(_binary)
     binary_slope = staticmethod(_binary_slope)
 

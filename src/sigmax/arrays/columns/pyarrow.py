@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame, per_list
-from sigmax.arrays.nulls import call as call_on_column
-from sigmax.family import entry_of
+from sigmax.arrays.columns.nulls import Column, columns_as_matrix, in_order_of, is_frame, per_list
+from sigmax.arrays.columns.nulls import call as call_on_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["as_array", "as_column", "call", "from_column"]
+    from sigmax.family import Function
+
+__all__ = ["as_array", "as_column", "call", "from_column", "on_arrow"]
 
 
 def as_column(x: pa.Array | pa.ChunkedArray, what: str = "scores") -> Column:
@@ -50,20 +51,25 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on an array or a table."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on an array or a table."""
+    return on_arrow(entry, args, options)
+
+
+def on_arrow(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call a function on an array or a table; for whoever has his data from Arrow."""
     x, *rest = args
     if isinstance(x, pa.Table | pa.RecordBatch):
         rest = [_as_matrix(in_order_of(x.schema.names, v, "labels")) if is_frame(v) else v for v in rest]
         options = {k: _as_array(in_order_of(x.schema.names, v, k)) if is_frame(v) else v for k, v in options.items()}
     rest = [as_column(v, "labels") if isinstance(v, pa.Array | pa.ChunkedArray) else v for v in rest]
     if isinstance(x, pa.Table | pa.RecordBatch):
-        return _on_table(function, x, tuple(rest), options)
+        return _on_table(entry, x, tuple(rest), options)
     if not isinstance(x, pa.Array | pa.ChunkedArray):
         return NotImplemented
     if _is_list(x.type):
-        return _on_lists(function, x, tuple(rest), options)
-    results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(rest), options)]
+        return _on_lists(entry, x, tuple(rest), options)
+    results = [from_column(r, x) for r in call_on_column(entry, as_column(x), tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -91,13 +97,13 @@ def _as_matrix(table: Any) -> Any:
 
 
 def _on_table(
-    function: Callable[..., Any], table: pa.Table | pa.RecordBatch, args: tuple[Any, ...], options: Mapping[str, Any]
+    entry: Function, table: pa.Table | pa.RecordBatch, args: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Any:
     matrix = columns_as_matrix(
         as_column(table.column(i), f"scores in column '{n}'") for i, n in enumerate(table.schema.names)
     )
     made = []
-    for r in call_on_column(function, matrix, args, options):
+    for r in call_on_column(entry, matrix, args, options):
         if r.values.shape != matrix.values.shape:
             made.append(as_array(r) if r.values.ndim == 1 else r.values)
             continue
@@ -115,14 +121,12 @@ def _metadata_of(schema: pa.Schema) -> dict[bytes, bytes]:
     return {k: v for k, v in (schema.metadata or {}).items() if k != b"pandas"}
 
 
-def _on_lists(
-    function: Callable[..., Any], x: pa.Array | pa.ChunkedArray, args: tuple[Any, ...], options: Mapping[str, Any]
-) -> Any:
+def _on_lists(entry: Function, x: pa.Array | pa.ChunkedArray, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     if args:
-        raise TypeError(f"{function.__name__} does not take lists of scores; make a table or a matrix of them")
+        raise TypeError(f"{entry.name} does not take lists of scores; make a table or a matrix of them")
     if isinstance(x, pa.ChunkedArray):
-        parts = [_on_lists(function, part, args, options) for part in x.chunks] or [
-            _on_lists(function, pa.array([], x.type), args, options)
+        parts = [_on_lists(entry, part, args, options) for part in x.chunks] or [
+            _on_lists(entry, pa.array([], x.type), args, options)
         ]
         return pa.chunked_array(parts)
     if pa.types.is_fixed_size_list(x.type):
@@ -135,10 +139,10 @@ def _on_lists(
         values, starts, lengths = x.values, offsets[:-1], np.diff(offsets)
     there = x.is_valid().to_numpy(zero_copy_only=False) if x.null_count else None
     column = as_column(values)
-    if entry_of(function).kind == "elementwise":
-        results = [(r, True) for r in call_on_column(function, column, (), options)]
+    if entry.kind == "elementwise":
+        results = [(r, True) for r in call_on_column(entry, column, (), options)]
     else:
-        results = per_list(function, column, starts, lengths, options)
+        results = per_list(entry, column, starts, lengths, options)
     made = [_lists_of(as_array(r), x, there) if per_score else _with_nulls(r, there) for r, per_score in results]
     if options.get("keepdims"):
         made = [r if per_score else _lists_of_one(r) for r, (_, per_score) in zip(made, results, strict=True)]

@@ -7,22 +7,22 @@ The work itself is a library's `Kernels`, on scores with the classes in the last
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from sigmax.arrays.formulas import Formulas
-from sigmax.family import entry_of
-from sigmax.losses import LEEWAY, no_whole
-from sigmax.over_axis import axes_of, check_temperature, no_broadcast, no_fit
+from sigmax.arrays.foreign.formulas import Formulas
+from sigmax.host.contract import Contract, axes_of, check_smoothing
+from sigmax.host.table import check_temperature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sigmax.family import Function
 
 __all__ = ["Delegated", "Kernels", "PlainKernels"]
 
 Array = Any
-_ACCEPTED = "bool, integers, float16, bfloat16, float32 or float64"
 
 
 class Kernels(Protocol):
@@ -134,10 +134,10 @@ class Delegated:
         self.is_known = is_known
         self.device_of = device_of
         self.widest = widest or (lambda: xp.float64)
+        self.contract = Contract(self)
 
-    def call(self, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Call `function` on arrays of this library."""
-        entry = entry_of(function)
+    def call(self, entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+        """Call a function on arrays of this library."""
         if entry.kind == "elementwise":
             return self.link(entry.name, *args, **options)
         if entry.kind == "per class":
@@ -147,7 +147,7 @@ class Delegated:
     def link(self, name: str, x: Any, *, out: Any = None, dtype: Any = None) -> Array:
         _no_out(out)
         x = self.floats(x)
-        return self.kernels.link(name, x if dtype is None else self.xp.astype(x, self.dtype(dtype)))
+        return self.kernels.link(name, x if dtype is None else self.xp.astype(x, self.contract.result_dtype(x, dtype)))
 
     def per_class(
         self,
@@ -194,20 +194,20 @@ class Delegated:
             sign = xp.where(value == -math.inf, xp.zeros_like(value), xp.where(xp.isnan(value), value, one))
         else:
             w = a.flat(a.broadcast(self.floats(weights, "weights"), "weights"))
-            self._check_weights(w, a.where, return_sign)
+            self.contract.weights(w, a.where, return_sign)
             value, sign = self.kernels.weighted(a.x, w, a.where, a.dtype)
         value, sign = (a.kept(v) if keepdims else v[..., 0] for v in (value, sign))
         return (value, sign) if return_sign else value
 
     def cross_entropy(self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any) -> Array:
-        a, q = self._labelled(x, y, label_smoothing, **options)
-        return self.kernels.cross_entropy(a.x, q, a.temperature, a.where, float(label_smoothing))[..., 0]
+        a, q = self._labelled(x, y, **options)
+        return self.kernels.cross_entropy(a.x, q, a.temperature, a.where, check_smoothing(label_smoothing))[..., 0]
 
     def cross_entropy_and_grad(
         self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any
     ) -> tuple[Array, Array]:
-        a, q = self._labelled(x, y, label_smoothing, **options)
-        rest = (a.temperature, a.where, float(label_smoothing))
+        a, q = self._labelled(x, y, **options)
+        rest = (a.temperature, a.where, check_smoothing(label_smoothing))
         return self.kernels.cross_entropy(a.x, q, *rest)[..., 0], a.back(self.kernels.slope(a.x, q, *rest))
 
     def binary_cross_entropy(self, x: Any, y: Any) -> Array:
@@ -228,115 +228,87 @@ class Delegated:
         return self.xp.asarray(x) if device is None else self.xp.asarray(x, device=device)
 
     def floats(self, x: Any, what: str = "scores", like: Array | None = None) -> Array:
-        """Return floats as they are, integers and bool as the widest float; refuse anything else."""
-        xp = self.xp
-        x = self.array(x, like)
-        if xp.isdtype(x.dtype, "real floating") and 16 <= xp.finfo(x.dtype).bits <= 64:
-            return x
-        if xp.isdtype(x.dtype, ("bool", "integral")):
-            return xp.astype(x, self.widest())
-        raise TypeError(f"{what} of dtype {x.dtype} are not supported; pass {_ACCEPTED}")
+        """Return floats as they are, integers and bool as the widest float, as an array of this library; refuse anything else."""
+        return self.contract.floats(self.array(x, like), what)
+
+    # ---- what the contract asks ----
+
+    def kind(self, x: Array) -> Literal["float", "integer", "bool", "other"]:
+        if self._is_one_of_four(x.dtype):
+            return "float"
+        if self.xp.isdtype(x.dtype, "bool"):
+            return "bool"
+        return "integer" if self.xp.isdtype(x.dtype, "integral") else "other"
+
+    def _is_one_of_four(self, dtype: Any) -> bool:
+        return bool(self.xp.isdtype(dtype, "real floating")) and 16 <= self.xp.finfo(dtype).bits <= 64
+
+    def as_float(self, x: Array) -> Array:
+        return self.xp.astype(x, self.widest())
 
     def dtype(self, asked: Any) -> Any:
-        """Return the dtype that the user asked for, as this library knows it."""
         try:
             asked = getattr(self.xp, np.dtype(asked).name, asked)
         except TypeError:  # it is a dtype of this library, not of NumPy
-            return self._checked(asked)
-        return self._checked(asked)
+            return asked if self._is_one_of_four(asked) else None
+        return asked if self._is_one_of_four(asked) else None
 
-    def _checked(self, asked: Any) -> Any:
-        if not self.xp.isdtype(asked, "real floating") or not 16 <= self.xp.finfo(asked).bits <= 64:
-            raise TypeError(f"dtype={asked} cannot hold probabilities; pass float16, bfloat16, float32 or float64")
-        return asked
+    def spread(self, x: Array, shape: Sequence[int]) -> Array:
+        # dimensions may be symbols
+        pairs = zip(reversed(tuple(x.shape)), reversed(tuple(shape)), strict=False)
+        if len(x.shape) > len(shape) or not all(n in (1, m) for n, m in pairs):
+            raise ValueError
+        return self.xp.broadcast_to(x, tuple(shape))
 
-    def _first_bad(self, bad: Array) -> int | None:
-        """Return the number of the first True, if it can be known."""
+    def first(self, bad: Array) -> int | None:
         if not self.is_known(bad) or not bool(self.xp.any(bad)):
             return None
         return int(self.xp.argmax(self.xp.astype(self.xp.reshape(bad, (-1,)), self.xp.int8)))
 
-    def _check_weights(self, w: Array, where: Array | None, signed: bool) -> None:
-        xp = self.xp
-        bad = xp.isinf(w) if signed else xp.isinf(w) | (w < 0)
-        i = self._first_bad(bad if where is None else bad & where)
-        if i is not None:
-            first = float(xp.reshape(w, (-1,))[i])
-            remedy = "a weight must be finite" if math.isinf(first) else "pass return_sign=True for negative weights"
-            raise ValueError(f"weights hold {first}; {remedy}")
+    def number(self, x: Array, i: int) -> float:
+        value = self.xp.reshape(x, (-1,))[i]
+        return int(value) if self.kind(x) == "integer" else float(value)
+
+    def isinf(self, x: Array) -> Array:
+        return self.xp.isinf(x)
+
+    # ---- labels ----
 
     def _labelled(
-        self, x: Any, y: Any, smoothing: float, axis: Any = -1, temperature: Any = 1.0, where: Any = None
+        self, x: Any, y: Any, axis: Any = -1, temperature: Any = 1.0, where: Any = None
     ) -> tuple[_Arguments, Array]:
         """Return the scores and a probability for each class."""
         xp = self.xp
         a = _Arguments(self, x, axis, temperature, where, None)
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"label_smoothing is {smoothing}; it must be in [0, 1)")
         y = self.array(y, a.x)
-        if xp.isdtype(y.dtype, "bool"):
-            raise TypeError(
-                "labels have dtype bool; pass integers, the number of each class, or floats, its probability"
-            )
-        if xp.isdtype(y.dtype, "integral"):
+        if self.contract.are_classes(y, a.rows, a.shape):
             return a, self._one_hot(y, a)
-        if tuple(y.shape) != a.shape:
-            if tuple(y.shape) == a.rows and math.prod(a.rows):
-                raise TypeError(
-                    f"labels of dtype {y.dtype} are not integers; pass the number of each row's class, "
-                    "or a probability for each class"
-                )
-            raise ValueError(f"labels of shape {tuple(y.shape)} are not probabilities of the scores' shape {a.shape}")
-        self._check_probabilities(y)
+        self.contract.probabilities(y)
         q = a.flat(xp.reshape(y, a.full))
         if math.prod(q.shape):
-            sums = xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1)
-            i = self._first_bad(xp.abs(sums - 1) > LEEWAY)
-            if i is not None:
-                raise no_whole(sums, i)
+            self.contract.sums(xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1))
         return a, q
 
     def _one_hot(self, y: Array, a: _Arguments) -> Array:
         xp = self.xp
-        if tuple(y.shape) != a.rows:
-            hint = "; pass probabilities as floats" if tuple(y.shape) == a.shape else ""
-            raise ValueError(f"labels have shape {tuple(y.shape)}; the rows have {a.rows}{hint}")
         if xp.iinfo(y.dtype).bits < 32:
             y = xp.astype(y, xp.int32)
-        bad = (y < 0) | (y >= a.classes)
-        i = self._first_bad(bad)
-        if i is not None:
-            row = np.unravel_index(i, y.shape)
-            at = f" in row {', '.join(str(int(i)) for i in row)}" if y.ndim else ""
-            raise ValueError(
-                f"label {int(xp.reshape(y, (-1,))[i])}{at} is not a class; it must be in 0 ... {a.classes - 1}"
-            )
+        self.contract.classes(y, a.classes)
         dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
         counted = np.arange(a.classes) if isinstance(a.classes, int) else xp.arange(a.classes)  # it may be a symbol
         numbers = self.array(counted.reshape((1,) * y.ndim + (-1,)), y)  # of the rank that it meets
         one = xp.astype(xp.astype(numbers, y.dtype) == y[..., None], dtype)
-        if self.is_known(bad):
+        if self.is_known(y):
             return one
         # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN
+        bad = (y < 0) | (y >= a.classes)
         return xp.where(bad[..., None], xp.full_like(one, math.nan), one)
-
-    def _check_probabilities(self, y: Array) -> None:
-        i = self._first_bad(~((y >= 0) & (y <= 1)))
-        if i is not None:
-            at = f" at {tuple(int(k) for k in np.unravel_index(i, y.shape))}" if y.ndim else ""
-            value = float(self.xp.reshape(y, (-1,))[i])
-            raise ValueError(f"label {value}{at} is not a probability; it must be in [0, 1]")
 
     def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
         like = x if _is_array(x) else y
         x, y = self.floats(x, "logits", like), self.floats(y, "labels", like)
-        self._check_probabilities(y)
-        try:
-            shape = np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
-        except ValueError:
-            raise ValueError(
-                f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}"
-            ) from None
+        self.contract.probabilities(y)
+        shape = self.contract.two_classes(x, y)
         return self.xp.broadcast_to(x, shape), self.xp.broadcast_to(y, shape)
 
 
@@ -364,40 +336,28 @@ class _Arguments:
         self._order = tuple(i for i in range(len(self.full)) if i not in self._axes) + self._axes
         self.rows = tuple(self.full[i] for i in self._order[: len(self.full) - len(self._axes)])
         self.classes = math.prod(self.full[i] for i in self._axes)
-        self.dtype = scores.dtype if dtype is None else to.dtype(dtype)
+        self.dtype = to.contract.result_dtype(scores, dtype)
         self.x = self.flat(self._xp.reshape(scores, self.full))
         self.where = None if where is None else self.flat(self.broadcast(self._mask(where), "where"))
         self.temperature = self._temperature(temperature)
 
     def _mask(self, where: Any) -> Array:
-        mask = self._to.array(where, self.x)
-        if not self._xp.isdtype(mask.dtype, "bool"):
-            raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
-        return mask
+        return self._to.contract.mask(self._to.array(where, self.x))
 
     def _temperature(self, temperature: Any) -> Array | None:
         if isinstance(temperature, float | int) and temperature == 1:
             return None
-        xp, to = self._xp, self._to
+        to = self._to
         if not _is_array(temperature):
             temperature = check_temperature(temperature, self.rows)
-        t = to.floats(temperature, "temperature", self.x)
-        i = to._first_bad(~(t >= 0))
-        if i is not None:
-            bad = float(xp.reshape(t, (-1,))[i])
-            raise ValueError(f"temperature is {bad}; it must be at least 0 (1 leaves the scores as they are)")
-        try:
-            return xp.broadcast_to(t, self.rows)[..., None]
-        except (ValueError, TypeError):
-            raise no_fit(t.shape, self.rows) from None
+        t = to.array(temperature, self.x)
+        t = to.contract.temperature(t if to.kind(t) in ("float", "other") else to.as_float(t), self.rows)
+        to.contract.temperature_values(t)
+        return t[..., None]
 
     def broadcast(self, value: Array, what: str) -> Array:
         """Return `value` in the shape of the scores."""
-        # dimensions may be symbols
-        pairs = zip(reversed(tuple(value.shape)), reversed(self.shape), strict=False)
-        if len(value.shape) > len(self.shape) or not all(n in (1, m) for n, m in pairs):
-            raise no_broadcast(what, value.shape, self.shape)
-        return self._xp.reshape(self._xp.broadcast_to(value, self.shape), self.full)
+        return self._xp.reshape(self._to.contract.beside(value, self.shape, what), self.full)
 
     def flat(self, x: Array) -> Array:
         """Put the classes into the last axis."""

@@ -1,27 +1,25 @@
-"""How a function over an axis of class scores is called: arguments are checked here and handed to a gufunc of the core."""
+"""Scores as a table of rows and classes, whatever their axes, and how it is handed to a gufunc of the core."""
 
 from __future__ import annotations
 
 import functools
 import math
-import operator
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from sigmax import _native
-from sigmax.dtypes import BFLOAT16, as_bits, as_float, result_dtype
+from sigmax.host.contract import axes_of
+from sigmax.host.dtypes import BFLOAT16, CONTRACT, as_bits, as_float, result_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    Axis = int | Sequence[int]
+    from sigmax.host.contract import Axis
 
-__all__ = ["ScoreTable", "axes_of", "check_out", "check_temperature", "direct", "is_usual", "no_broadcast", "no_fit"]
+__all__ = ["ScoreTable", "check_out", "check_temperature", "direct", "is_usual"]
 
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
@@ -31,20 +29,6 @@ direct = functools.cache(_native.direct)
 def is_usual(axis: Axis, temperature: ArrayLike = 1.0) -> bool:
     """Return whether the axis is the last one and the temperature 1, both as they are by default."""
     return type(axis) is int and axis == -1 and type(temperature) is float and temperature == 1.0
-
-
-def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """Return the axes that are meant, counted from the front."""
-    try:
-        asked = tuple(axis) if isinstance(axis, Iterable) else (axis,)
-        found = tuple(operator.index(i) + ndim * (i < 0) for i in asked)
-    except TypeError:
-        raise TypeError(
-            f"axis is {axis!r}; pass the number of the axis of the classes, or a tuple of several"
-        ) from None
-    if not all(0 <= i < ndim for i in found) or len(set(found)) < len(found):
-        return normalize_axis_tuple(asked, ndim)  # raises, in NumPy's words
-    return found
 
 
 class ScoreTable:
@@ -74,7 +58,7 @@ class ScoreTable:
 
     def __init__(self, x: ArrayLike, axis: Axis, where: ArrayLike | None, dtype: DTypeLike | None) -> None:
         scores = as_float(np.asarray(x))
-        self.dtype = result_dtype(scores.dtype, dtype)
+        self.dtype = result_dtype(scores, dtype)
         self.shape = scores.shape
         self._table = np.atleast_1d(scores)
         ndim = self._table.ndim
@@ -134,10 +118,8 @@ class ScoreTable:
         return result.squeeze(self._axes) if result.ndim == self._table.ndim else result
 
     def _broadcast(self, values: NDArray[Any], what: str) -> NDArray[Any]:
-        try:
-            return np.broadcast_to(values, self.shape).reshape(self._table.shape)
-        except ValueError:
-            raise no_broadcast(what, values.shape, self.shape) from None
+        spread: NDArray[Any] = CONTRACT.beside(values, self.shape, what)
+        return spread.reshape(self._table.shape)
 
     def _as_rows(self, table: NDArray[Any]) -> NDArray[Any]:
         """Return `table` with its class axes made one, the last."""
@@ -151,11 +133,10 @@ def _name(dtype: np.dtype[Any]) -> str:
 
 
 def _mask(where: ArrayLike) -> NDArray[np.bool_]:
-    mask = (
+    # what is masked in a mask is not known to be possible
+    mask: NDArray[np.bool_] = CONTRACT.mask(
         where.filled(False) if isinstance(where, np.ma.MaskedArray) else np.asarray(where)
-    )  # not known to be possible
-    if mask.dtype != np.bool_:
-        raise TypeError(f"where has dtype {mask.dtype}; pass booleans, True for a class that is possible")
+    )
     return mask
 
 
@@ -166,42 +147,16 @@ def check_temperature(temperature: ArrayLike, rows: tuple[int, ...]) -> Any:
     if np.ma.is_masked(temperature):
         raise ValueError("a temperature is masked; give one number, or one for each row")
     values = np.asarray(temperature)
-    if values.dtype.kind not in "biuf" and values.dtype != BFLOAT16:
-        raise TypeError(f"temperature has dtype {values.dtype}; pass a real number, or one for each row")
+    CONTRACT.temperature(values, rows)
     values = values.astype(np.float64)
-    bad = ~(values >= 0)
-    if bad.any():
-        raise ValueError(
-            f"temperature is {values[bad].flat[0]}; it must be at least 0 (1 leaves the scores as they are)"
-        )
-    try:
-        fits = np.broadcast_shapes(values.shape, rows) == rows
-    except ValueError:
-        fits = False
-    if not fits:
-        raise no_fit(values.shape, rows)
+    CONTRACT.temperature_values(values)
     return values
-
-
-def no_broadcast(what: str, shape: Sequence[int], scores: Sequence[int]) -> ValueError:
-    """Return the error for an argument that does not broadcast to the scores."""
-    return ValueError(f"{what} of shape {tuple(shape)} does not broadcast to the scores' shape {tuple(scores)}")
-
-
-def no_fit(shape: Sequence[int], rows: Sequence[int]) -> ValueError:
-    """Return the error for temperatures that are not one for each row."""
-    return ValueError(
-        f"temperature of shape {tuple(shape)} does not fit the rows' shape {tuple(rows)}; pass one number, or one for each row"
-    )
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse an `out` that cannot take the result."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}; pass a NumPy array")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}; the result has {shape}")
-    if out.dtype.newbyteorder("=") != dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
+    CONTRACT.out(out, shape, dtype)
     if not out.flags.writeable:
         raise ValueError("out is read-only; pass an array that can be written")

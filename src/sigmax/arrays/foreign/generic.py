@@ -13,10 +13,12 @@ except ModuleNotFoundError:
         name="array_api_compat",
     ) from None
 
-from sigmax.arrays.delegated import Delegated, PlainKernels
+from sigmax.arrays.foreign.delegated import Delegated, PlainKernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sigmax.family import Function
 
 __all__ = ["call"]
 
@@ -26,7 +28,7 @@ def _library(xp: Any) -> Delegated:
     return Delegated(xp, PlainKernels(xp))
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on arrays of one library."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on arrays of one library."""
     arrays = [x for x in args if hasattr(x, "__array_namespace__") or type(x).__module__.startswith("cupy")]
-    return _library(array_namespace(*arrays)).call(function, args, options)
+    return _library(array_namespace(*arrays)).call(entry, args, options, run)

@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax.arrays.nulls import Column
-from sigmax.arrays.nulls import call as call_on_column
-from sigmax.family import entry_of
+from sigmax.arrays.columns.nulls import Column
+from sigmax.arrays.columns.nulls import call as call_on_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sigmax.family import Function
+
 __all__ = ["as_column", "call", "from_column"]
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on masked arrays."""
-    if entry_of(function).kind == "elementwise":
-        return NotImplemented
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on masked arrays."""
+    return NotImplemented if entry.kind == "elementwise" else _call(entry, args, options)
+
+
+def _call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     if np.ndim(args[0]) == 0:  # a row of one class
-        one = call(function, (np.ma.atleast_1d(args[0]), *args[1:]), options)
+        one = _call(entry, (np.ma.atleast_1d(args[0]), *args[1:]), options)
         return (
             tuple(r[0] if np.ndim(r) else r for r in one) if isinstance(one, tuple) else one[0] if np.ndim(one) else one
         )
@@ -35,7 +38,7 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         name: value.filled(0) if name in ("where", "weights") and isinstance(value, np.ma.MaskedArray) else value
         for name, value in options.items()
     }
-    results = [_as_masked(r) for r in call_on_column(function, x, tuple(rest), options)]
+    results = [_as_masked(r) for r in call_on_column(entry, x, tuple(rest), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 

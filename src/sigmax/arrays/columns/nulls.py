@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax.family import entry_of
-from sigmax.over_axis import axes_of
+from sigmax import host
+from sigmax.host.contract import axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from sigmax.family import Function
 
 __all__ = ["Column", "call", "columns_as_matrix", "in_order_of", "is_frame", "not_alike", "per_list"]
 
@@ -50,9 +52,9 @@ def columns_as_matrix(columns: Iterable[Column]) -> Column:
     return Column(values, np.stack([np.ones(len(values), bool) if c.valid is None else c.valid for c in parts], axis=1))
 
 
-def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options: Mapping[str, Any]) -> list[Column]:
+def call(entry: Function, x: Column, args: tuple[Any, ...], options: Mapping[str, Any]) -> list[Column]:
     """
-    Call `function` on scores and the arguments that follow them.
+    Call a function on scores and the arguments that follow them.
 
     Returns
     -------
@@ -63,13 +65,12 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
     if options.get("out") is not None:
         raise TypeError("columns are not written to; leave out= away and take the result")
     options.pop("out", None)
-    entry = entry_of(function)
     if entry.kind == "elementwise":
-        return [Column(function(x.values, *args, **options), x.valid)]
+        return [Column(host.run(entry, x.values, *args, **options), x.valid)]
     if entry.kind == "two classes":
         labels = _as_labels(args[0])
         found = [v.valid for v in (x, labels) if v.valid is not None]
-        results = function(x.values, labels.values)
+        results = host.run(entry, x.values, labels.values)
         valid = np.logical_and.reduce(np.broadcast_arrays(*found)) if found else None
         return [Column(r, valid) for r in (results if isinstance(results, tuple) else (results,))]
 
@@ -85,7 +86,7 @@ def call(function: Callable[..., Any], x: Column, args: tuple[Any, ...], options
         labels = _as_labels(args[0])
         rows_valid = _labelled(x, labels, rows_valid, axes)
         args = (labels.values, *args[1:])
-    results = function(x.values, *args, **options)
+    results = host.run(entry, x.values, *args, **options)
     pair = results if isinstance(results, tuple) else (results,)
     return [
         Column(np.asarray(r), x.valid if place == "score" else rows_valid)
@@ -116,14 +117,14 @@ def _labelled(
 
 
 def per_list(
-    function: Callable[..., Any],
+    entry: Function,
     x: Column,
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
     options: Mapping[str, Any],
 ) -> list[tuple[Column, bool]]:
     """
-    Call `function` on each of many lists of scores.
+    Call a function on each of many lists of scores.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def per_list(
     options = {k: v for k, v in options.items() if k not in ("axis", "out", "keepdims")}
     if options.get("where") is not None:
         raise TypeError("where= is for arrays; leave scores out by making them null")
-    kinds = call(function, Column(x.values[:0].reshape(0, 1)), (), options)
+    kinds = call(entry, Column(x.values[:0].reshape(0, 1)), (), options)
     found = []
     for r in kinds:
         per_score = r.values.ndim == 2
@@ -153,7 +154,7 @@ def per_list(
         which = np.flatnonzero(lengths == length)
         places = starts[which, None] + np.arange(length)
         part = Column(x.values[places], None if x.valid is None else x.valid[places])
-        for (target, per_score), r in zip(found, call(function, part, (), options), strict=True):
+        for (target, per_score), r in zip(found, call(entry, part, (), options), strict=True):
             at = places if per_score else which
             target.values[at] = r.values
             if r.valid is not None and target.valid is not None:

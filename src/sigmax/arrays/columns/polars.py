@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from sigmax.arrays import pyarrow as arrow
-from sigmax.arrays.nulls import Column, columns_as_matrix, in_order_of, is_frame
-from sigmax.arrays.nulls import call as call_on_column
-from sigmax.family import entry_of
+from sigmax.arrays.columns import pyarrow as arrow
+from sigmax.arrays.columns.nulls import Column, columns_as_matrix, in_order_of, is_frame
+from sigmax.arrays.columns.nulls import call as call_on_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sigmax.family import Function
 
 __all__ = ["as_column", "call", "from_column"]
 
@@ -44,11 +45,13 @@ def _as_series(name: str, r: Column) -> pl.Series:
     return pl.select(pl.when(pl.lit(pl.Series(r.valid))).then(pl.lit(made)).alias(name)).to_series()
 
 
-def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Call `function` on a Series, frame or expression."""
+def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
+    """Call a function on a Series, frame or expression."""
+    return _lazily(entry, args, options) if isinstance(args[0], pl.Expr) else _now(entry, args, options)
+
+
+def _now(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     x, *rest = args
-    if isinstance(x, pl.Expr):
-        return _lazily(function, args, options)
     of_rows = next((v for v in (*rest, *options.values()) if isinstance(v, pl.Expr)), None)
     if of_rows is not None:
         raise TypeError(
@@ -56,24 +59,24 @@ def call(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[s
         )
     if isinstance(x, pl.LazyFrame):
         return x.map_batches(
-            lambda frame: _as_frame(call(function, (frame, *rest), options)),
-            schema=_schema_of(function, x, rest, options),
+            lambda frame: _as_frame(_now(entry, (frame, *rest), options)),
+            schema=_schema_of(entry, x, rest, options),
         )
     if isinstance(x, pl.DataFrame):
-        results = _on_frame(function, x, *_beside(x.columns, rest, options))
+        results = _on_frame(entry, x, *_beside(x.columns, rest, options))
     elif not isinstance(x, pl.Series):
         return NotImplemented
     elif x.dtype == pl.Struct:
         frame = x.struct.unnest()
-        frames = _on_frame(function, frame, *_beside(frame.columns, rest, options))
+        frames = _on_frame(entry, frame, *_beside(frame.columns, rest, options))
         results = [r.to_struct(x.name) if isinstance(r, pl.DataFrame) else r.alias(x.name) for r in frames]
     elif x.dtype in (pl.List, pl.Array):
-        made = arrow.call(function, (x.to_arrow(), *_labels(rest)), options)
+        made = arrow.on_arrow(entry, (x.to_arrow(), *_labels(rest)), options)
         results = [pl.Series(x.name, r) for r in (made if isinstance(made, tuple) else (made,))]
         if x.dtype == pl.Array:
             results = [r.cast(pl.Array(r.dtype.inner, x.dtype.size)) if r.dtype == pl.List else r for r in results]
     else:
-        results = [from_column(r, x) for r in call_on_column(function, as_column(x), tuple(_labels(rest)), options)]
+        results = [from_column(r, x) for r in call_on_column(entry, as_column(x), tuple(_labels(rest)), options)]
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -107,15 +110,15 @@ def from_column(r: Column, x: pl.Series) -> Any:
     return _as_series(x.name, r)
 
 
-def _on_frame(function: Callable[..., Any], x: pl.DataFrame, rest: list[Any], options: Mapping[str, Any]) -> list[Any]:
+def _on_frame(entry: Function, x: pl.DataFrame, rest: list[Any], options: Mapping[str, Any]) -> list[Any]:
     matrix = columns_as_matrix(as_column(c, f"scores in column '{c.name}'") for c in x.get_columns())
     made: list[Any] = []
-    for r in call_on_column(function, matrix, tuple(rest), options):
+    for r in call_on_column(entry, matrix, tuple(rest), options):
         if r.values.shape == matrix.values.shape:
             parts = (Column(r.values[:, i], None if r.valid is None else r.valid[:, i]) for i in range(len(x.columns)))
             made.append(pl.DataFrame([_as_series(name, part) for name, part in zip(x.columns, parts, strict=True)]))
         else:
-            made.append(_as_series(function.__name__, r) if r.values.ndim == 1 else r.values)
+            made.append(_as_series(entry.name, r) if r.values.ndim == 1 else r.values)
     return made
 
 
@@ -130,24 +133,23 @@ def _as_frame(result: Any) -> pl.DataFrame:
     return result.to_frame()
 
 
-def _schema_of(function: Callable[..., Any], x: pl.LazyFrame, rest: list[Any], options: Mapping[str, Any]) -> Any:
+def _schema_of(entry: Function, x: pl.LazyFrame, rest: list[Any], options: Mapping[str, Any]) -> Any:
     """Return the columns that will come, found by trying it on a frame of one row."""
     one = pl.DataFrame([pl.Series(n, [None], kind) for n, kind in x.collect_schema().items()])
     first = [v[:1] if isinstance(v, pl.Series | pl.DataFrame | np.ndarray | list) else v for v in rest]
     few = {k: v[:1] if isinstance(v, pl.Series | pl.DataFrame) else v for k, v in options.items()}
-    return _as_frame(call(function, (one, *first), few)).schema
+    return _as_frame(_now(entry, (one, *first), few)).schema
 
 
-def _lazily(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> pl.Expr:
+def _lazily(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any]) -> pl.Expr:
     given = [*args, *options.values()]
     expressions = [v for v in given if isinstance(v, pl.Expr)]
-    entry = entry_of(function)
     elementwise = entry.kind == "elementwise"
 
     def run(columns: list[pl.Series]) -> Any:
         found = iter(columns)
         values = [next(found) if isinstance(v, pl.Expr) else v for v in given]
-        result = call(function, tuple(values[: len(args)]), dict(zip(options, values[len(args) :], strict=True)))
+        result = _now(entry, tuple(values[: len(args)]), dict(zip(options, values[len(args) :], strict=True)))
         if isinstance(result, tuple):
             return pl.DataFrame(
                 [

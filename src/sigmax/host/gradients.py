@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax.over_axis import ScoreTable, check_temperature
+from sigmax.host.table import ScoreTable, check_temperature
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from sigmax.over_axis import Axis
+    from sigmax.host.contract import Axis
 
 __all__ = ["log_softmax_pullback", "softmax_pullback"]
 
@@ -42,7 +42,7 @@ def softmax_pullback(
     Examples
     --------
     >>> import numpy as np
-    >>> from sigmax.gradients import softmax_pullback
+    >>> from sigmax.host.gradients import softmax_pullback
     >>> softmax_pullback([50.0, 0.0], np.array([1.0, 0.0])).tolist()
     [1.9287498479639178e-22, -1.9287498479639178e-22]
     """
@@ -68,7 +68,7 @@ def log_softmax_pullback(
     Examples
     --------
     >>> import numpy as np
-    >>> from sigmax.gradients import log_softmax_pullback
+    >>> from sigmax.host.gradients import log_softmax_pullback
     >>> log_softmax_pullback([50.0, 0.0], np.array([1.0, 0.0])).tolist()
     [1.9287498479639178e-22, -1.9287498479639178e-22]
     """

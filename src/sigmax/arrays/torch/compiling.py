@@ -1,0 +1,78 @@
+"""What torch.compile and torch.fx are told: NumPy ufuncs are no functions to them, and calls are written down by name."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.abc
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sigmax.arrays.torch.calls import FUNCTIONS
+from sigmax.host.links import LINKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["tell_dynamo", "traceable"]
+
+
+@functools.cache
+def traceable(name: str) -> Callable[..., Any]:
+    """Return a function of the family on tensors as one of Python, which goes by its public name."""
+
+    def function(*args: Any, **options: Any) -> Any:
+        return FUNCTIONS[name](*args, **options)  # looked up here: dynamo does not follow one that is kept
+
+    function.__python_implementation__ = function
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "sigmax"  # where whoever loads a graph that was written down finds it
+    return function
+
+
+def tell_dynamo() -> None:
+    """Tell torch.compile about our ufuncs, as soon as its machinery is loaded, which takes a second and is not always wanted."""
+    if "torch._dynamo" in sys.modules:
+        _tell()
+    else:
+        sys.meta_path.insert(0, _WhenDynamoLoads())
+
+
+class _WhenDynamoLoads(importlib.abc.MetaPathFinder):
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "torch._dynamo":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_and_tell(module: Any) -> None:
+                load(module)
+                _tell()
+
+            spec.loader.exec_module = load_and_tell
+        return spec
+
+
+def _tell() -> None:
+    """
+    Put the ufuncs on dynamo's list of callables that it can trace though they are no functions.
+
+    These are private names of PyTorch. Where one is missing, the graph breaks at our ufuncs and goes on behind them.
+    """
+    with contextlib.suppress(ImportError, AttributeError, TypeError):
+        from torch._dynamo.guards import GuardBuilder
+        from torch._dynamo.variables import PolyfilledFunctionVariable
+        from torch._dynamo.variables.builder import VariableBuilder
+
+        handlers, dispatch = PolyfilledFunctionVariable._get_polyfill_handlers(), VariableBuilder._id_dispatch()
+
+        def substitute(builder: Any, ufunc: Any) -> Any:
+            guards = builder.install_guards(GuardBuilder.ID_MATCH)
+            return PolyfilledFunctionVariable(ufunc, source=builder.source, **guards)
+
+        for name, ufunc in LINKS.items():
+            handlers[ufunc] = traceable(name)
+            dispatch[id(ufunc)] = substitute
