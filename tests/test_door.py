@@ -17,7 +17,7 @@ import urllib.request
 import pytest
 from test_explore import CHROMIUM, needs_browser
 
-from sigmax.door import Door, address, is_loopback
+from sigmax.explore.door import Door, address, is_loopback
 
 TOKEN = "a-token"
 

@@ -359,14 +359,14 @@ def test_a_port_that_is_taken_is_said(tmp_path):
 
 
 def test_the_code_can_be_looked_at_in_a_copy(monkeypatch):
-    import sigmax.cli
+    from sigmax.cli.explore import explore
 
     seen = []
     monkeypatch.setattr(os, "execv", lambda _, command: seen.append(command))
-    sigmax.cli.explore(edit=True, browser=False)
-    assert seen[0][1:3] == ["-m", "sigmax.door"]
+    explore(edit=True, browser=False)
+    assert seen[0][1:3] == ["-m", "sigmax.explore.door"]
     page = Path(seen[0][seen[0].index("edit") + 1])
-    ours = Path(sigmax.cli.__file__).parent / "explore.py"
+    ours = Path(sigmax.explore.__file__).parent / "page.py"
     assert page.read_text() == ours.read_text()
     assert page != ours
     shutil.rmtree(page.parent)

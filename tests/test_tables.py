@@ -583,3 +583,13 @@ def test_names_are_checked_before_anything_is_written(tmp_path):
 def test_scores_near_the_largest_number_are_scored_without_a_word(tmp_path, largest):
     np.save(tmp_path / "x.npy", np.array([[largest, -1.0, -2.0], [-1.0, largest, -3.0], [-5.0, -4.0, largest]]))
     assert score_file(tmp_path / "x.npy").scored == 3  # warnings are errors here
+
+
+def test_a_header_that_is_no_text_is_said_with_the_remedy(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_bytes("größe_a\tgröße_b\n1.0\t2.0\n".encode("latin-1"))
+    with pytest.raises(
+        TableError, match=r"a\.tsv cannot be read as csv: .* byte 0xf6 .*; name its encoding, as in --encoding latin-1"
+    ):
+        score_file(path)
+    assert score_file(path, dialect=Dialect(encoding="latin-1")).plan.classes == ["a", "b"]

@@ -20,7 +20,7 @@ import pytest
 import sigmax
 from sigmax.tables import TableError, score, score_file, score_files
 from sigmax.tables import files as table_files
-from sigmax.tables import run as table_run
+from sigmax.tables.record import Record
 
 RNG = np.random.default_rng(3)
 NAMES = [f"s_{c}" for c in "wxyz"]
@@ -421,9 +421,7 @@ def test_a_record_grows_by_a_line_a_file(tmp_path, monkeypatch):
     for i in range(30):
         (tmp_path / "in" / f"{i:02}.csv").write_text(f"s_0,s_1\n{i + 0.5},-2.5\n")
     rewritten = []
-    monkeypatch.setattr(
-        table_run._Record, "_write", lambda self, write=table_run._Record._write: (rewritten.append(1), write(self))
-    )
+    monkeypatch.setattr(Record, "_write", lambda self, write=Record._write: (rewritten.append(1), write(self)))
     score_files(tmp_path / "in", tmp_path / "out")
     assert len(rewritten) == 1
     assert len((tmp_path / "out" / "_sigmax.jsonl").read_text().splitlines()) == 31

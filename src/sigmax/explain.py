@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sigmax.errors import InputError
 from sigmax.links import sigmoid
 from sigmax.rows import softmax
 
@@ -115,5 +116,5 @@ def weighted_sum(weights: Sequence[float], inputs: Sequence[float], bias: float 
     0.5
     """
     if len(weights) != len(inputs):
-        raise ValueError(f"there are {len(weights)} weights and {len(inputs)} inputs; each weight has its input")
+        raise InputError(f"there are {len(weights)} weights and {len(inputs)} inputs; each weight has its input")
     return math.fsum([*(w * x for w, x in zip(weights, inputs, strict=True)), bias])

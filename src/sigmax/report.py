@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import jinja2
 
@@ -18,13 +18,14 @@ import sigmax
 from sigmax import plots
 from sigmax.calibration import wilson_interval
 from sigmax.tables import Diagnosis, Summary, TableError, score_file
+from sigmax.tables.job import job_of
 from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from sigmax.tables import Dialect
-    from sigmax.tables.columns import Kind, OnBad
+    from sigmax.tables import Job
+    from sigmax.tables.job import Options
 
 __all__ = ["write_report"]
 
@@ -34,18 +35,11 @@ MATRIX = 20  # classes up to which the confusion matrix is shown whole
 def write_report(
     path: str | Path,
     output: str | Path,
+    job: Job | None = None,
     *,
-    label: str | None = None,
-    labels: str | Path | None = None,
-    columns: Sequence[str] = (),
-    kind: Kind | None = None,
-    classes: Sequence[str] = (),
-    temperature: float = 1.0,
-    on_bad: OnBad | None = None,
-    as_scores: bool = False,
-    dialect: Dialect | None = None,
     worst: int = 20,
     progress: Callable[[int, int], None] | None = None,
+    **options: Unpack[Options],
 ) -> Summary:
     """
     Read a score file and write a report on it.
@@ -56,12 +50,8 @@ def write_report(
         A CSV, Parquet, Arrow IPC (Feather) or .npy file.
     output : str or Path
         The page to write, ending in .html.
-    label : str
-        The column of the true classes, called as the columns call them.
-    labels : str or Path
-        The file of the true classes, in place of a column; one of the two is needed.
-    columns, kind, classes, temperature, on_bad, as_scores, dialect, progress
-        As in :func:`sigmax.tables.score_file`.
+    job, progress, **options
+        As in :func:`sigmax.tables.score_file`; `label`, or `labels` in its place, is needed.
     worst : int, default 20
         How many of the rows with the largest loss to show.
 
@@ -78,7 +68,8 @@ def write_report(
     output = Path(output)
     if output.suffix.lower() not in (".html", ".htm"):
         raise TableError(f"{output}: unknown ending '{output.suffix}'; a report ends in .html")
-    if label is None and labels is None:
+    asked = job_of(job, options)
+    if asked.label is None and asked.labels is None:
         raise TableError("a report needs the true classes: name their column with --label, or their file with --labels")
     found: list[Diagnosis] = []
 
@@ -86,21 +77,7 @@ def write_report(
         found[:] = [Diagnosis(plan, worst)]
         return found[0]
 
-    summary = score_file(
-        path,
-        columns=columns,
-        label=label,
-        labels=labels,
-        kind=kind,
-        classes=classes,
-        temperature=temperature,
-        on_bad=on_bad,
-        as_scores=as_scores,
-        dialect=dialect,
-        head=0,
-        progress=progress,
-        observer=observer,
-    )
+    summary = score_file(path, asked, head=0, progress=progress, observer=observer)
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
     write_whole(output, render(Path(path).name, summary, found[0]).encode())

@@ -23,6 +23,7 @@ import numpy as np
 
 import sigmax
 from sigmax.bench.peers import ELEMENTWISE, calls
+from sigmax.errors import InputError
 from sigmax.host.dtypes import BFLOAT16
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def lowered(level: str) -> dict[str, str]:
     if level == "v4":
         return {"SIGMAX_CPU_LEVEL": level}
     if level != "v3":
-        raise ValueError(f"the level is {level!r}; peers can be held to 'v3' or 'v4'")
+        raise InputError(f"the level is {level!r}; peers can be held to 'v3' or 'v4'")
     found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     beyond = [name for name in found if name.startswith(("AVX512", "X86_V4"))]
     return {
@@ -283,6 +284,6 @@ def use_cores(threads: int) -> None:
     """Tie the process, and so every library that is loaded from now on, to so many cores."""
     cores = sorted(os.sched_getaffinity(0))
     if not 1 <= threads <= len(cores):
-        raise ValueError(f"{threads} threads; this process may use 1 to {len(cores)} cores")
+        raise InputError(f"{threads} threads; this process may use 1 to {len(cores)} cores")
     os.sched_setaffinity(0, cores[:threads])
     sigmax.set_num_threads(threads)

@@ -18,14 +18,16 @@ import pyarrow.parquet as pq
 from sigmax.tables.batches import output_schema
 from sigmax.tables.errors import TableError, WrongTypeError
 from sigmax.tables.files import format_of, open_sink, open_source, parts_of
+from sigmax.tables.one import numbered, score_and_make
 from sigmax.tables.reading import ScoreFile
-from sigmax.tables.score import Job, Summary, numbered, score_and_make
+from sigmax.tables.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sigmax.tables.columns import Plan
+    from sigmax.tables.task import Task
 
 __all__ = ["connect", "score_on_cluster"]
 
@@ -83,13 +85,13 @@ def score_on_cluster(
     client: Any,
     path: Path,
     target: Path | None,
-    job: Job,
+    task: Task,
     *,
     head: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
     """Score one file on a cluster; see `sigmax.tables.score_files`."""
-    reading = ScoreFile(path, job)
+    reading = ScoreFile(path, task)
     while True:
         try:
             with reading.open() as (source, plan, _):

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NO_NUMBER", "Kind", "OnBad", "Plan", "make_plan", "score_matrix"]
+    from sigmax.tables.job import Job, Kind, OnBad
 
-Kind = Literal["softmax", "sigmoid", "multilabel"]
-OnBad = Literal["fail", "null", "drop"]  # what becomes of a row that cannot be scored
+__all__ = ["NO_NUMBER", "Plan", "make_plan", "score_matrix"]
+
 
 NO_NUMBER = "a score is no number"
 # what stands for a missing number where a column is read as words, as in columns that are read as numbers
@@ -112,23 +112,13 @@ def _list_size(column: str, schema: pa.Schema, first: pa.RecordBatch | None) -> 
     return sizes[0] if sizes else 0
 
 
-def make_plan(
-    table: Table,
-    *,
-    columns: Sequence[str],
-    kind: Kind | None,
-    classes: Sequence[str],
-    temperature: float,
-    on_bad: OnBad | None = None,
-    as_scores: bool = False,
-) -> Plan:
-    """Settle every choice from what is known of a file, or say what is wrong with it."""
+def make_plan(table: Table, job: Job) -> Plan:
+    """Settle every choice from what is asked and what is known of a file, or say what is wrong with it."""
     schema, label = table.schema, table.label
-    if not (temperature >= 0):
-        raise TableError(f"the temperature is {temperature}; it must be at least 0")
+    classes: Sequence[str] = job.classes
     if label is not None and label not in schema.names:
         raise _unknown(label, schema)
-    names = _asked(schema, columns, label) if columns else score_columns(table)
+    names = _asked(schema, job.columns, label) if job.columns else score_columns(table)
     if label in names:
         raise TableError(f"'{label}' is both a score and the label")
     lists = len(names) == 1 and is_list(schema.field(names[0]).type)
@@ -142,7 +132,7 @@ def make_plan(
     count = _list_size(names[0], schema, table.first) if lists else len(names)
     if not count:
         raise TableError(f"column '{names[0]}' has no row with scores")
-    kind = kind or ("sigmoid" if count == 1 else "softmax")
+    kind = job.kind or ("sigmoid" if count == 1 else "softmax")
     if kind == "sigmoid" and count > 1:
         raise TableError(
             f"a sigmoid takes one score and there are {count}: use --kind multilabel for a sigmoid each, or softmax"
@@ -174,10 +164,10 @@ def make_plan(
         list(classes),
         kind,
         dtype,
-        temperature,
+        job.temperature,
         label,
-        on_bad,
-        as_scores,
+        job.on_bad,
+        job.as_scores,
         by_place,
         left_out,
         table.dialect,

@@ -6,13 +6,15 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sigmax.errors import InputError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["AmbiguousError", "Reading", "TableError", "WrongTypeError"]
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """A file or an option that cannot be used; the message says what would be right."""
 
 

@@ -282,6 +282,7 @@ def _explained(path: Path, kind: str, reader: contextlib.AbstractContextManager[
     with contextlib.ExitStack() as stack:
         with _blamed(path, kind):
             source = stack.enter_context(reader)
+            str(source.schema.names)  # which may be no text
         yield dataclasses.replace(source, batches=_blamed_batches(path, kind, source.batches))
 
 
@@ -303,6 +304,8 @@ def _blamed(path: Path, kind: str) -> Iterator[None]:
         hint = (
             "; if the fields are cut at the wrong mark, name it with --delimiter" if " columns, got " in reason else ""
         )
+        if kind == "csv" and isinstance(error, UnicodeError):
+            hint = "; name its encoding, as in --encoding latin-1"
         raise TableError(f"{path} cannot be read as {kind}: {reason}{hint}") from error
     except OSError as error:
         if error.filename is not None:  # the error names it

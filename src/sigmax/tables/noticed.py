@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sigmax.tables.columns import Kind
+    from sigmax.tables.job import Kind
 
 __all__ = ["already_probabilities", "remedy"]
 

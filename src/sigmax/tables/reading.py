@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,11 +22,12 @@ from sigmax.tables.kept import plain_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.errors import WrongTypeError
     from sigmax.tables.files import Source
-    from sigmax.tables.score import Job
+    from sigmax.tables.task import Task
 
 __all__ = ["ScoreFile"]
 
@@ -39,20 +39,21 @@ class ScoreFile:
     Parameters
     ----------
     path : Path
-    job : Job
+    task : Task
         What is asked of it.
     """
 
-    def __init__(self, path: Path, job: Job) -> None:
-        self.path, self.job = path, job
+    def __init__(self, path: Path, task: Task) -> None:
+        self.path, self.task = path, task
         self.types: dict[str, pa.DataType] = {}  # of the columns of a CSV file, by which it is read
-        self.keys = keys_of(path, job.root)
+        self.keys = keys_of(path, task.root)
         self._plan: Plan | None = None
         self._words: set[str] = set()  # other columns that are no plain numbers
         self._labels: Labels | None = None
+        job = task.job
         if job.labels is not None:
-            self._labels = Labels(Path(job.labels), job.label, job.dialect)
-            self.job = dataclasses.replace(job, label=self._labels.name)
+            self._labels = Labels(job.labels, job.label, job.dialect)
+            self.task = dataclasses.replace(task, job=dataclasses.replace(job, label=self._labels.name))
 
     @contextlib.contextmanager
     def open(self) -> Iterator[tuple[Source, Plan, Iterator[pa.RecordBatch]]]:
@@ -60,7 +61,7 @@ class ScoreFile:
         if self._plan is None:
             with self._source() as source:
                 first = _first(source.batches)
-                plan = self.job.plan(source, first, self.path)
+                plan = self.task.plan(source, first, self.path)
                 self._plan = plan
                 if format_of(self.path) != "csv":
                     yield source, plan, itertools.chain([] if first is None else [first], source.batches)
@@ -84,7 +85,7 @@ class ScoreFile:
 
     @contextlib.contextmanager
     def _source(self) -> Iterator[Source]:
-        with open_source(self.path, self.types, dialect=self.job.dialect, keys=self.keys) as source:
+        with open_source(self.path, self.types, dialect=self.task.job.dialect, keys=self.keys) as source:
             yield source if self._labels is None else self._labels.beside(source, self.path)
 
     def widen(self, wrong: WrongTypeError) -> None:

@@ -101,7 +101,9 @@ class Arguments:
         if isinstance(temperature, float | int) and temperature == 1:
             return None
         rows = tuple(row_shape(self.x, self.axis))
-        if isinstance(temperature, float | int) and temperature >= 0:  # without NumPy, which torch.compile does not follow
+        if (
+            isinstance(temperature, float | int) and temperature >= 0
+        ):  # without NumPy, which torch.compile does not follow
             return torch.full((), float(temperature), dtype=torch.float64, device=self.x.device).expand(rows)
         if not isinstance(temperature, Tensor):
             checked = check_temperature(temperature, rows)

@@ -17,6 +17,7 @@ import numpy as np
 
 import sigmax
 from sigmax import plots
+from sigmax.errors import InputError
 from sigmax.tables import AmbiguousError, score_file
 from sigmax.tables.files import open_source
 
@@ -214,7 +215,7 @@ def columns_of(upload: Any, path: str | None) -> list[str]:
         try:
             with open_source(file) as source:
                 return list(dict.fromkeys(source.schema.names))
-        except (ValueError, OSError):
+        except (InputError, OSError):
             return []
 
 
@@ -271,7 +272,7 @@ def read_scores(
                 for r in error.readings
             )
             return None, f"{error.reason}. Choose the score columns above, as in{ways}"
-        except (ValueError, OSError) as error:
+        except (InputError, OSError) as error:
             return None, str(error).replace(f"{file.parent}/", "")
     kept = found[0]
     if not kept.kept:

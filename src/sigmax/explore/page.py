@@ -16,8 +16,7 @@ def _():
 
     import sigmax
     from sigmax import plots
-    from sigmax.host.dtypes import BFLOAT16
-    from sigmax.pages import (
+    from sigmax.explore.parts import (
         best_temperature,
         chart,
         chosen_columns,
@@ -30,6 +29,7 @@ def _():
         tempered_chart,
         unsure,
     )
+    from sigmax.host.dtypes import BFLOAT16
 
     # what the command was given: the file, if any
     given = mo.cli_args().get("file")

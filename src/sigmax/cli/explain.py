@@ -1,0 +1,121 @@
+"""``sigmax explain``: how scores become probabilities, step by step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+from rich.table import Table
+
+from sigmax.cli.app import UNDERSTAND, Console, Several, app, examples
+from sigmax.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["explain"]
+
+
+@app.command(
+    group=UNDERSTAND,
+    help_epilogue=examples("sigmax explain 2.0 1.0 0.1", "sigmax explain --weights 0.4 -1.2 --inputs 3 0.5 --bias 0.1"),
+)
+def explain(
+    *scores: float,
+    weights: Annotated[list[float] | None, Several] = None,
+    inputs: Annotated[list[float] | None, Several] = None,
+    bias: float = 0.0,
+) -> None:
+    """
+    Show how scores become probabilities, step by step.
+
+    One score is the two-class case: a logit, its odds, its probability and the other class's. Several are a softmax,
+    beside what a sigmoid of each score alone would give.
+
+    Parameters
+    ----------
+    scores : float
+        One score for two classes, or one for each of several.
+    weights : list of float
+        Start one step earlier, at a neuron's weighted sum of its inputs.
+    inputs : list of float
+        What the weights are multiplied with.
+    bias : float
+        What is added to the weighted sum.
+    """
+    from sigmax.explain import weighted_sum
+
+    console = Console()
+    if weights or inputs:
+        if scores:
+            raise InputError("give either scores, or --weights and --inputs, from which the score follows")
+        z = weighted_sum(weights or [], inputs or [], bias)
+        terms = [f"{_signed(w)}·{_signed(x)}" for w, x in zip(weights or [], inputs or [], strict=True)]
+        console.print(
+            f"z = Σ w·x + b = {' + '.join([*terms, _signed(bias)])} = [bold]{z:.6g}[/bold]\n", highlight=False
+        )
+        scores = (z,)
+    if not scores:
+        raise InputError("give one score or more, as in: sigmax explain 2.0 1.0 0.1")
+    bad = [x for x in scores if x != x]
+    if bad:
+        raise InputError("a score is nan; scores are real numbers")
+    if len(scores) == 1:
+        _explain_two(console, scores[0])
+    else:
+        _explain_many(console, scores)
+
+
+def _signed(x: float) -> str:
+    return f"{x:g}" if x >= 0 else f"(-{-x:g})"
+
+
+def _explain_two(console: Console, logit: float) -> None:
+    from sigmax.explain import odds_ratio, two_classes
+
+    seen = two_classes(logit)
+    near = odds_ratio(seen.odds, tolerance=0.01)
+    ratio = f"  = {seen.ratio[0]} : {seen.ratio[1]}" if seen.ratio else f"  about {near[0]} : {near[1]}" if near else ""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("logit", f"{logit:.6g}", "x, any real number")
+    table.add_row("odds", f"{seen.odds:.6g}", f"e^x{ratio}")
+    table.add_row("probability", f"{seen.probability:.6g}", "P(Y=1) = odds / (1 + odds) = 1 / (1 + e^-x), the sigmoid")
+    table.add_row("complement", f"{seen.complement:.6g}", "P(Y=0) = 1 / (1 + odds), the sigmoid of -x")
+    console.print(table)
+
+
+def _aligned(values: Sequence[float]) -> list[str]:
+    """Return numbers with as many decimals each, six digits for the largest; as they are where that would lose a small one."""
+    plain = [f"{v:.6g}" for v in values]
+    size = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    short = max(len(text.partition(".")[2]) for text in plain)
+    decimals = min(short, max(0, 5 - math.floor(math.log10(size)))) if size else 0
+    lost = decimals < short and any(0 < abs(v) < 100 * 10.0**-decimals for v in values)
+    return plain if lost or any("e" in text for text in plain) else [f"{v:.{decimals}f}" for v in values]
+
+
+def _explain_many(console: Console, scores: Sequence[float]) -> None:
+    from sigmax.explain import share_out
+
+    classes = share_out(scores)
+    table = Table(header_style="bold", show_footer=True, footer_style="bold")
+    odds, shares, alone = (
+        sum(values) for values in zip(*((c.odds, c.probability, c.alone) for c in classes), strict=True)
+    )
+    table.add_column("class", "sum")
+    table.add_column("score x", justify="right")
+    table.add_column("odds e^x", f"{odds:.6g}", justify="right")
+    table.add_column("softmax: e^x / sum", f"{shares:.6g}", justify="right")
+    table.add_column("sigmoid of x alone", f"{alone:.6g}", justify="right")
+    columns = [_aligned([getattr(c, name) for c in classes]) for name in ("score", "odds", "probability", "alone")]
+    for k, cells in enumerate(zip(*columns, strict=True)):
+        table.add_row(str(k), *cells)
+    console.print(table)
+    console.print(
+        f"A sigmoid of each score answers each class by itself, yes or no: the answers add up to {alone:.4g}, not to 1. "
+        "The softmax divides each class's odds by the sum of all: one whole, shared out.",
+        highlight=False,
+    )

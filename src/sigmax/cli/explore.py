@@ -1,0 +1,95 @@
+"""``sigmax explore``: a page to play with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from sigmax.cli.app import UNDERSTAND, Several, app, examples, fail
+from sigmax.errors import InputError
+
+__all__ = ["explore"]
+
+
+@app.command(group=UNDERSTAND, help_epilogue=examples("sigmax explore", "sigmax explore scores.csv --label label"))
+def explore(
+    file: Path | None = None,
+    /,
+    *,
+    label: str | None = None,
+    columns: Annotated[list[str] | None, Several] = None,
+    classes: Annotated[list[str] | None, Several] = None,
+    as_scores: bool = False,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    edit: bool = False,
+) -> None:
+    """
+    Open a page to play with: odds, logits, sigmoid, softmax, number formats, and your own scores.
+
+    Serves until it is interrupted. Nothing is fetched from other hosts, and no file leaves this machine: the page opens with a random
+    token alone, and answers no other site.
+
+    Parameters
+    ----------
+    file : Path
+        A score file to look at: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
+    label : str
+        The column of the file that holds the true class.
+    columns : list of str
+        Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
+    classes : list of str
+        Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
+    as_scores : bool
+        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
+    host : str
+        The address to serve at. Whoever opens the page needs the token that the printed address carries, from this machine too.
+    port : int
+        The port to serve at. Default: a free one.
+    browser : bool
+        Open a browser.
+    edit : bool
+        Show how each number is made: a copy of the page with its code, which you may change.
+    """
+    import importlib.util
+    import shutil
+    import socket
+    import tempfile
+
+    if importlib.util.find_spec("marimo") is None or importlib.util.find_spec("altair") is None:
+        fail("the page needs 'marimo'; install it with: pip install 'sigmax[explore]'")
+    if port is not None and not 0 < port < 65536:
+        raise InputError(f"the port is {port}; it must be from 1 to 65535")
+    if file is not None:
+        from sigmax.tables.files import format_of
+
+        format_of(file)
+        with file.open("rb"):  # a wrong name is told here, not in the page
+            pass
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port or 0))
+        except OSError as error:
+            raise InputError(f"cannot serve at {host}:{port or 'any port'}: {error.strerror or error}") from None
+        port = probe.getsockname()[1]
+    page = Path(__file__).parent.parent / "explore" / "page.py"
+    if edit:
+        page = Path(shutil.copy(page, tempfile.mkdtemp(prefix="sigmax-explore-")))
+    options = [
+        ("--file", str(file.resolve()) if file else None),
+        ("--label", label),
+        ("--columns", ",".join(columns or ()) or None),
+        ("--classes", ",".join(classes or ()) or None),
+        ("--as-scores", "yes" if as_scores else None),
+    ]
+    told = [word for name, value in options if value is not None for word in (name, value)]
+    mode, opened = "edit" if edit else "run", "browser" if browser else "none"
+    sys.stdout.flush()
+    # in place of this process, so that who ends it ends the page
+    os.execv(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "sigmax.explore.door", mode, str(page), host, str(port), opened, *told]
+    )
