@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | speed | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -37,6 +37,7 @@ def main() -> None:
     hostile.add_argument("--files", type=int, default=1000, help="of each format")
     hostile.add_argument("--seed", type=int, default=0)
     what.add_parser("readme", help="measure speed and accuracy and write the README's tables")
+    what.add_parser("misses", help="write the cells of docs/speed.md that miss a bar under their reasons")
     speed = what.add_parser("speed", help="the cells of `sigmax bench` as JSON, for readme")
     speed.add_argument("--level", default="")
     speed.add_argument("--threads", type=int, default=1)

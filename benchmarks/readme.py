@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import sigmax
-from benchmarks import charts, large, speed
+from benchmarks import charts, large, misses, speed
 from benchmarks.marks import put
 from benchmarks.verify import peer_table, verify
 from sigmax import bench
@@ -72,6 +72,7 @@ def main() -> None:
     text = put(text, "speed", f"{speed.table(shown_cells, errors=False)}\n\n{where}.")
     os.sched_setaffinity(0, cores)
     page = put(page, "large", "\n".join(large.table()))
+    page = put(page, "misses", misses.table(page))
     SPEED.write_text(page)
     README.write_text(text)
     text = put(

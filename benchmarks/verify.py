@@ -43,13 +43,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from reference import Row, exact, signed_logsumexp, ulps  # type: ignore[import-not-found]
+from reference import LINKS as LINKS_EXACT  # type: ignore[import-not-found]
+from reference import Row, exact, signed_logsumexp, ulps
 
 __all__ = ["Result", "main", "peer_table", "verify"]
 
 ROOT = Path(__file__).parent.parent
 Array = Any
-LINKS = names_of("elementwise")  # in the order of reference.cpp
+LINKS = names_of("elementwise")
+EXTREME_KINDS = ["largest", "in proportion", "one far"]
 KINDS = ["spread", "confident", "ties", "even odds", "cancelling", "log-probabilities", "impossible"]
 DTYPES = {
     "float16": np.dtype(np.float16),
@@ -70,6 +72,7 @@ ROWS = [
     "softmax, its pullback",
     "log_softmax, its pullback",
 ]
+TWO_CLASSES = ["binary_cross_entropy", "binary_cross_entropy, its gradient"]
 # The largest error allowed, in ulp; for the elementwise functions of 32 bits and less also: no result wrongly rounded.
 LINK_BAR = {"float16": 0.5, "bfloat16": 0.5, "float32": 0.5, "float64": 1.0}
 ROW_BARS = {
@@ -84,6 +87,8 @@ ROW_BARS = {
     "cross_entropy, its gradient": (1, 2, 3),
     "softmax, its pullback": (1, 2, 3),
     "log_softmax, its pullback": (1, 2, 3),
+    "binary_cross_entropy": (0.51, 1, 1),
+    "binary_cross_entropy, its gradient": (0.51, 1, 1),
 }
 EXTREME = (5e-324, 1e-300, 1e-100, 1e-40, 1e-10, 1e10, 1e40, 1e100, 1e300, 1.7e308)  # temperatures
 FLOOR = exact(
@@ -176,6 +181,7 @@ def _reference(library: str) -> Any:
     reference = ctypes.CDLL(library)
     reference.enter_strange_state.restype = ctypes.c_ulong
     reference.leave.argtypes = [ctypes.c_ulong]
+    reference.judge.restype = ctypes.c_bool
     return reference
 
 
@@ -251,9 +257,13 @@ def _judge_part(part: _Part) -> Result:
     y = np.ascontiguousarray(y)
     verdict = _Verdict(worst=-1.0)
     data = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, y)]
-    function, form = LINKS.index(part.function), list(DTYPES).index(part.dtype)
+    form = list(DTYPES).index(part.dtype)
     begin = time.perf_counter()
-    _reference(part.judge).judge(function, form, *data, ctypes.c_size_t(x.size), ctypes.byref(verdict))
+    known = _reference(part.judge).judge(
+        part.function.encode(), form, *data, ctypes.c_size_t(x.size), ctypes.byref(verdict)
+    )
+    if not known:
+        raise LookupError(f"core/verify/reference.cpp has no {part.function}; write its exact value there")
     wrong = verdict.wrong if part.dtype != "float64" else 0
     at = f"{part.function}({verdict.input!r}) = {verdict.result!r}"
     seconds = time.perf_counter() - begin
@@ -310,15 +320,15 @@ def _row_cases(judge: str, thin: int, peers: bool) -> Iterator[_Rows]:
                                 dtype, classes, count, spread, kind, temperature, judge, peers and classes < 5000
                             )
         for classes, count in sizes[1:9]:
-            for kind in ("largest", "in proportion"):
-                for temperature in EXTREME:
+            for kind in EXTREME_KINDS:
+                for temperature in (*EXTREME, 1.0, 0.37) if kind == "largest" else EXTREME:
                     for spread in (0.1, 5.0, 700.0):
                         if rng.random() < 1 / min(thin, 40):
                             yield _Rows(dtype, classes, count, spread, kind, temperature, judge)
 
 
 def _extreme_scores(case: _Rows, rng: np.random.Generator) -> Array:
-    """Return scores up to the largest number of the dtype; or so large that their quotients by the temperature are of the usual range."""
+    """Return scores up to the largest number of the dtype; or of which the quotients by the temperature are usual, all or all but one."""
     dtype, shape = DTYPES[case.dtype], (case.count, case.classes)
     largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
     if case.kind == "largest":
@@ -326,12 +336,14 @@ def _extreme_scores(case: _Rows, rng: np.random.Generator) -> Array:
     else:
         with np.errstate(over="ignore"):
             x = np.clip(rng.normal(size=shape) * case.spread * case.temperature, -largest, largest)
+    if case.kind == "one far":
+        x[:, -1] = -largest * (1 - 2.0 ** -rng.uniform(0, 40, case.count))
     return x.astype(dtype)
 
 
 def _scores(case: _Rows) -> Array:
     rng = np.random.default_rng(list(str(case).encode()))
-    if case.temperature in EXTREME:
+    if case.kind in EXTREME_KINDS:
         return _extreme_scores(case, rng)
     x = rng.normal(size=(case.count, case.classes)) * case.spread
     if case.kind == "confident":
@@ -388,7 +400,11 @@ def _judge_rows(case: _Rows) -> list[Result]:
     possible = np.isfinite(x.astype(float))
     label = np.array([rng.choice(np.flatnonzero(p)) for p in possible])
     soft = rng.random(x.shape) * possible
-    soft = (soft / soft.sum(axis=1, keepdims=True)).astype(dtype)
+    soft /= soft.sum(axis=1, keepdims=True)
+    if case.kind in EXTREME_KINDS and case.classes > 1:  # parts so small that they make a number of what is beyond all
+        soft *= 10.0 ** -rng.uniform(0, 300, x.shape)
+        soft[:, 0] += 1 - soft.sum(axis=1)
+    soft = soft.astype(dtype)
     weights = (rng.normal(size=x.shape) * possible).astype(dtype)
     g = rng.normal(size=x.shape).astype(dtype)
     given = (x, label, soft, weights, g, case.temperature)
@@ -408,7 +424,7 @@ def _judge_rows(case: _Rows) -> list[Result]:
 
     cold, floor = case.temperature < 1e-24, FLOOR / exact(case.temperature)
     # the quotient of the largest score by the smallest temperature has 2,100 bits before the point
-    ctx.prec = 4200 if case.temperature in EXTREME else 1400
+    ctx.prec = 4200 if case.kind in EXTREME_KINDS else 1400
     for i, row in enumerate(x):
         true = Row(row, case.temperature)
         picked = range(case.classes) if case.classes <= 10 else {*rng.integers(0, case.classes, 12), true.first}
@@ -455,6 +471,54 @@ def _judge_rows(case: _Rows) -> list[Result]:
                 found[name].see(np.inf, f"the sign: {case}; row {i}")
     theirs = _judge_peers(case, x) if case.peers and case.temperature == 1 and possible.all() else []
     return [*found.values(), *theirs]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Logits and labels of two classes of one kind."""
+
+    dtype: str
+    count: int
+    kind: str
+    judge: str
+
+    def draw(self) -> tuple[Array, Array]:
+        """Return them."""
+        rng, dtype = np.random.default_rng(list(f"{self.dtype} {self.kind}".encode())), DTYPES[self.dtype]
+        info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+        sign = rng.choice([-1.0, 1.0], self.count)
+        if self.kind == "every exponent":
+            x = sign * 2.0 ** rng.uniform(np.log2(float(info.smallest_subnormal)), np.log2(float(info.max)), self.count)
+        else:
+            x = sign * 10.0 ** rng.uniform(-3, 3, self.count)
+        x = np.clip(x, -float(info.max), float(info.max)).astype(dtype)
+        y = rng.choice([0.0, 1.0, 0.5, *rng.random(5), *10.0 ** -rng.uniform(0, 300, 5)], self.count)
+        if self.kind == "close":  # labels so close to the probability that most of the gradient's digits cancel
+            y = np.minimum(sigmax.sigmoid(x).astype(float) * (1 + 2.0 ** -rng.uniform(1, 44, self.count)), 1.0)
+        return x, y
+
+
+def _judge_pairs(case: _Pairs) -> list[Result]:
+    x, y = case.draw()
+    found = {name: Result("sigmax", name, case.dtype) for name in TWO_CLASSES}
+
+    def pair() -> dict[str, Array]:
+        return dict(zip(TWO_CLASSES, sigmax.binary_cross_entropy_and_grad(x, y), strict=True))
+
+    got = pair()
+    for name, again in _strangely(case.judge, pair).items():
+        found[name].compare(np.asarray(got[name]), np.asarray(again))
+    ctx.prec = 4200
+    for i, (a, b) in enumerate(zip(x, y, strict=True)):
+        logit, label = exact(np.clip(a.astype(float), -5000, 5000)), exact(b)  # whose exponential is 0 in all types
+        likely, size = LINKS_EXACT["softplus"](-abs(logit)), abs(exact(a))
+        paid = size * ((1 - label) if a > 0 else label)
+        true = dict(zip(TWO_CLASSES, (likely + paid, LINKS_EXACT["sigmoid"](logit) - label), strict=True))
+        for name, value in true.items():
+            found[name].see(
+                ulps(got[name][i], value, DTYPES[case.dtype]), f"{float(got[name][i])!r}: logit {a!r}, label {b!r}"
+            )
+    return list(found.values())
 
 
 def _judge_peers(case: _Rows, x: Array) -> list[Result]:
@@ -512,7 +576,18 @@ def verify(thin: int, peers: bool, only: str = "") -> list[Result]:
                 for result in several:
                     if result.inputs and only in result.function:
                         add(result)
-    order = [*LINKS, *ROWS]
+            pairs = [
+                _Pairs(d, 20_000 // min(thin, 40), kind, judge)
+                for d in DTYPES
+                for kind in ("every exponent", "usual", "close")
+            ]
+            for several in pool.imap_unordered(
+                _judge_pairs, pairs if any(only in name for name in TWO_CLASSES) else ()
+            ):
+                for result in several:
+                    if only in result.function:
+                        add(result)
+    order = [*LINKS, *ROWS, *TWO_CLASSES]
     return sorted(
         results.values(), key=lambda r: (order.index(r.function), list(DTYPES).index(r.dtype), r.library != "sigmax")
     )

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import sigmax
-from sigmax.family import names_of
+from sigmax.family import entry_of, names_of
 
 RNG = np.random.default_rng(7)
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -253,7 +253,7 @@ def _torch_formulas():
         back,
         torch.Tensor,
         ulps={np.float64: 6, np.float32: 6},
-        transform=lambda function: lambda *args, **options: library.call(function, args, options),
+        transform=lambda function: lambda *args, **options: library.call(entry_of(function), args, options, None),
         without=lambda case: "conversion of arguments is torch's" if case.error else None,
     )
 

@@ -4,9 +4,12 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import misses
+from benchmarks.marks import between
 from family import DTYPES, NAMES
 from reference import Row, ulps
 from test_cli import printed, refused
@@ -120,3 +123,30 @@ def test_the_table_has_the_levels_side_by_side_and_the_fastest_peer_in_bold():
     }
     bold = [w.strip() for w in line if "**" in w]
     assert bold == ["**0.500**", "**1.25**", "**0.250**", "**8.00**"]
+
+
+def test_the_page_lists_every_cell_that_misses_its_bar():
+    page = (Path(__file__).parent.parent / "docs" / "speed.md").read_text()
+    assert between(page, "misses") == misses.table(page)
+    for why in {reason for *_, reason in misses.misses(page)}:
+        named = "elementwise float64" if why.startswith("elementwise") else why
+        assert f"- **{named}**" in page, why
+
+
+def test_a_cell_misses_its_bar_beside_the_peer_that_it_is_set_against():
+    def line(function, dtype, shape, **ratios):
+        return misses.Line(function, dtype, shape, "1", "v3", ratios)
+
+    for cell, bars in (
+        (line("softmax", "float32", "100,000 x 10"), {"jax": 2, "numpy": 5, "scipy": 5, "torch": 5}),
+        (line("logsumexp", "float64", "20,000 x 100"), dict.fromkeys(misses.PEERS, 1.3)),
+        (line("softmax", "float32", "32 x 32,000"), dict.fromkeys(misses.PEERS, 1.2)),
+        (line("softmax", "float32", "300 x 40 x 25, axis 1"), dict.fromkeys(misses.PEERS, 1)),
+        (line("logit", "float64", "20,000"), dict.fromkeys(misses.PEERS, 1.3)),
+        (line("sigmoid", "float32", "10"), dict.fromkeys(misses.PEERS, 1)),
+    ):
+        assert cell.bars() == bars
+    page = "<!-- one: begin -->\n| function | dtype | shape | v3: ns | jax | numpy | scipy | torch |\n|---|\n"
+    page += "| softmax | float32 | 9 x 3 | **1.0** | 1.9 | 9.9 | | **4.00** |\n<!-- one: end -->\n<!-- all: begin -->\n| function | dtype | shape |\n<!-- all: end -->"
+    ((found, peer, ratio, bar, why),) = misses.misses(page)
+    assert (found.level, peer, ratio, bar, why) == ("v3", "jax", 1.9, 2.0, "few classes")

@@ -1,5 +1,7 @@
 """Scores near the largest number, extreme temperatures, and rows beside others: where arithmetic in between would overflow or mix."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from reference import Row, exact, ulps
@@ -200,3 +202,49 @@ def test_log_probabilities_of_a_confident_row_sum_to_0_but_for_what_they_are_rou
     for x in (row, np.tile(row, (40, 1))):
         for got in np.atleast_1d(sigmax.logsumexp(x)):
             assert ulps(float(got), true, np.float64) <= 1
+
+
+def test_a_small_part_of_a_distance_beyond_the_doubles_is_a_finite_loss():
+    # 65504 and the like: the label's part is taken before the exponent is out of range
+    cases = [
+        ([9e307, -9e307], [0.5, 0.5], 1.0, 0.0),
+        ([9e307, -9e307], [1 - 1e-10, 1e-10], 1.0, 0.0),
+        ([9e307, -9e307, 3e307], [0.25, 0.5, 0.25], 1.0, 0.25),
+        ([1.0, -1.0], [1 - 1e-8, 1e-8], 1e-308, 0.0),
+        ([1.0, 0.57, -1e300], [1.0, 0.0, 1e-300], 1e-290, 0.0),
+        ([1e300, 0.57, -1e300], [1.0, 5e-300, 1e-300], 1e-290, 0.0),
+    ]
+    for x, y, t, smoothing in cases:
+        q = [Fraction(1 - smoothing) * Fraction(v) + Fraction(smoothing) / len(x) for v in y]
+        wanted = sum(p * (Fraction(max(x)) - Fraction(v)) for p, v in zip(q, x, strict=True)) / Fraction(t)
+        got = sigmax.cross_entropy(x, y, temperature=t, label_smoothing=smoothing)
+        assert abs(Fraction(float(got)) - wanted) <= Fraction(np.spacing(float(wanted))), (x, y, t)
+        assert sigmax.cross_entropy([x, [0.0] * len(x)], [y, y], temperature=t, label_smoothing=smoothing)[0] == got
+    assert sigmax.cross_entropy([9e307, -9e307], 1) == np.inf
+    assert sigmax.cross_entropy([9e307, -np.inf], [0.5, 0.5]) == np.inf
+
+
+def test_a_far_class_changes_nothing_at_tiny_temperatures():
+    for far in (-1e300, -np.finfo(np.float64).max):
+        for function in (sigmax.logit_softmax, sigmax.log_softmax, sigmax.softmax):
+            for complement in (False, True) if function is not sigmax.logit_softmax else (False,):
+                options = dict(temperature=1e-290) | (dict(complement=True) if complement else {})
+                got = function([1.0, 0.57, far], **options)
+                np.testing.assert_array_equal(got, function([1.0, 0.57, -np.inf], **options))
+        g = np.array([1.1, 3.3, 2.2, 0.0])
+        pulled = softmax_pullback([0, 0, 0, far], g, temperature=1e-300)
+        np.testing.assert_array_equal(pulled, softmax_pullback([0, 0, 0, -np.inf], g, temperature=1e-300))
+        np.testing.assert_allclose(pulled[:3], (g[:3] - 2.2) / 3 / 1e-300, rtol=0, atol=1e285)
+    assert sigmax.logit_softmax([1.0, 0.57, -1e300], temperature=1e-290)[0] == pytest.approx(0.43 / 1e-290, rel=1e-15)
+
+
+def test_unit_weights_and_equal_shares_keep_every_digit():
+    for x in (1e-56, 1e-50, -1e-310, 1e-100, 0.0, 3.0):
+        assert sigmax.logsumexp([x], weights=[1.0]) == x
+        assert sigmax.logsumexp([x, x], weights=[0.5, 0.5]) == x
+        assert sigmax.logsumexp([x] * 300, weights=[1 / 4096] * 300) == pytest.approx(x + np.log(300 / 4096), rel=1e-15)
+
+
+def test_the_slope_of_two_classes_keeps_its_digits_below_the_smallest_normal_number():
+    for x, wanted in ((4e-323, 1e-323), (1e-320, 2.5e-321), (-1e-320, -2.5e-321), (1e-30, 2.5e-31), (1e-9, 2.5e-10)):
+        assert sigmax.binary_cross_entropy_and_grad(x, 0.5)[1] == pytest.approx(wanted, rel=1e-15, abs=0)

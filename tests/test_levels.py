@@ -135,7 +135,7 @@ KERNELS += [
     "pulled<true, 60>",
 ]
 # One number at a time.
-SCALAR = ("load_temperatures", "_of_one")
+SCALAR = ("load_temperatures", "limit_", "_of_one", "part_of_distance")
 
 
 @pytest.fixture(scope="module")

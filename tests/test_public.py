@@ -1,18 +1,25 @@
 """The package as its users meet it: names, documentation, what an import does."""
 
 import doctest
+import importlib
 import importlib.metadata
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from reference import LINKS as EXACT
 
 import sigmax
-from sigmax import explain, links, losses, rows, special, threads
-from sigmax.family import FAMILY, entry_of
+from sigmax import explain, host, links, losses, rows, special, sql, threads
+from sigmax.arrays.foreign.formulas import Formulas
+from sigmax.family import FAMILY, entry_of, names_of
 
+ROOT = Path(__file__).parent.parent
+SOURCE = Path(sigmax.__file__).parent
 DOCUMENTED = [(module, name) for module in (sigmax, explain, special) for name in module.__all__ if not name.isupper()]
 
 
@@ -40,6 +47,37 @@ def test_the_table_of_the_family_says_what_every_function_takes_and_gives():
                 results = function(x, *labels, **options)
             shapes = [np.shape(r) for r in (results if isinstance(results, tuple) else (results,))]
             assert shapes == [{"score": x.shape, "row": x.shape[:1]}[place] for place in entry.places(options)]
+
+
+def test_what_people_call_takes_what_the_work_takes():
+    for name, work in host.FUNCTIONS.items():
+        if not isinstance(work, np.ufunc):
+            shown, taken = (inspect.signature(f).parameters.values() for f in (getattr(sigmax, name), work))
+            assert [(p.name, p.kind, p.default) for p in shown] == [(p.name, p.kind, p.default) for p in taken]
+
+
+def test_no_layer_forgets_a_function():
+    """The places that CONTRIBUTING names for a new function; the exact values and the special ones are asked for by other tests."""
+    torch_calls = importlib.import_module("sigmax.arrays.torch.calls")
+    assert sorted(host.FUNCTIONS) == sorted(torch_calls.FUNCTIONS) == sorted(FAMILY)
+    for name in FAMILY:
+        for page in ("docs/contract.md", "docs/reference.md", "README.md"):
+            assert name.removesuffix("_and_grad") in (ROOT / page).read_text(), (name, page)
+    for name in names_of("elementwise", "per class"):
+        assert callable(getattr(Formulas, name))
+    for name in names_of("elementwise", "per class", "per row"):
+        assert f"MACRO {name}(" in sql.MACROS
+    assert sorted(EXACT) == sorted(names_of("elementwise"))
+
+
+def test_modules_are_loaded_by_name_where_that_is_told():
+    """A string hides an import from the tools that draw the layers: these few load adapters, parts of the package and peers on demand."""
+    found = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"import_module\(|__import__\(", path.read_text())
+    }
+    assert found == {"__init__.py", "dispatch.py", "bench/speed.py", "tables/__init__.py"}
 
 
 def test_the_version_has_one_source():

@@ -29,12 +29,14 @@ def verify():
 
 @pytest.fixture(scope="module")
 def judge(verify, tmp_path_factory):
-    judge = ctypes.CDLL(verify._compile(str(tmp_path_factory.mktemp("judge")))).judge
+    judge = verify._reference(verify._compile(str(tmp_path_factory.mktemp("judge")))).judge
 
     def verdict(name, x, y):
         found = verify._Verdict(worst=-1.0)
         data = [a.ctypes.data_as(ctypes.c_void_p) for a in (x, y)]
-        judge(LINKS.index(name), NAMES.index(x.dtype.name), *data, ctypes.c_size_t(x.size), ctypes.byref(found))
+        known = judge(name.encode(), NAMES.index(x.dtype.name), *data, ctypes.c_size_t(x.size), ctypes.byref(found))
+        if not known:
+            raise LookupError(name)
         return found
 
     return verdict
@@ -102,3 +104,8 @@ def test_a_part_found_anew_replaces_its_rows_of_the_page_and_no_others(verify):
 def test_functions_alone_may_be_judged(verify):
     assert {r.function for r in verify.verify(100_000, peers=False, only="odds")} == {"odds", "from_odds"}
     assert {r.function for r in verify.verify(1000, peers=False, only="logit_softmax")} == {"logit_softmax"}
+
+
+def test_a_function_without_an_exact_value_is_said(judge):
+    with pytest.raises(LookupError, match="softsign"):
+        judge("softsign", np.ones(1), np.ones(1))

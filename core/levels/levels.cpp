@@ -13,18 +13,25 @@ namespace sigmax {
     static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}}; \
     }
 
+// What a level asks of the CPU. Every one with AVX2 converts float16 too, which clang 14 has no name for.
+#define SIGMAX_RUNS_baseline true
+#define SIGMAX_RUNS_v3 (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+#define SIGMAX_RUNS_v4                                                                                                \
+    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && \
+     __builtin_cpu_supports("avx512vl"))
+#define SIGMAX_JOINED(a, b) a##b
+#define SIGMAX_RUNS(name) SIGMAX_JOINED(SIGMAX_RUNS_, name)
+
 #if defined(SIGMAX_ONLY)
-SIGMAX_LEVEL(SIGMAX_ONLY, true)
+SIGMAX_LEVEL(SIGMAX_ONLY, SIGMAX_RUNS(SIGMAX_ONLY))
 const Level* const levels[] = {&SIGMAX_ONLY::level};
 #elif defined(__x86_64__)
-// Every CPU with AVX2 converts float16 too, which clang 14 has no name for.
-SIGMAX_LEVEL(baseline, true)
-SIGMAX_LEVEL(v3, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-SIGMAX_LEVEL(v4, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512vl"))
+SIGMAX_LEVEL(baseline, SIGMAX_RUNS_baseline)
+SIGMAX_LEVEL(v3, SIGMAX_RUNS_v3)
+SIGMAX_LEVEL(v4, SIGMAX_RUNS_v4)
 const Level* const levels[] = {&baseline::level, &v3::level, &v4::level};
 #else
-SIGMAX_LEVEL(baseline, true)
+SIGMAX_LEVEL(baseline, SIGMAX_RUNS_baseline)
 const Level* const levels[] = {&baseline::level};
 #endif
 const int level_count = sizeof levels / sizeof *levels;

@@ -1,4 +1,4 @@
-// The elementwise functions: probability, odds, logit and log-probability into one another (CONTRACT: the scales), and the
+// The elementwise functions: probability, odds, logit and log-probability into one another (docs/contract.md), and the
 // cross-entropy of two classes.
 //
 // Each is a struct with its name, whether it has poles or a bounded domain, and its value:
@@ -279,10 +279,13 @@ SIGMAX_INLINE Pair<double> binary_slope(f64 x, f64 y, const Tail& tail) {
     Pair<double> yes = select(negative, small, large), no = select(negative, large, small);
     return divide(complement(y) * yes - one_term(y) * no, one_term(f64(1)) + tail.value()) * f64(0x1p-512);
 }
-SIGMAX_SHARED Pair<double> precise_binary_slope(const f64& x, const f64& y) {
+// Near 0, where s(x) = 1/2 + x/4 - x^3/48 ..., x may be smaller than any number of bits.
+SIGMAX_SHARED Pair<double> binary_slope_again(const f64& x, const f64& y) {
     f64 magnitude = min(f64(760), abs(x));
     ScaledExp<double_lanes> e = exp100(one_term(-magnitude));
-    return binary_slope(x, y, {e.m, power_of_two(e.t, 512), magnitude});
+    Pair<double> half = two_sum(f64(0.5), -y), near = two_sum(half.hi, x * 0.25);
+    return select(magnitude < 0x1p-34, fast_two_sum(near.hi, near.lo + half.lo),
+                  binary_slope(x, y, {e.m, power_of_two(e.t, 512), magnitude}));
 }
 struct BinaryCrossEntropyAndGrad {
     static constexpr const char* name = "binary_cross_entropy_and_grad";
@@ -293,7 +296,7 @@ struct BinaryCrossEntropyAndGrad {
         r[0] = binary_loss(x, y, tail);
         r[1] = binary_slope(x, y, tail);
         auto close = abs(r[1].hi) < y * lost_of_60;
-        if (any(close)) r[1] = select(close, precise_binary_slope(x, y), r[1]);
+        if (any(close)) r[1] = select(close, binary_slope_again(x, y), r[1]);
     }
 };
 

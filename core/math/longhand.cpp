@@ -187,7 +187,10 @@ void Longhand::add(double x, double weight) {
         else
             shift_right(z, exponent);
     }
-    exponential(z, hi >= 0);
+    if (hi == 0)  // and lo, which is less: e^0, to the last place
+        std::memcpy(z, one, sizeof z);
+    else
+        exponential(z, hi >= 0);
     if (std::fabs(weight) != 1) {
         set(rest, weight);
         multiply(z, rest);

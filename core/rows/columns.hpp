@@ -1,7 +1,7 @@
 // Softmax over an axis across memory: the rows lie side by side, so their scores are read and written where they are.
 //
 // Lanes are rows, and nothing needs transposing. The order of a sum is that of the same row lying along memory, so that the
-// layout changes no bit: one sum over up to `narrow` classes, else one for each sixteenth class, joined in the tree of a flat row.
+// layout changes no bit: one sum over up to `most_upright` classes, else one for each sixteenth class, joined in the tree of a flat row.
 // A strip of rows is read for its maximum, which leaves it in the L2 cache, then for its numerators.
 // Included once per level, hence no include guard.
 
@@ -48,7 +48,7 @@ struct Columns {
         for (std::ptrdiff_t k = 0; k < classes; ++k) m = max(score(k), m);
         if (any_infinite(m)) return false;
         const auto shift = Shift<T, n>::template to<false>(m, Temperature<T, n>{});
-        const Share<T, n> share((classes <= narrow ? sum(0, 1, classes, shift) : sum_of_sixteen(shift)).value());
+        const Share<T, n> share((classes <= most_upright ? sum(0, 1, classes, shift) : sum_of_sixteen(shift)).value());
         for (std::ptrdiff_t k = 0; k < classes; ++k) {
             const P scale = shift.template part<false>(score(k), Temperature<T, n>{}).scale;
             share.of({scale, P::load(result(k))}).store(result(k));

@@ -89,6 +89,29 @@ SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
     return t.m;
 }
 
+// The loss of rows with a term q (m - x) / T whose exponent is beyond the doubles: a small q may make a number of it. In units of 2^850, in
+// which the exponents of scores so far apart (by 2^124 at least, because T is 2^-900 at least) are normal numbers.
+template <bool labelled>
+SIGMAX_RARE f64 distant_loss(const Rows<double>& r, const Target<labelled>& target, const f64& m, const Pair<double>& rest) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), unit = 0x1p-850;
+    Sums loss, endless;
+    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+        const f64 x = r.x[i];
+        Pair<double> q = target.of(r, i), z = exponent_of(x, m, r.temperature);
+        auto unasked = q.hi == 0.0, far = z.hi == -infinity;
+        Pair<double> near = q * (rest - select(unasked | far, one_term(f64(0)), z)) * f64(unit);
+        Pair<double> apart = select(far & is_possible(x), two_sum(m * f64(0x1p-1000), x * f64(-0x1p-1000)), one_term(f64(0)));
+        const Pair<double> part = q * f64(0x1p150), distance = divided(apart, r.temperature);
+        Pair<double> term = select(far, part * distance, near);
+        auto lost = far & ((is_possible(x) == std::int64_t(0)) | (abs(part.hi * distance.hi) == infinity));
+        const int strand = r.strand(i);
+        loss[strand].add(select(unasked | lost, one_term(f64(0)), term));
+        endless[strand].add_plainly(select(lost & (q.hi != 0.0), q.hi * infinity, f64(0)));
+    }
+    const f64 whole = endless.total(r.flat).total.hi;  // of factors, which need not be probabilities, of both signs: not a number
+    return select(whole == 0.0, loss.total(r.flat).value().hi * f64(1 / unit), whole);
+}
+
 template <bool labelled, bool with_gradient>
 SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -109,15 +132,16 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     Sums loss, whole, endless;
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         Pair<double> q = target.of(r, i), z = exponent_of(r.x[i], c.m, r.temperature);
-        auto unasked = q.hi == 0.0, far = (z.hi == -infinity) & (q.hi > 0.0);
+        auto unasked = q.hi == 0.0, far = (z.hi == -infinity) & (q.hi != 0.0);
         Pair<double> term = q * (rest - select(unasked | far, one_term(f64(0)), z));
         const int strand = r.strand(i);
         loss[strand].add(select(unasked | far, one_term(f64(0)), term));
         whole[strand].add(q);
         endless[strand].add_plainly(select(far, 1.0, f64(0)));
     }
-    auto infinite = (endless.total(r.flat).total.hi > 0.0) & (c.s.hi == c.s.hi);
-    r.results[0] = select(infinite, infinity, loss.total(r.flat).value().hi);
+    r.results[0] = loss.total(r.flat).value().hi;
+    auto distant = ((endless.total(r.flat).total.hi > 0.0) | (abs(loss.total(r.flat).total.hi) == infinity)) & (c.s.hi == c.s.hi);
+    if (any(distant)) r.results[0] = select(distant, distant_loss(r, target, c.m, rest), r.results[0]);
     if constexpr (labelled)
         if (mixed) r.results[0] = select(slowly, r.results[0], plain_loss);
     if constexpr (with_gradient) {

@@ -4,7 +4,7 @@
 // Each of the functions below changes some of it.
 struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
-    static constexpr bool in_doubles = true;  // floats are worked on like doubles, narrow and wide rows by one text
+    static constexpr bool in_doubles = true;  // floats are worked on like doubles, upright and flat rows by one text
     static constexpr bool pulls = false;      // gives a gradient
     static constexpr bool of_logs = false;    // its limit wants the logarithm of the sum
     static constexpr int results = 0;
@@ -12,7 +12,7 @@ struct RowTraits {
     using Work = double;
 };
 
-// softmax, log_softmax and logsumexp work in the type of their scores, and are compiled for narrow and wide rows, with and without the
+// softmax, log_softmax and logsumexp work in the type of their scores, and are compiled for upright and flat rows, with and without the
 // division by a temperature.
 struct OwnTypeTraits : RowTraits {
     static constexpr bool in_doubles = false;

@@ -228,10 +228,13 @@ SIGMAX_SHARED f64 weighted_logsumexp_below(Rows<double>& r, const f64& ceiling, 
     Pair<double> l = (one_term(lead.m) + scale) + (size + logs);
     auto gone = (whole.hi == 0.0) | (lead.key == -infinity);
     f64 value = select(gone, -infinity, l.hi + l.lo);
-    auto lost = lost_by_100(value, abs(lead.m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi));
+    const f64 parts = abs(lead.m) + abs(scale.hi) + abs(size.hi) + abs(logs.hi);
+    auto lost = lost_by_100(value, parts) & (abs(value) < parts * 0x1p-4);
     if (any(lost)) {
         const Doubled<double> x = doubled(r.x, r.flat), w = doubled(r.w, r.flat);
-        value = by_longhand(x, &w, lost, f64(0), f64(1), f64(-1), value);
+        // scores below the last place of the longhand: the leading one is taken off, and comes back whole
+        const f64 off = select(lost & (abs(lead.m) < 0x1p-64), lead.m, f64(0));
+        value = by_longhand(x, &w, lost, off, f64(1), f64(-1), value - off) + off;
     }
     r.results[0] = select(rest.hi != rest.hi, rest.hi, value);
     r.results[1] = select(gone, 0.0, select(value != value, value, sign));

@@ -1,4 +1,4 @@
-// From a strided batch of rows to the kernels and back: tiles of narrow rows, or one wide row at a time.
+// From a strided batch of rows to the kernels and back: tiles of upright rows, or one flat row at a time.
 // Included once per level, hence no include guard.
 
 // ---- what a batch holds beside scores ----
@@ -81,12 +81,12 @@ bool is_narrow(const RowBatch& b) {
 template <class F, class W>
 inline constexpr int row_lanes = (F::in_doubles ? 1 : isa::registers_in_step) * natural<W>;
 
-// ---- narrow rows: tiles of n at a time ----
+// ---- upright rows: tiles of n at a time ----
 
 // What a tile holds, class k of row i at [k n + i], and what a kernel made of it.
 template <class F, class W, int n>
 struct Tile {
-    alignas(64) W x[narrow * n], y[F::per_class ? narrow * n : 1], w[F::weighted ? narrow * n : 1];
+    alignas(64) W x[most_upright * n], y[F::per_class ? most_upright * n : 1], w[F::weighted ? most_upright * n : 1];
     W label[n], smoothing[n], results[2][n];
     RowTemperatures<W, n> temperature;
 
@@ -125,24 +125,26 @@ struct Tile {
         return m;
     }
     // The kernel has used the scores up, so that those of special rows are read again.
-    [[gnu::noinline, gnu::cold]] void replace_limits(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, const Pack<W, n>& m) {
-        W top[n], x_row[narrow];
+    [[gnu::noinline, gnu::cold]] unsigned replace_limits(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, const Pack<W, n>& m) {
+        W top[n], x_row[most_upright];
         m.store(top);
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (!temperature.special[i] && !std::isinf(top[i])) continue;
             load_run(b.x.data + (row + i) * b.x.row, b.x.step, b.classes, b.x.dtype, x_row);
             if (b.mask.data) apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, 1, -std::numeric_limits<W>::infinity());
             W of_row[2];
-            limit_row<F>(SingleRow<W>{{x_row, 1},
+            const SingleRow<W> one = {{x_row, 1},
                                       b.classes,
                                       temperature_of(b, row + i),
                                       {reinterpret_cast<double*>(w + i), n},
                                       label_of(b, row + i),
                                       smoothing_of(b, row + i),
                                       {y + i, n},
-                                      of_row});
+                                      of_row};
+            if (const unsigned failed = limit_row<F>(one)) return failed;
             for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
         }
+        return 0;
     }
     void store(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) const {
         if constexpr (F::per_class) store_tile<n, n>(y, b.y, row, rows, b.classes);
@@ -154,7 +156,7 @@ struct Tile {
 };
 
 template <class F, class W>
-void narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+unsigned upright_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     constexpr int n = row_lanes<F, W>;
     Tile<F, W, n> tile;
     load_temperatures(b, row, b.temperature.row && end - row > 1 ? (end - row < n ? end - row : n) : 1, tile.temperature);
@@ -163,12 +165,14 @@ void narrow_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
         if (!first && b.temperature.row != 0) load_temperatures(b, row, rows, tile.temperature);
         tile.load(b, row, rows);
         const Pack<W, n> m = tile.run(b, row);
-        if (tile.temperature.any_special || any_infinite(m)) tile.replace_limits(b, row, rows, m);
+        if (tile.temperature.any_special || any_infinite(m))
+            if (const unsigned failed = tile.replace_limits(b, row, rows, m)) return failed;
         tile.store(b, row, rows);
     }
+    return 0;
 }
 
-// ---- wide rows, one at a time ----
+// ---- flat rows, one at a time ----
 
 // The `rest` numbers from `from` on, and `filler` behind them, in the middle of `end`: without a loop over single numbers, by way of
 // the `pad` numbers that end with them.
@@ -183,11 +187,11 @@ SIGMAX_INLINE W* tail_of_row(const W* from, std::ptrdiff_t rest, W filler, W (&e
     return end + pad - rest;
 }
 
-// One operand of wide rows: where it lies if it is of type W and contiguous, else some rows at a time in memory of its own.
+// One operand of flat rows: where it lies if it is of type W and contiguous, else some rows at a time in memory of its own.
 template <class W>
-class WideRows {
+class FlatRows {
 public:
-    WideRows(bool direct, std::ptrdiff_t padded, std::ptrdiff_t together)
+    FlatRows(bool direct, std::ptrdiff_t padded, std::ptrdiff_t together)
         : direct_(direct), padded_(padded), room_(direct ? nullptr : new (std::nothrow) W[padded * together]) {}
     bool failed() const { return !direct_ && !room_; }
     bool direct() const { return direct_; }
@@ -204,7 +208,7 @@ private:
 
 // One row: its scores, results and weights, contiguous in W.
 template <class F, class W, int n>
-void wide_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const RowTemperatures<W, n>& t) {
+unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const RowTemperatures<W, n>& t) {
     constexpr W nothing = -std::numeric_limits<W>::infinity();
     const std::ptrdiff_t whole = b.classes / pad * pad, rest = b.classes - whole, count = padded_length(b.classes) / n;
     W x_end[2 * pad], y_end[2 * pad], w_end[2 * pad];
@@ -230,17 +234,20 @@ void wide_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const Row
             copy_pad(y + whole - pad, y_end);
             copy_pad(y_end + rest, y + whole - pad + rest);
         }
-    if (t.any_special || std::isinf(top))
-        limit_row<F>(
-            SingleRow<W>{{x, 1}, b.classes, temperature_of(b, row), {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results});
+    if (t.any_special || std::isinf(top)) {
+        const double temperature = temperature_of(b, row);
+        const SingleRow<W> one = {{x, 1}, b.classes, temperature, {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results};
+        if (const unsigned failed = limit_row<F>(one)) return failed;
+    }
     for (int j = 0; j < F::results; ++j) {
         const Output& out = b.results[j];
         store_run(results + j, out.data + row * out.row, out.row, 1, out.dtype);
     }
+    return 0;
 }
 
 template <class F, class W>
-unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+unsigned flat_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     constexpr int n = row_lanes<F, W>;
     constexpr std::ptrdiff_t cache = 1 << 18;
     // Rows that run across memory are gathered several at a time, so that each cache line is read once.
@@ -250,9 +257,9 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     const std::ptrdiff_t padded = padded_length(b.classes);
     // x is read again after y has been written; weights are read with the scores
     const bool masked = b.mask.data;
-    const WideRows<W> x(b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !masked && b.x.data != b.y.data, padded, together);
-    const WideRows<W> y(!F::per_class || (b.y.dtype == dtype_of<W> && b.y.step == sizeof(W)), padded, together);
-    const WideRows<W> w(!F::weighted || (!masked && b.weights.dtype == dtype_of<W> && b.weights.step == sizeof(W)), padded, together);
+    const FlatRows<W> x(b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !masked && b.x.data != b.y.data, padded, together);
+    const FlatRows<W> y(!F::per_class || (b.y.dtype == dtype_of<W> && b.y.step == sizeof(W)), padded, together);
+    const FlatRows<W> w(!F::weighted || (!masked && b.weights.dtype == dtype_of<W> && b.weights.step == sizeof(W)), padded, together);
     if (x.failed() || y.failed() || w.failed()) return unsigned(Status::no_memory);
 
     RowTemperatures<W, n> t;
@@ -268,8 +275,9 @@ unsigned wide_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
         }
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (b.temperature.row != 0) load_temperatures(b, row + i, 1, t);
-            wide_row<F, W, n>(b, row + i, x.row(b.x.data, b.x.row, row, i), y.row(b.y.data, b.y.row, row, i),
-                              w.row(b.weights.data, b.weights.row, row, i), t);
+            W *const x_row = x.row(b.x.data, b.x.row, row, i), *const y_row = y.row(b.y.data, b.y.row, row, i);
+            if (const unsigned failed = flat_row<F, W, n>(b, row + i, x_row, y_row, w.row(b.weights.data, b.weights.row, row, i), t))
+                return failed;
         }
         if constexpr (F::per_class)
             if (!y.direct()) store_rows<n>(y.room(), padded, b.y, row, rows, b.classes);
@@ -297,11 +305,8 @@ unsigned row_loop(const RowBatch& b) {
         const std::ptrdiff_t begin = row;
         row = rows_in_place<F, T>(b, row);
         const std::ptrdiff_t end = row > begin && b.rows - row > 2 * lanes ? row + 2 * lanes : b.rows;
-        if (b.classes > narrow) {
-            if (const unsigned failed = wide_rows<F, W>(b, row, end)) return failed;
-        } else {
-            narrow_rows<F, W>(b, row, end);
-        }
+        if (const unsigned failed = b.classes > most_upright ? flat_rows<F, W>(b, row, end) : upright_rows<F, W>(b, row, end))
+            return failed;
         row = end;
     }
     return 0;

@@ -1,8 +1,8 @@
 // How a kernel walks over the classes of a row, and what its lanes make of them in the end.
 //
-//   - Narrow rows (up to `narrow` classes) stand upright: a vector holds one class of n rows, lane l is row l. The tile is transposed
+//   - Rows of up to `most_upright` classes stand upright: a vector holds one class of n rows, lane l is row l. The tile is transposed
 //     in registers on the way in and out, so that no lane ever meets another.
-//   - Wide rows lie flat: a vector holds n neighbouring classes of one row. Sixteen sums are kept, one for each class mod 16, whatever
+//   - Wider rows lie flat: a vector holds n neighbouring classes of one row. Sixteen sums are kept, one for each class mod 16, whatever
 //     n is: they are `strands` of n lanes, and vector i belongs to strand i mod 16 / n. What they hold is joined in a fixed tree.
 //
 // Which of the two a row takes depends on its number of classes alone, so its bits depend neither on its neighbours nor on the width
@@ -11,7 +11,7 @@
 // -inf and masked scores arrive as -inf. Each kernel returns the rows' maxima, so that its caller can see to the rows that have no
 // finite one. Included once per level, hence no include guard.
 
-inline constexpr std::ptrdiff_t narrow = 192;  // classes; upright tiles are faster below, flat rows above
+inline constexpr std::ptrdiff_t most_upright = 192;  // classes; upright tiles are faster below, flat rows above
 inline constexpr std::ptrdiff_t pad = 2 * lanes;
 // The classes of a flat row, with as many impossible ones as fill its last vectors: the same at every CPU level.
 inline constexpr std::ptrdiff_t padded_length(std::ptrdiff_t classes) { return (classes + pad - 1) / pad * pad; }
@@ -189,10 +189,13 @@ SIGMAX_INLINE Pair<double, n> divided(Pair<double, n> z, const Temperature<doubl
     Pair<double, n> product = two_product(z.hi, temperature.inverse);
     return {product.hi, fma(z.hi, temperature.inverse_lo, fma(z.lo, temperature.inverse, product.lo))};
 }
-// (x - m) / T, of halves of the scores: their difference itself may be too large for a number.
+// (x - m) / T for scores up to m: of halves where m, beside which halves of subnormal numbers are nothing, could make the difference too
+// large for a number.
 template <int n>
 SIGMAX_INLINE Pair<double, n> exponent_of(Pack<double, n> x, Pack<double, n> m, Temperature<double, n> temperature) {
-    temperature.inverse = temperature.inverse + temperature.inverse;
-    temperature.inverse_lo = temperature.inverse_lo + temperature.inverse_lo;
-    return without_nan(divided(without_nan(two_sum(x * 0.5, m * -0.5)), temperature));
+    auto large = abs(m) > 0x1p969;  // half of the last place of the largest number
+    const Pack<double, n> down = select(large, 0.5, Pack<double, n>(1)), up = select(large, 2.0, Pack<double, n>(1));
+    temperature.inverse = temperature.inverse * up;
+    temperature.inverse_lo = temperature.inverse_lo * up;
+    return without_nan(divided(without_nan(two_sum(x * down, m * -down)), temperature));
 }

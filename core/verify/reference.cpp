@@ -42,6 +42,27 @@ double logarithm_of_one_more(double x) { return std::log1p(x); }
 long double logarithm_of_one_more(long double x) { return log1pl(x); }
 
 enum Function { sigmoid, logit, odds, from_odds, log_sigmoid, softplus, log1mexp, logitexp };
+// Each of them by its public name, and where it is defined.
+struct Domain {
+    const char* name;
+    double lowest, highest;
+};
+const Domain domains[] = {{"sigmoid", -HUGE_VAL, HUGE_VAL},
+                          {"logit", 0, 1},
+                          {"odds", 0, 1},
+                          {"from_odds", 0, HUGE_VAL},
+                          {"log_sigmoid", -HUGE_VAL, HUGE_VAL},
+                          {"softplus", -HUGE_VAL, HUGE_VAL},
+                          {"log1mexp", -HUGE_VAL, 0},
+                          {"logitexp", -HUGE_VAL, 0}};
+int number_of(const char* name) {
+    int function = 0;
+    for (const Domain& domain : domains) {
+        if (std::strcmp(domain.name, name) == 0) return function;
+        ++function;
+    }
+    return -1;
+}
 
 // ln 2 = high + low + what is below R
 const double ln2_high = 0x1.62e42fefa39efp-1;
@@ -59,9 +80,7 @@ R log_of_complement(R l) {
 template <class R>
 R value(int function, double input) {
     const R nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity(), x = input;
-    const bool probability = function == logit || function == odds;
-    if (input != input || (probability && (x < 0 || x > 1)) || (function == from_odds && x < 0) || (function >= log1mexp && x > 0))
-        return nan;
+    if (!(input >= domains[function].lowest && input <= domains[function].highest)) return nan;
     switch (function) {
         case sigmoid:
             return x < 0 ? exponential(x) / (1 + exponential(x)) : 1 / (1 + exponential(-x));
@@ -80,12 +99,14 @@ R value(int function, double input) {
             return x == infinity ? infinity : soft_plus(x);
         case log1mexp:
             return x == 0 ? -infinity : x == -infinity ? R(-0.0) : log_of_complement(x);
-        default: {
+        case logitexp: {
             if (x == 0 || x == -infinity) return x == 0 ? infinity : -infinity;
             if (x < -1 || x > R(-0.5)) return x - log_of_complement(x);
             const R s = exponential_less_one((x + R(ln2_high)) + R(ln2_low));  // 2 e^x - 1
             return logarithm_of_one_more(2 * s / (1 - s));
         }
+        default:
+            return nan;
     }
 }
 
@@ -177,8 +198,11 @@ struct Verdict {
     double worst, input, result;            // the largest error in ulp, where, and what was found there
 };
 
-// Judges results[i] = function(inputs[i]) of one format (float16, bfloat16, float32, float64), and adds to the verdict.
-void judge(int function, int format, const void* inputs, const void* results, std::size_t count, Verdict* verdict) {
+// Judges results[i] = function(inputs[i]) of one format (float16, bfloat16, float32, float64), and adds to the verdict. False, and nothing
+// done, for a function that it does not know.
+bool judge(const char* name, int format, const void* inputs, const void* results, std::size_t count, Verdict* verdict) {
+    const int function = number_of(name);
+    if (function < 0) return false;
     for (std::size_t i = 0; i < count; ++i) {
         const double x = read(format, inputs, i), got = read(format, results, i);
         ++verdict->inputs;
@@ -216,5 +240,6 @@ void judge(int function, int format, const void* inputs, const void* results, st
             verdict->result = got;
         }
     }
+    return true;
 }
 }

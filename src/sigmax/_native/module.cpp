@@ -406,7 +406,8 @@ PyObject* link(PyObject*, PyObject* args) {
     const char* name;
     PyObject* bfloat16;
     if (!PyArg_ParseTuple(args, "sO!", &name, &PyArrayDescr_Type, &bfloat16)) return nullptr;
-    if (const sigmax::Link* f = sigmax::find_link(*level, name)) return make_link(f, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{});
+    if (const sigmax::Link* f = sigmax::find_link(*level, name))
+        return make_link(f, reinterpret_cast<PyArray_Descr*>(bfloat16), Integers{});
     return PyErr_Format(PyExc_LookupError, "the core has no elementwise function %s", name);
 }
 
@@ -482,6 +483,11 @@ bool choose_level() {
         level = sigmax::levels[i];
         if (wanted && std::strcmp(wanted, level->name) == 0) return true;
         available += std::string(i ? ", " : "") + level->name;
+    }
+    if (!level) {
+        PyErr_Format(PyExc_ImportError, "this CPU does not run %s, the only level that was built; build sigmax anew on this machine",
+                     sigmax::levels[0]->name);
+        return false;
     }
     if (!wanted || !*wanted) return true;
     PyErr_Format(PyExc_ImportError, "SIGMAX_CPU_LEVEL is '%s'; this CPU has %s", wanted, available.c_str());
