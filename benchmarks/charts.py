@@ -10,13 +10,16 @@ import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
 
 import sigmax
 from sigmax import bench, plots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["over_classes", "peers", "time_over_classes", "write"]
 
@@ -34,7 +37,10 @@ def time_over_classes(most: int = 300) -> list[dict[str, Any]]:
         for classes in range(1, most + 1):
             x = np.random.default_rng(0).normal(scale=3, size=(NUMBERS // classes, classes)).astype(dtype)
             y = np.empty_like(x)
-            calls = {"softmax": partial(sigmax.softmax, x, out=y), "copy": partial(np.copyto, y, x)}
+            calls: dict[str, Callable[[], object]] = {
+                "softmax": partial(sigmax.softmax, x, out=y),
+                "copy": partial(np.copyto, y, x),
+            }
             times: dict[str, list[float]] = {name: [] for name in calls}
             for _ in range(9):
                 for name, call in calls.items():

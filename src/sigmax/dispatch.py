@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from sigmax.family import Function
 
 __all__ = ["Adapter", "adapter_of", "meet_torch", "on_any_array", "run"]
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 
 class Adapter(Protocol):
@@ -92,22 +89,25 @@ def _load(name: str) -> Adapter:
 def run(entry: Function, *args: Any, **options: Any) -> Any:
     """Call a function of the family on whatever arrays it is given."""
     for x in args:
-        if type(x) is not np.ndarray:
-            adapter = adapter_of(type(x))
-            if adapter is not None:
-                result = adapter.call(entry, args, options, run)
-                if result is not NotImplemented:
-                    return result
+        adapter = adapter_of(type(x))
+        if adapter is not None:
+            result = adapter.call(entry, args, options, run)
+            if result is not NotImplemented:
+                return result
     return host.FUNCTIONS[entry.name](*args, **options)
 
 
-def on_any_array(signature: Callable[_P, _R]) -> Callable[_P, _R]:
+def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
+    work = host.FUNCTIONS[entry.name]
 
     @functools.wraps(signature)
-    def function(*args: _P.args, **options: _P.kwargs) -> Any:
-        return run(entry, *args, **options)
+    def function(*args: Any, **options: Any) -> Any:
+        for x in args:
+            if type(x) is not np.ndarray:
+                return run(entry, *args, **options)
+        return work(*args, **options)
 
     return function
 

@@ -8,7 +8,7 @@ from sigmax import _native
 from sigmax.host.links import LINKS
 
 if TYPE_CHECKING:
-    import numpy as np
+    from sigmax.typing import Elementwise
 
 __all__ = ["from_odds", "log1mexp", "log_sigmoid", "logit", "logitexp", "odds", "sigmoid", "softplus"]
 
@@ -28,12 +28,12 @@ ndarray or scalar
 """
 
 
-def _link(name: str, meaning: str, x: str, y: str, rest: str) -> np.ufunc:
+def _link(name: str, meaning: str, x: str, y: str, rest: str) -> Elementwise:
     _native.document(LINKS[name], f"{meaning}\n{_PARAMETERS.format(x=x, y=y)}{rest}")
-    return LINKS[name]
+    return LINKS[name]  # type: ignore[return-value]
 
 
-sigmoid: np.ufunc = _link(
+sigmoid: Elementwise = _link(
     "sigmoid",
     "The probability of a logit: ``1 / (1 + exp(-x))``.",
     "Logits (log-odds), any real numbers.",
@@ -59,7 +59,7 @@ Examples
 """,
 )
 
-logit: np.ufunc = _link(
+logit: Elementwise = _link(
     "logit",
     "The log-odds of a probability: ``log(p / (1 - p))``.",
     "Probabilities in [0, 1]; outside, the result is NaN and NumPy's 'invalid' warning is raised.",
@@ -83,7 +83,7 @@ Examples
 """,
 )
 
-odds: np.ufunc = _link(
+odds: Elementwise = _link(
     "odds",
     "The odds of a probability: ``p / (1 - p)``.",
     "Probabilities in [0, 1]; outside, the result is NaN and NumPy's 'invalid' warning is raised.",
@@ -101,7 +101,7 @@ Examples
 """,
 )
 
-from_odds: np.ufunc = _link(
+from_odds: Elementwise = _link(
     "from_odds",
     "The probability of odds: ``o / (1 + o)``.",
     "Odds in [0, inf]; a negative number gives NaN and NumPy's 'invalid' warning.",
@@ -121,7 +121,7 @@ True
 """,
 )
 
-log_sigmoid: np.ufunc = _link(
+log_sigmoid: Elementwise = _link(
     "log_sigmoid",
     "The log-probability of a logit: ``-log(1 + exp(-x))``.",
     "Logits (log-odds), any real numbers.",
@@ -143,7 +143,7 @@ Examples
 """,
 )
 
-softplus: np.ufunc = _link(
+softplus: Elementwise = _link(
     "softplus",
     "The logarithm of one plus the odds: ``log(1 + exp(x))``.",
     "Logits (log-odds), any real numbers.",
@@ -161,7 +161,7 @@ Examples
 """,
 )
 
-log1mexp: np.ufunc = _link(
+log1mexp: Elementwise = _link(
     "log1mexp",
     "The log-probability of the complement of a log-probability: ``log(1 - exp(x))``.",
     "Log-probabilities, at most 0; above, the result is NaN and NumPy's 'invalid' warning is raised.",
@@ -184,7 +184,7 @@ Examples
 """,
 )
 
-logitexp: np.ufunc = _link(
+logitexp: Elementwise = _link(
     "logitexp",
     "The log-odds of a log-probability: ``x - log(1 - exp(x))``.",
     "Log-probabilities, at most 0; above, the result is NaN and NumPy's 'invalid' warning is raised.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sigmax.dispatch import on_any_array
+from sigmax.typing import loss_and_gradient, of_rows, per_score
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_and_grad", "cross_entropy", "cross_entropy_and_grad"]
 
 
-@on_any_array
+@of_rows
 def cross_entropy(
-    x: ArrayLike,
-    y: ArrayLike,
+    x: ArrayLike | Any,
+    y: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    temperature: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
+    axis: Axis | Any = -1,
+    temperature: ArrayLike | Any = 1.0,
+    where: ArrayLike | Any = None,
     label_smoothing: float = 0.0,
 ) -> Any:
     """
@@ -76,15 +76,15 @@ def cross_entropy(
     """
 
 
-@on_any_array
+@loss_and_gradient
 def cross_entropy_and_grad(
-    x: ArrayLike,
-    y: ArrayLike,
+    x: ArrayLike | Any,
+    y: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    temperature: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
+    axis: Axis | Any = -1,
+    temperature: ArrayLike | Any = 1.0,
+    where: ArrayLike | Any = None,
     label_smoothing: float = 0.0,
 ) -> Any:
     """
@@ -122,8 +122,8 @@ def cross_entropy_and_grad(
     """
 
 
-@on_any_array
-def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
+@per_score
+def binary_cross_entropy(x: ArrayLike | Any, y: ArrayLike | Any, /) -> Any:
     """
     Cross-entropy of logits and labels of two classes: ``-y log(sigmoid(x)) - (1 - y) log(sigmoid(-x))``.
 
@@ -162,8 +162,8 @@ def binary_cross_entropy(x: ArrayLike, y: ArrayLike, /) -> Any:
     """
 
 
-@on_any_array
-def binary_cross_entropy_and_grad(x: ArrayLike, y: ArrayLike, /) -> Any:
+@loss_and_gradient
+def binary_cross_entropy_and_grad(x: ArrayLike | Any, y: ArrayLike | Any, /) -> Any:
     """
     Cross-entropy of logits and labels of two classes, and its derivative by the logits, in one pass.
 

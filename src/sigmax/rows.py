@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sigmax.dispatch import on_any_array
+from sigmax.typing import of_sums, per_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["log_softmax", "logit_softmax", "logsumexp", "softmax"]
 
 
-@on_any_array
+@per_score
 def softmax(
-    x: ArrayLike,
+    x: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    temperature: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
+    axis: Axis | Any = -1,
+    temperature: ArrayLike | Any = 1.0,
+    where: ArrayLike | Any = None,
     complement: bool = False,
-    dtype: DTypeLike | None = None,
-    out: Floats | None = None,
+    dtype: DTypeLike | Any = None,
+    out: Floats | Any = None,
 ) -> Any:
     """
     Turn the scores of many classes into probabilities: ``exp(x / T) / sum(exp(x / T))``.
@@ -84,17 +84,17 @@ def softmax(
     """
 
 
-@on_any_array
+@per_score
 def log_softmax(
-    x: ArrayLike,
+    x: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    temperature: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
+    axis: Axis | Any = -1,
+    temperature: ArrayLike | Any = 1.0,
+    where: ArrayLike | Any = None,
     complement: bool = False,
-    dtype: DTypeLike | None = None,
-    out: Floats | None = None,
+    dtype: DTypeLike | Any = None,
+    out: Floats | Any = None,
 ) -> Any:
     """
     Turn the scores of many classes into log-probabilities: ``x / T - log(sum(exp(x / T)))``.
@@ -134,16 +134,16 @@ def log_softmax(
     """
 
 
-@on_any_array
+@per_score
 def logit_softmax(
-    x: ArrayLike,
+    x: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    temperature: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
-    dtype: DTypeLike | None = None,
-    out: Floats | None = None,
+    axis: Axis | Any = -1,
+    temperature: ArrayLike | Any = 1.0,
+    where: ArrayLike | Any = None,
+    dtype: DTypeLike | Any = None,
+    out: Floats | Any = None,
 ) -> Any:
     """
     Turn the scores of many classes into log-odds, each class against all the others: ``log(p / (1 - p))``.
@@ -188,18 +188,18 @@ def logit_softmax(
     """
 
 
-@on_any_array
+@of_sums
 def logsumexp(
-    x: ArrayLike,
+    x: ArrayLike | Any,
     /,
     *,
-    axis: Axis = -1,
-    weights: ArrayLike | None = None,
-    where: ArrayLike | None = None,
+    axis: Axis | Any = -1,
+    weights: ArrayLike | Any = None,
+    where: ArrayLike | Any = None,
     keepdims: bool = False,
     return_sign: bool = False,
-    dtype: DTypeLike | None = None,
-    out: Floats | None = None,
+    dtype: DTypeLike | Any = None,
+    out: Floats | Any = None,
 ) -> Any:
     """
     Logarithm of the sum of exponentials, ``log(sum(w * exp(x)))``: what the softmax divides by.

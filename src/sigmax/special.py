@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from sigmax.typing import Elementwise
+
     Axis = int | Sequence[int] | None
 
 __all__ = ["expit", "log_expit", "log_softmax", "logit", "logsumexp", "softmax"]
 
-expit: np.ufunc = links.sigmoid
-log_expit: np.ufunc = links.log_sigmoid
-logit: np.ufunc = links.logit
+expit: Elementwise = links.sigmoid
+log_expit: Elementwise = links.log_sigmoid
+logit: Elementwise = links.logit
 
 
 def softmax(x: ArrayLike, axis: Axis = None) -> Any:

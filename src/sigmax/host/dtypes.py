@@ -25,9 +25,10 @@ class _OnNumPy:
     """NumPy's answers to what the contract asks."""
 
     def kind(self, x: NDArray[Any]) -> Literal["float", "integer", "bool", "other"]:
-        if x.dtype in _FLOATS or x.dtype.newbyteorder("=") in _FLOATS:
-            return "float"
-        return _KINDS.get(x.dtype.kind, "other")
+        kind = _KINDS.get(x.dtype.kind)
+        if kind is not None:
+            return kind
+        return "float" if x.dtype in _FLOATS or x.dtype.newbyteorder("=") in _FLOATS else "other"
 
     def as_float(self, x: NDArray[Any]) -> NDArray[Any]:
         return x.astype(np.float64)
@@ -41,7 +42,7 @@ class _OnNumPy:
         return spread
 
     def first(self, bad: NDArray[Any]) -> int | None:
-        return int(np.argmax(bad)) if bad.any() else None
+        return int(np.argmax(bad)) if np.count_nonzero(bad) else None
 
     def number(self, x: NDArray[Any], i: int) -> Any:
         return x.flat[i]
@@ -56,12 +57,14 @@ CONTRACT = Contract(_OnNumPy())
 
 def as_float(values: NDArray[Any], what: str = "scores") -> NDArray[Any]:
     """Return `values` as they are if they are floats, integers and bool as float64; refuse anything else."""
-    found: NDArray[Any] = CONTRACT.floats(values, what)
+    found: NDArray[Any] = values if values.dtype in _FLOATS else CONTRACT.floats(values, what)
     return found
 
 
 def result_dtype(scores: NDArray[Any], asked: DTypeLike | None) -> np.dtype[Any]:
     """Return the dtype of the result, in native byte order."""
+    if asked is None and scores.dtype in _FLOATS:
+        return scores.dtype
     found: np.dtype[Any] = CONTRACT.result_dtype(scores, asked)
     return found if found in _FLOATS else found.newbyteorder("=")
 
