@@ -24,10 +24,10 @@ from sigmax.tables.workers import in_order, use_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import ThreadPoolExecutor
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job, Options
+    from sigmax.tables.workers import Workers
 
     Progress = Callable[[int, int], None]
 
@@ -109,7 +109,7 @@ def _score_all(
     folders: list[Path],
     folder: Path | None,
     task: Task,
-    pool: ThreadPoolExecutor | None,
+    pool: Workers | None,
     run: Callable[..., Summary],
     head: int,
     progress: Progress | None,
@@ -132,7 +132,7 @@ def _score_all(
         return run(path, target, settled, head=head if path == files[0] and folder is None else 0)
 
     # many files are shared out whole, few by their batches
-    along_files = pool is not None and len(files) >= 2 * pool._max_workers and folder is not None
+    along_files = pool is not None and len(files) >= 2 * pool.count and folder is not None
     results = in_order(pool if along_files else None, one, files)
     for i, (path, result) in enumerate(zip(files, results, strict=True)):
         state = result if isinstance(result, dict) else result.state()

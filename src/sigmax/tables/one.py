@@ -19,13 +19,13 @@ from sigmax.writing import remove_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import ThreadPoolExecutor
 
     import pyarrow as pa
 
     from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job, Options
+    from sigmax.tables.workers import Workers
 
     Progress = Callable[[int, int], None]
 
@@ -123,7 +123,7 @@ def score_into(
     path: Path,
     target: Path | None,
     task: Task,
-    pool: ThreadPoolExecutor | None,
+    pool: Workers | None,
     *,
     head: int = 0,
     progress: Progress | None = None,

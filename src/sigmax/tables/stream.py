@@ -23,10 +23,10 @@ from sigmax.tables.workers import in_order, use_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import ThreadPoolExecutor
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job, Options
+    from sigmax.tables.workers import Workers
 
 __all__ = ["ScoredBatches", "refuse_labels_beside", "score"]
 
@@ -110,7 +110,7 @@ class ScoredBatches:
                     batches = itertools.chain([] if first is None else [first], source.batches)
                     yield from self._batches("", source, plan, batches, pool)
 
-    def _file(self, path: Path, task: Task, pool: ThreadPoolExecutor | None) -> Iterator[pa.RecordBatch]:
+    def _file(self, path: Path, task: Task, pool: Workers | None) -> Iterator[pa.RecordBatch]:
         with ScoreFile(path, task).open() as (source, plan, batches):
             try:
                 yield from self._batches(path.name, source, plan, batches, pool)
@@ -121,7 +121,7 @@ class ScoredBatches:
                 ) from wrong
 
     def _batches(
-        self, file: str, source: Source, plan: Plan, batches: Iterator[pa.RecordBatch], pool: ThreadPoolExecutor | None
+        self, file: str, source: Source, plan: Plan, batches: Iterator[pa.RecordBatch], pool: Workers | None
     ) -> Iterator[pa.RecordBatch]:
         schema = output_schema(source.schema, plan)
         if self._summary is None:

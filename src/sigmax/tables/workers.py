@@ -13,14 +13,22 @@ from sigmax.tables.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-__all__ = ["in_order", "use_workers"]
+__all__ = ["Workers", "in_order", "use_workers"]
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
+class Workers(ThreadPoolExecutor):
+    """Threads, and how many of them."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
 @contextlib.contextmanager
-def use_workers(workers: int | None) -> Iterator[ThreadPoolExecutor | None]:
+def use_workers(workers: int | None) -> Iterator[Workers | None]:
     """Start threads for `in_order`; by default as many as there are cores. None for one."""
     count = len(os.sched_getaffinity(0)) if workers is None else workers
     if not isinstance(count, int):
@@ -30,13 +38,11 @@ def use_workers(workers: int | None) -> Iterator[ThreadPoolExecutor | None]:
     if count == 1:
         yield None
         return
-    with ThreadPoolExecutor(count) as pool:
+    with Workers(count) as pool:
         yield pool
 
 
-def in_order(
-    pool: ThreadPoolExecutor | None, function: Callable[[_A], _B], items: Iterable[_A]
-) -> Generator[_B, None, None]:
+def in_order(pool: Workers | None, function: Callable[[_A], _B], items: Iterable[_A]) -> Generator[_B, None, None]:
     """Call `function` on each item, some at a time, and return the results in the order of the items."""
     if pool is None:
         yield from map(function, items)
@@ -45,7 +51,7 @@ def in_order(
     try:
         for item in items:
             ahead.append(pool.submit(function, item))
-            if len(ahead) > pool._max_workers:
+            if len(ahead) > pool.count:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -53,7 +53,7 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
     def apply(*args: Any) -> Any:
         if torch.compiler.is_compiling():
             return operator(*args)
-        if torch._C._are_functorch_transforms_active():  # they want a Function, but for the one that has no rule for it
+        if _are_transforms_active():  # they want a Function, but for the one that has no rule for it
             _refuse_forward_twice()
             return operator(*args) if _is_functionalized() else mapped.apply(*args)
         # past the dispatcher, which takes 50 us, where there is nobody that it would tell
@@ -62,14 +62,18 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
     setattr(ops, name, apply)
 
 
+# Private names of PyTorch. Without them a call takes the way that is right everywhere: by a Function that knows the transformations, through the
+# dispatcher, whatever modes there are.
+_are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+_modes_active = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 _FUNCTORCH = getattr(torch._C, "_functorch", None)
 _is_legacy_batched = getattr(_FUNCTORCH, "is_legacy_batchedtensor", lambda _: False)  # in gradients of several at once
 
 
 def _is_functionalized() -> bool:
     kind = getattr(getattr(_FUNCTORCH, "TransformType", None), "Functionalize", None)
-    peek = getattr(_FUNCTORCH, "peek_interpreter_stack", None)
-    return kind is not None and peek is not None and peek().key() == kind
+    top = getattr(_FUNCTORCH, "peek_interpreter_stack", lambda: None)()
+    return kind is not None and top is not None and top.key() == kind
 
 
 def _refuse_forward_twice() -> None:
@@ -88,7 +92,7 @@ def _are_plain(args: tuple[Any, ...]) -> bool:
     return (
         kinds <= {Tensor, torch.nn.Parameter}
         and all(v.device.type == "cpu" for v in tensors)
-        and torch._C._len_torch_dispatch_stack() == 0
+        and _modes_active() == 0
         and not any(map(_is_legacy_batched, tensors))
     )
 
@@ -152,11 +156,11 @@ def may_be_derived(*tensors: Tensor | None) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    if torch._C._are_functorch_transforms_active():  # a tensor inside vmap does not tell
+    if _are_transforms_active():  # a tensor inside vmap does not tell
         return True
     return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in given)
 
 
 def are_values_known() -> bool:
     """Return whether numbers can be looked at outside of an operator: not while compiling, nor in a transformation."""
-    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    return not (torch.compiler.is_compiling() or _are_transforms_active())
