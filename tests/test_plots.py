@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 import sigmax
 from sigmax import plots
-from sigmax.calibration import calibration_error, confidence_of, reliability, wilson_interval
+from sigmax.calibration import Cells, calibration_error, confidence_of, reliability, wilson_interval
 
 rng = np.random.default_rng(0)
 SCORES = rng.normal(size=(400, 4)) * 2
@@ -325,11 +325,16 @@ def test_the_command_draws_a_score_file(tmp_path):
     lines = [",".join([*map(repr, row.tolist()), str(y)]) for row, y in zip(SCORES, LABELS, strict=True)]
     (tmp_path / "scores.csv").write_text("\n".join(["s_0,s_1,s_2,s_3,y", *lines]) + "\n")
     p = sigmax.softmax(SCORES)
-    for name, chart in (
-        ("reliability", plots.reliability_diagram(p, LABELS)),
-        ("confidence", plots.confidence_histogram(p, LABELS)),
+    cells = Cells()
+    cells.add(p.max(axis=1), p.argmax(axis=1) == LABELS)
+    edges, rows, hits = cells.by_logit()
+    label = ("--label", "y")
+    for name, options, chart in (
+        ("reliability", label, plots.reliability_diagram(p, LABELS)),
+        ("confidence", label, plots.confidence_chart({"right": hits, "wrong": rows - hits}, edges)),
+        ("confidence", ("--columns", "s_*"), plots.confidence_histogram(p)),
     ):
-        done = command("plot", name, "scores.csv", "--label", "y", "-o", "out.svg", cwd=tmp_path)
+        done = command("plot", name, "scores.csv", *options, "-o", "out.svg", cwd=tmp_path)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Wrote out.svg"), done.stderr
         plots.save(chart, tmp_path / "wanted.svg")
         # the command adds up batch by batch, so the last digits may differ

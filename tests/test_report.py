@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sigmax
-from sigmax.calibration import calibration_error, reliability
+from sigmax.calibration import Cells, calibration_error, reliability
 from sigmax.report import write_report
 from sigmax.tables import TableError
 
@@ -328,3 +328,44 @@ def test_the_command_writes_the_page(file, page):
         "scores: s_ant ... s_dog (4 columns), divided by 1.5; left out: id (string); classes: 4 by softmax: ant,"
     )
     assert (file.parent / "again.html").read_text() == page
+
+
+def test_the_verdict_is_one_sentence_and_true(tmp_path):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(4000, 3)) * 3
+    p = sigmax.softmax(x)
+    y = (rng.random(4000)[:, None] > p.cumsum(axis=1)).sum(axis=1)
+
+    def verdict(scores, labels):
+        lines = [
+            "s_a,s_b,s_c,label",
+            *(",".join([*map(str, row), "abc"[k]]) for row, k in zip(scores.tolist(), labels, strict=True)),
+        ]
+        (tmp_path / "s.csv").write_text("\n".join(lines))
+        write_report(tmp_path / "s.csv", tmp_path / "r.html", label="label")
+        return re.search(r'<p class="verdict">(.*?)</p>', (tmp_path / "r.html").read_text()).group(1)
+
+    right = (x.argmax(axis=1) == y).mean()
+    said = verdict(x, y)
+    assert said.startswith(
+        f"The model is right in {right:.1%} of 4,000 labelled rows, where always saying the most frequent class"
+    )
+    assert "nothing speaks against its probabilities, which are off by" in said
+    assert said.endswith("at most.")
+    assert "it is too sure of itself." in verdict(x * 3, y)
+    assert "it is not sure enough." in verdict(x / 3, y)
+    assert "too few rows to tell whether its probabilities hold." in verdict(x[:4], y[:4])
+
+
+def test_confident_rows_lie_apart_on_the_logit_scale():
+    cells = Cells()
+    p = np.array([0.3, 0.5, 0.6, 0.73, 0.74, 0.999, 0.9999999999, 1.0])
+    right = np.array([False, True, True, False, True, True, True, True])
+    cells.add(p, right)
+    edges, rows, hits = cells.by_logit()
+    with np.errstate(divide="ignore"):
+        part = np.clip(np.floor(sigmax.logit(p)), -16, 15)
+    assert edges.tolist() == list(range(-1, 17))
+    assert rows.tolist() == [int((part == e).sum()) for e in edges[:-1]]
+    assert hits.tolist() == [int((part[right] == e).sum()) for e in edges[:-1]]
+    assert [a.tolist() for a in Cells().by_logit()] == [[0, 1], [0], [0]]

@@ -321,6 +321,24 @@ class Cells:
         self.hits += np.bincount(cell[correct], minlength=self.COUNT)
         self._sums += np.bincount(cell, np.rint(p * self.ONE), minlength=self.COUNT).astype(np.int64)
 
+    def by_logit(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """
+        Return rows and hits between whole numbers of the logit, which are edges of cells too.
+
+        Returns
+        -------
+        edges, rows, hits : ndarray
+            The numbers, one more than there are parts, from -16 to 16 at most; what lies farther out is in the first or the last part.
+        """
+        filled = np.flatnonzero(self.rows)
+        bits = np.where(filled >> 15, filled ^ 0x8000, filled ^ 0xFFFF).astype(np.uint32) << 16
+        part = np.clip(np.floor(bits.view(np.float32)), -16, 15).astype(np.int64)
+        first, last = (int(part.min()), int(part.max())) if part.size else (0, 0)
+        rows, hits = (
+            np.bincount(part - first, n[filled], last - first + 1).astype(np.int64) for n in (self.rows, self.hits)
+        )
+        return np.arange(first, last + 2), rows, hits
+
     def state(self) -> dict[str, list[int]]:
         """Return the cells that hold a row, as JSON has them."""
         filled = np.flatnonzero(self.rows)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+SECOND = 452  # pixels
 MATRIX = 20  # classes up to which the confusion matrix is shown whole
 
 
@@ -90,9 +91,11 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text(encoding="utf-8"))
+    logits, counts = summary.by_logit
     figures = {
         "reliability": plots.reliability_chart(summary.reliability, summary.calibration_error),
-        "confidence": plots.confidence_chart(summary.by_confidence).properties(width=320, height=320),
+        # as high as the two parts of the other
+        "confidence": plots.confidence_chart(counts, logits).properties(width=320, height=SECOND),
     }
     thresholds = diagnosis.thresholds
     if thresholds is not None and 0 < (positives := diagnosis.classes[1].rows) < diagnosis.rows:
@@ -110,6 +113,7 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     most = max([1, *(count for line in matrix for count in line)])
     page: str = template.render(
         name=name,
+        verdict=_verdict(summary, diagnosis),
         version=sigmax.__version__,
         summary=summary,
         plan=summary.plan,
@@ -126,3 +130,24 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         share=lambda count: round(100 * count / most),
     )
     return page
+
+
+def _verdict(summary: Summary, diagnosis: Diagnosis) -> str:
+    """Return what there is to say in one sentence: how often the model is right, and whether it may be believed."""
+    error = summary.calibration_error
+    often = f"The model is right in {summary.accuracy:.1%} of {diagnosis.rows:,} labelled rows"
+    most = max(c.rows for c in diagnosis.classes) / diagnosis.rows
+    guess = f", where always saying the most frequent class would be right in {most:.1%}"
+    if not error.bins:
+        return f"{often}{guess}; there are too few rows to tell whether its probabilities hold."
+    if not error.is_found:
+        return f"{often}{guess}; nothing speaks against its probabilities, which are off by {error.high:.1%} at most."
+    gap = summary.mean_confidence - summary.accuracy
+    lean = (
+        "too sure of itself"
+        if gap > error.error / 2
+        else "not sure enough"
+        if gap < -error.error / 2
+        else "sure at the wrong rows"
+    )
+    return f"{often}{guess}; its probabilities are off by {error.error:.1%} (between {error.low:.1%} and {error.high:.1%}): it is {lean}."

@@ -80,7 +80,7 @@ def plot(
         chart = (
             plots.reliability_chart(summary.reliability, summary.calibration_error)
             if name == "reliability"
-            else plots.confidence_chart(summary.by_confidence)
+            else plots.confidence_chart(*(summary.by_logit[::-1] if summary.labelled else (summary.by_confidence,)))
         )
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]

@@ -54,11 +54,22 @@ def histogram_counts(confidence: NDArray[Any], correct: NDArray[np.bool_] | None
     return {name: np.bincount(where[which], minlength=bins) for name, which in groups.items()}
 
 
-def confidence_chart(counts: dict[str, NDArray[Any]]) -> Any:
-    """Draw the counts of `histogram_counts`."""
+# the probability of a logit, with as many digits as tell it from 1
+_AS_PROBABILITY = "format(1 / (1 + exp(-datum.value)), '.' + max(2, ceil(abs(datum.value) / 2.4)) + 'f')"
+
+
+def confidence_chart(counts: dict[str, NDArray[Any]], logits: NDArray[np.int64] | None = None) -> Any:
+    """Draw the counts of `histogram_counts`; or those between some logits, on whose scale the confident rows lie apart."""
     names = list(counts)
     bins = len(counts[names[0]])
-    edges = np.linspace(0, 1, bins + 1)
+    edges = np.linspace(0, 1, bins + 1) if logits is None else logits
+    axis = (
+        alt.Axis(labelOverlap=True)
+        if logits is None
+        else alt.Axis(labelOverlap=True, labelExpr=_AS_PROBABILITY, values=list(map(int, logits)))
+    )
+    domain = [0, 1] if logits is None else [int(logits[0]), int(logits[-1])]
+    scale = "" if logits is None else ", on a logit scale"
     rows = sum(int(c.sum()) for c in counts.values())
     data = rows_of(
         low=np.tile(edges[:-1], len(names)),
@@ -71,7 +82,13 @@ def confidence_chart(counts: dict[str, NDArray[Any]]) -> Any:
         alt.Chart(data, width=480, height=220, title=f"Confidence of {rows:,} rows")
         .mark_bar(stroke=_PAPER, strokeWidth=0.5)
         .encode(
-            x=alt.X("low:Q", title="probability of the predicted class", scale=alt.Scale(domain=[0, 1]), bin="binned"),
+            x=alt.X(
+                "low:Q",
+                title=f"probability of the predicted class{scale}",
+                scale=alt.Scale(domain=domain, nice=False),
+                bin="binned",
+                axis=axis,
+            ),
             x2="high:Q",
             y=alt.Y("rows:Q", title="rows", stack="zero"),
             order="order:Q",

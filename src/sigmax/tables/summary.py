@@ -86,6 +86,12 @@ class Summary:
         return {"right": self._right, "wrong": self._wrong} if self.labelled else {"rows": self._counts}
 
     @property
+    def by_logit(self) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+        """The labelled rows, right and wrong ones, between whole numbers of the logit of confidence; and these numbers."""
+        edges, rows, hits = self._cells.by_logit()
+        return edges, {"right": hits, "wrong": rows - hits}
+
+    @property
     def reliability(self) -> Reliability:
         """How often predictions are right, in ten bins of confidence."""
         parts = (self._right + self._wrong, self._sums, self._right, self._spread)
