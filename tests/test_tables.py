@@ -593,3 +593,11 @@ def test_a_header_that_is_no_text_is_said_with_the_remedy(tmp_path):
     ):
         score_file(path)
     assert score_file(path, dialect=Dialect(encoding="latin-1")).plan.classes == ["a", "b"]
+
+
+def test_text_that_is_none_is_blamed_on_its_parquet_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    text = pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 1, 2], np.int32)), pa.py_buffer(b"a\xff"))
+    pq.write_table(pa.table({"s_a": [1.0, 2.0], "s_b": [0.0, 1.0], "text": text}), path)
+    with pytest.raises(TableError, match=r"a\.parquet cannot be read as parquet: .*UTF8"):
+        score_file(path)

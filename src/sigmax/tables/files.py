@@ -414,12 +414,17 @@ def _csv_batches(path: Path, reader: pa_csv.CSVStreamingReader, dialect: Dialect
 def _read_parquet(path: Path, part: list[int] | None) -> Iterator[Source]:
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         done = 0
+        others = [i for i, f in enumerate(file.schema_arrow) if not is_numeric(f.type)]
 
         def batches() -> Iterator[pa.RecordBatch]:
             nonlocal done
             for row_groups in _groups_of_row_groups(file) if part is None else [part]:
                 for batch in file.iter_batches(_rows_for(file.schema_arrow), row_groups=row_groups, use_threads=False):
                     done += batch.num_rows
+                    for i in others:
+                        batch.column(i).validate(
+                            full=True
+                        )  # text that is none would be met later, where no file is known
                     yield batch
 
         yield Source(file.schema_arrow, batches(), file.metadata.num_rows, lambda: done)
