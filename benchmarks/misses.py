@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.marks import between, put
+from sigmax.bench.peers import OVER_AN_AXIS
+from sigmax.bench.speed import LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Line", "main", "misses", "reason", "table"]
 
 SPEED = Path(__file__).parent.parent / "docs" / "speed.md"
-PEERS = ("jax", "numpy", "scipy", "torch")
 FEW, WIDE = 10, 1000  # classes
 
 
@@ -37,7 +38,7 @@ class Line:
     @property
     def classes(self) -> int:
         """The length of the axis of the classes; 0 where there is none."""
-        if "softmax" not in self.function and self.function != "logsumexp":
+        if self.function not in OVER_AN_AXIS:
             return 0
         lengths = [int(n.replace(",", "")) for n in re.findall(r"[\d,]*\d", self.shape.partition(", axis")[0])]
         axis = re.search(r"axis (\d)", self.shape)
@@ -50,10 +51,10 @@ class Line:
         elif "axis" in self.shape or self.shape == "10":
             bar = 1.0
         elif self.classes <= FEW:
-            return {peer: 2.0 if peer == "jax" else 5.0 for peer in PEERS}
+            return {peer: 2.0 if peer == "jax" else 5.0 for peer in LIBRARIES}
         else:
             bar = 1.2 if self.classes >= WIDE else 1.3
-        return dict.fromkeys(PEERS, bar)
+        return dict.fromkeys(LIBRARIES, bar)
 
 
 def lines(page: str) -> Iterator[Line]:
@@ -65,7 +66,7 @@ def lines(page: str) -> Iterator[Line]:
         for cells_of_row in rest:
             row = cells_of_row + [""] * (len(head) - len(cells_of_row))
             for level, start in starts.items():
-                cells = dict(zip(head[start + 1 : start + 1 + len(PEERS)], row[start + 1 :], strict=False))
+                cells = dict(zip(head[start + 1 : start + 1 + len(LIBRARIES)], row[start + 1 :], strict=False))
                 ratios = {peer: float(cell.strip("*| ")) for peer, cell in cells.items() if cell.strip("*| ")}
                 yield Line(row[0], row[1], row[2], cores, level, ratios)
 

@@ -8,6 +8,8 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
+import numpy as np
+
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
 
@@ -75,7 +77,7 @@ class Job:
             raise TableError(f"temperature is {self.temperature!r}; it must be a number, at least 0")
         if not self.temperature >= 0:
             raise TableError(f"the temperature is {self.temperature}; it must be at least 0")
-        if not isinstance(self.as_scores, bool) and type(self.as_scores).__name__ != "bool":  # NumPy's is one too
+        if not isinstance(self.as_scores, bool | np.bool_):
             raise TableError(f"as_scores is {self.as_scores!r}; it must be True or False")
         if not isinstance(self.dialect, Dialect):
             raise TableError(f"dialect is {self.dialect!r}; pass a Dialect, as in Dialect(delimiter=';')")

@@ -34,11 +34,11 @@ def _run_logsumexp(
         return value[..., 0].to(dtype), sign[..., 0].to(dtype)
     table = table_of(x, where, axis, dtype)
     value = np.empty(table.rows, table.dtype)
-    sign = np.empty(table.rows, table.dtype)
     if weights is None:
         table.call("logsumexp", results=[value])
         sign = sign_of_sum(value)
     else:
+        sign = np.empty_like(value)
         table.call("weighted_logsumexp", weights=table.per_score(as_array(weights), "weights"), results=[value, sign])
     return as_tensor(value), as_tensor(sign)
 
