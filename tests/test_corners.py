@@ -193,7 +193,7 @@ def test_a_tiny_logit_of_a_class_as_likely_as_the_others_has_all_its_digits():
     assert ulps(sigmax.logit_softmax(x, temperature=0.01)[0], Row(x, 0.01).logit_softmax(0), np.float64) <= 3
 
 
-@pytest.mark.parametrize("gap", [37.0, 40.0, 45.0, 50.0])
+@pytest.mark.parametrize("gap", [37.0, 40.0, 45.0, 50.0, 60.0, 97.0, 300.0, 690.0])
 @pytest.mark.parametrize("classes", [2, 3, 12, 300])
 def test_log_probabilities_of_a_confident_row_sum_to_0_but_for_what_they_are_rounded_by(gap, classes):
     """Below 2^-53 beside 1, where the logarithm of the sum is all in its second term."""
@@ -202,6 +202,24 @@ def test_log_probabilities_of_a_confident_row_sum_to_0_but_for_what_they_are_rou
     for x in (row, np.tile(row, (40, 1))):
         for got in np.atleast_1d(sigmax.logsumexp(x)):
             assert ulps(float(got), true, np.float64) <= 1
+
+
+def test_log_probabilities_that_cancel_far_below_all_places_of_a_double_keep_their_digits():
+    """One row for each size of what is left, down to the smallest numbers there are."""
+    rng = np.random.default_rng(4)
+    for gap in (40.0, 59.0, 80.0, 200.0, 500.0, 650.0):
+        row = sigmax.log_softmax(np.concatenate([[gap], rng.normal(size=5)]))
+        assert ulps(float(sigmax.logsumexp(row)), Row(row).logsumexp, np.float64) <= 1
+
+
+@pytest.mark.parametrize("classes", [40, 300, 5000])
+def test_a_float32_class_ahead_of_many_keeps_its_logarithm_down_to_the_smallest_number(classes):
+    for gap in (95.0, 101.0, 105.0, 108.0, 111.0):
+        row = np.array([gap] + [0.0] * (classes - 1), np.float32)
+        true = Row(row).log_softmax(0)
+        for x in (row, np.tile(row, (40, 1))):
+            for got in np.atleast_2d(sigmax.log_softmax(x))[:, 0]:
+                assert ulps(float(got), true, np.float32) <= 0.51
 
 
 def test_a_small_part_of_a_distance_beyond_the_doubles_is_a_finite_loss():

@@ -139,8 +139,11 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
         whole[strand].add(q);
         endless[strand].add_plainly(select(far, 1.0, f64(0)));
     }
-    r.results[0] = loss.total(r.flat).value().hi;
-    auto distant = ((endless.total(r.flat).total.hi > 0.0) | (abs(loss.total(r.flat).total.hi) == infinity)) & (c.s.hi == c.s.hi);
+    const Sum<double> found = loss.total(r.flat);
+    r.results[0] = found.value().hi;
+    // not a number, where parts of both signs were infinite
+    auto beyond = (abs(found.total.hi) < infinity) == std::int64_t(0);
+    auto distant = ((endless.total(r.flat).total.hi > 0.0) | beyond) & (c.s.hi == c.s.hi);
     if (any(distant)) r.results[0] = select(distant, distant_loss(r, target, c.m, rest), r.results[0]);
     if constexpr (labelled)
         if (mixed) r.results[0] = select(slowly, r.results[0], plain_loss);

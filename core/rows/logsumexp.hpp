@@ -32,15 +32,21 @@ SIGMAX_RARE f64 by_longhand(const Doubled<X>& x, const Doubled<double>* w, const
     shift.store(shifts);
     temperature.store(temperatures);
     left_out.store(skipped);
-    for (int lane = 0; lane < (x.flat ? 1 : double_lanes); ++lane) {
-        if (!wanted[lane]) continue;
-        Longhand sum(shifts[lane], temperatures[lane]);
+    // 0 where the digits are too few
+    auto log = [&]<int limbs>(Longhand<limbs> sum, int lane) {
         for (std::ptrdiff_t i = 0; i < x.count; ++i)
             for (int l = x.flat ? 0 : lane; l < (x.flat ? double_lanes : lane + 1); ++l) {
                 const double number = static_cast<double>(x.flat ? i * double_lanes + l : i);
                 if (number != skipped[lane]) sum.add(x.at(i)[l], w ? w->at(i)[l] : 1);
             }
-        const double found = sum.log();
+        const double log = sum.log();
+        return std::fabs(log) < sum.least() ? 0 : log;
+    };
+    for (int lane = 0; lane < (x.flat ? 1 : double_lanes); ++lane) {
+        if (!wanted[lane]) continue;
+        double found = log(Longhand<4>(shifts[lane], temperatures[lane]), lane);
+        if (found == 0) found = log(Longhand<8>(shifts[lane], temperatures[lane]), lane);
+        if (found == 0) found = log(Longhand<20>(shifts[lane], temperatures[lane]), lane);
         if (found == found) result[lane] = found;
     }
     return x.flat ? f64(result[0]) : f64::load(result);

@@ -18,9 +18,9 @@ template <class T>
 struct RowConstants;
 template <>
 struct RowConstants<float> {
-    static constexpr float reach = 106, far = 256;       // e^-106 < 2^-152; x - max is exact where |max| > far
-    static constexpr int offset = 30;                    // keeps 2^(n - N) normal down to `reach`
-    static constexpr float large = 0x1.8p23f * 0x1p13f;  // beside terms up to 2^(offset + 1)
+    static constexpr float reach = 140, far = 256;       // e^-140 < 2^-201: 2^50 of them are nothing; x - max is exact where |max| > far
+    static constexpr int offset = 80;                    // keeps 2^(n - N) normal down to `reach`
+    static constexpr float large = 0x1.8p23f * 0x1p63f;  // beside terms up to 2^(offset + 1)
     static constexpr std::ptrdiff_t block = 32;          // terms between two additions in full
 };
 template <>

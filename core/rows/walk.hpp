@@ -174,10 +174,13 @@ struct Sums {
     Sum<double> of[lanes / double_lanes];
     SIGMAX_INLINE Sums() {}
     SIGMAX_INLINE Sum<double>& operator[](int strand) { return of[strand]; }
-    SIGMAX_INLINE Sum<double> total(bool flat) { return flat ? together() : of[0]; }
+    SIGMAX_INLINE Sum<double> total(bool flat) const { return flat ? together() : of[0]; }
 
 private:
-    [[gnu::noinline]] Sum<double> together() { return joined(of); }
+    [[gnu::noinline]] Sum<double> together() const {
+        Sums copy = *this;  // which the strands are added up in
+        return joined(copy.of);
+    }
 };
 
 // ---- differences of scores, divided by the temperature, in double ----
