@@ -160,6 +160,10 @@ def check_scale(page, x):
         page.wait(f"scale: {name}", float(value))
 
 
+# the steps of the odds' slider, which are numbered; they lie within 2.4 % of one another
+ODDS = sorted({float(f"{v:.3g}") for v in [*np.geomspace(0.001, 1000, 601), 0.375, 0.75]})
+
+
 @needs_browser
 def test_the_five_scales_move_together(page):
     check_scale(page, float(sigmax.logit(3 / 11)))
@@ -184,11 +188,26 @@ def test_the_five_scales_move_together(page):
         (3, "PageUp", 2),
         (4, "PageUp", 1),
     ):
-        x = float(to_logit[moved](page.move(moved, key, times)))
+        at = page.move(moved, key, times)
+        x = float(to_logit[moved](ODDS[int(at)] if moved == 1 else at))
         check_scale(page, x)
-        for other in {0, 1, 2, 3, 4} - {moved}:
+        for other in {0, 2, 3, 4} - {moved}:
             shown = float(page.slider(other).get_attribute("aria-valuenow"))
             assert shown == pytest.approx(float(of_logit[other](x)), abs=0.0005001)  # as it is written beside it
+        shown = ODDS[int(float(page.slider(1).get_attribute("aria-valuenow")))]
+        assert shown == pytest.approx(float(of_logit[1](x)), rel=0.013)
+
+
+@needs_browser
+def test_every_scale_has_its_numbers_below_it(page):
+    marks = page.page.locator(".sx-scale")
+    for slider, ends in enumerate([("0", "1"), ("1 : 1000", "1000 : 1"), ("−7", "7"), ("−7", "0"), ("0", "1")]):
+        shown = marks.nth(slider).locator("span").all_inner_texts()
+        assert (shown[0], shown[-1]) == ends
+        track, below = page.slider(slider).evaluate(
+            "e => { const t = e.closest('marimo-slider') || e.parentElement.parentElement; return t.getBoundingClientRect().bottom }"
+        ), marks.nth(slider).bounding_box()
+        assert below["y"] + below["height"] > track - 30
 
 
 @needs_browser

@@ -28,6 +28,7 @@ def _():
         read_scores,
         tempered_chart,
         unsure,
+        with_scale,
     )
     from sigmax.host.dtypes import BFLOAT16
 
@@ -51,6 +52,7 @@ def _():
         sigmax,
         tempered_chart,
         unsure,
+        with_scale,
     )
 
 
@@ -81,38 +83,38 @@ def _(mo, sigmax):
 
 
 @app.cell(hide_code=True)
-def _():
-    def within(low, value, high):
-        return min(
-            high, max(low, round(float(value), 3))
-        )  # as it stands beside the slider; the fact itself is not rounded
+def _(mo):
+    def slider_of(low, value, high, step, name, on_change):
+        return mo.ui.slider(
+            low,
+            high,
+            step=step,
+            value=min(high, max(low, round(float(value), 3))),  # the fact itself is not rounded
+            label=name,
+            show_value=True,
+            full_width=True,
+            on_change=on_change,
+        )
 
-    return (within,)
+    return (slider_of,)
 
 
 # One cell a scale: the one that is moved is left alone, and the others are made anew.
 @app.cell(hide_code=True)
-def _(get_logit, mo, set_logit, sigmax, within):
-    probability_scale = mo.ui.slider(
-        0.001,
-        0.999,
-        step=0.001,
-        value=within(0.001, sigmax.sigmoid(get_logit()), 0.999),
-        label="probability",
-        show_value=True,
-        full_width=True,
-        on_change=lambda v: set_logit(float(sigmax.logit(v))),
-    )
+def _(get_logit, set_logit, sigmax, slider_of):
+    _p = sigmax.sigmoid(get_logit())
+    probability_scale = slider_of(0.001, _p, 0.999, 0.001, "probability", lambda v: set_logit(float(sigmax.logit(v))))
     return (probability_scale,)
 
 
 @app.cell(hide_code=True)
-def _(get_logit, mo, set_logit, sigmax, within):
+def _(get_logit, mo, np, set_logit, sigmax):
+    # as far from one step to the next everywhere on a logarithmic track; three digits of each
+    _steps = sorted({float(f"{v:.3g}") for v in [*np.geomspace(0.001, 1000, 601), 0.375, 0.75]})
+    _odds = float(sigmax.odds(sigmax.sigmoid(get_logit())))
     odds_scale = mo.ui.slider(
-        0.01,
-        20.0,
-        step=0.01,
-        value=within(0.01, sigmax.odds(sigmax.sigmoid(get_logit())), 20.0),
+        steps=_steps,
+        value=min(_steps, key=lambda step: abs(step - _odds)),
         label="odds",
         show_value=True,
         full_width=True,
@@ -122,53 +124,38 @@ def _(get_logit, mo, set_logit, sigmax, within):
 
 
 @app.cell(hide_code=True)
-def _(get_logit, mo, set_logit, within):
-    logit_scale = mo.ui.slider(
-        -8.0,
-        8.0,
-        step=0.01,
-        value=within(-8.0, get_logit(), 8.0),
-        label="logit",
-        show_value=True,
-        full_width=True,
-        on_change=set_logit,
-    )
+def _(get_logit, set_logit, slider_of):
+    logit_scale = slider_of(-7.0, get_logit(), 7.0, 0.01, "logit", set_logit)
     return (logit_scale,)
 
 
 @app.cell(hide_code=True)
-def _(get_logit, mo, set_logit, sigmax, within):
-    log_scale = mo.ui.slider(
-        -8.0,
-        -0.001,
-        step=0.001,
-        value=within(-8.0, sigmax.log_sigmoid(get_logit()), -0.001),
-        label="log-probability",
-        show_value=True,
-        full_width=True,
-        on_change=lambda v: set_logit(float(sigmax.logitexp(v))),
+def _(get_logit, set_logit, sigmax, slider_of):
+    _log_p = sigmax.log_sigmoid(get_logit())
+    log_scale = slider_of(
+        -7.0, _log_p, -0.001, 0.001, "log-probability", lambda v: set_logit(float(sigmax.logitexp(v)))
     )
     return (log_scale,)
 
 
 @app.cell(hide_code=True)
-def _(get_logit, mo, set_logit, sigmax, within):
-    complement_scale = mo.ui.slider(
-        0.001,
-        0.999,
-        step=0.001,
-        value=within(0.001, sigmax.sigmoid(-get_logit()), 0.999),
-        label="complement",
-        show_value=True,
-        full_width=True,
-        on_change=lambda v: set_logit(-float(sigmax.logit(v))),
-    )
+def _(get_logit, set_logit, sigmax, slider_of):
+    _rest = sigmax.sigmoid(-get_logit())
+    complement_scale = slider_of(0.001, _rest, 0.999, 0.001, "complement", lambda v: set_logit(-float(sigmax.logit(v))))
     return (complement_scale,)
 
 
 @app.cell(hide_code=True)
-def _(complement_scale, log_scale, logit_scale, mo, odds_scale, probability_scale):
-    mo.vstack([probability_scale, odds_scale, logit_scale, log_scale, complement_scale])
+def _(complement_scale, log_scale, logit_scale, mo, odds_scale, probability_scale, with_scale):
+    mo.vstack(
+        [
+            with_scale(probability_scale, ["0", "¼", "½", "¾", "1"]),
+            with_scale(odds_scale, ["1 : 1000", "1 : 100", "1 : 10", "1 : 1", "10 : 1", "100 : 1", "1000 : 1"]),
+            with_scale(logit_scale, ["−7", "−3.5", "0", "3.5", "7"]),
+            with_scale(log_scale, ["−7", "−5.25", "−3.5", "−1.75", "0"]),
+            with_scale(complement_scale, ["0", "¼", "½", "¾", "1"]),
+        ]
+    )
     return
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "read_scores",
     "tempered_chart",
     "unsure",
+    "with_scale",
 ]
 
 MOST_ROWS = 200_000  # that the page keeps
@@ -51,7 +52,10 @@ STYLE = """<style>
 :root{--marimo-heading-font:var(--marimo-text-font)}
 .sx-figures{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem;margin:.5rem 0}
 .sx-figures dt{font-size:.8rem;opacity:.75}.sx-figures dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
-.sx-table{overflow-x:auto}.sx-table table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.sx-scale{display:flex;justify-content:space-between;margin:0 2.6rem 0 .3rem;font-size:.75rem;opacity:.75;font-variant-numeric:tabular-nums}
+.sx-scale span{width:0;display:flex;justify-content:center;white-space:nowrap}
+.sx-table{overflow-x:auto;background:linear-gradient(var(--background),var(--background)) right/1.5rem 100% no-repeat local,
+linear-gradient(to left,#8889,transparent) right/1.2rem 100% no-repeat scroll}.sx-table table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 .sx-table th,.sx-table td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}
 .sx-table th:first-child,.sx-table td:first-child{text-align:left}
 @media (max-width:30rem){.sx-table table{font-size:.75rem}.sx-table th,.sx-table td{padding:.2rem .3rem}}
@@ -74,6 +78,12 @@ def figures(name: str, values: Mapping[str, float]) -> Any:
         for key, value in values.items()
     )
     return mo.Html(f'{STYLE}<dl class="sx-figures">{items}</dl>')
+
+
+def with_scale(slider: Any, marks: Sequence[str]) -> Any:
+    """Show a slider with the numbers of its track below it, equally far apart."""
+    shown = "".join(f"<span>{mark}</span>" for mark in marks)
+    return mo.vstack([slider, mo.Html(f'{STYLE}<div class="sx-scale">{shown}</div>')], gap=0)
 
 
 def chart(drawn: Any) -> Any:
