@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | coverage | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | planted | coverage | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -25,11 +25,12 @@ def main() -> None:
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
-    what.add_parser("shipped", help="torch_samples and scipy_tests: what ships inside the peers")
+    what.add_parser("shipped", help="torch_samples, scipy_tests and planted: what ships inside the peers")
     what.add_parser("torch_samples", help="PyTorch's own samples of modules and functions against sigmax")
     what.add_parser(
         "scipy_tests", help="SciPy's own tests on sigmax.special, on the arrays of every library that is installed"
     )
+    what.add_parser("planted", help="NumPy's and scikit-learn's own tests with sigmax in them")
     coverage = what.add_parser("coverage", help="how often the interval of the calibration error holds the truth")
     coverage.add_argument("--draws", type=int, default=1000)
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")

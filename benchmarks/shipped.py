@@ -1,13 +1,14 @@
-"""The tests that ship inside PyTorch and SciPy, on sigmax: ``python -m benchmarks shipped``. See :mod:`torch_samples` and :mod:`scipy_tests`."""
+"""The tests that ship inside PyTorch, SciPy, NumPy and scikit-learn, on sigmax: ``python -m benchmarks shipped``; see the modules it runs."""
 
 from __future__ import annotations
 
-from benchmarks import scipy_tests, torch_samples
+from benchmarks import planted, scipy_tests, torch_samples
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run both; either ends with status 1 where something differs for no known reason."""
+    """Run them; each ends with status 1 where something differs for no known reason."""
     torch_samples.main()
     scipy_tests.main()
+    planted.main()

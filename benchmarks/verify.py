@@ -354,7 +354,9 @@ def _scores(case: _Rows) -> Array:
         x[:, 0] = sigmax.logsumexp(x[:, 1:] / case.temperature) * case.temperature
     elif case.kind == "cancelling":
         x -= np.expand_dims(sigmax.logsumexp(x), -1)
-    elif case.kind == "log-probabilities":  # of rows in which a class is ahead by up to 45, one in four of them by up to 700
+    elif (
+        case.kind == "log-probabilities"
+    ):  # of rows in which a class is ahead by up to 45, one in four of them by up to 700
         x *= min(1, 5 / case.spread)
         ahead = np.where(rng.random(case.count) < 0.25, 700, 45)
         x[:, case.classes // 2] = x.max(axis=1) + rng.uniform(0, ahead)

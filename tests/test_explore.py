@@ -204,9 +204,12 @@ def test_every_scale_has_its_numbers_below_it(page):
     for slider, ends in enumerate([("0", "1"), ("1 : 1000", "1000 : 1"), ("−7", "7"), ("−7", "0"), ("0", "1")]):
         shown = marks.nth(slider).locator("span").all_inner_texts()
         assert (shown[0], shown[-1]) == ends
-        track, below = page.slider(slider).evaluate(
-            "e => { const t = e.closest('marimo-slider') || e.parentElement.parentElement; return t.getBoundingClientRect().bottom }"
-        ), marks.nth(slider).bounding_box()
+        track, below = (
+            page.slider(slider).evaluate(
+                "e => { const t = e.closest('marimo-slider') || e.parentElement.parentElement; return t.getBoundingClientRect().bottom }"
+            ),
+            marks.nth(slider).bounding_box(),
+        )
         assert below["y"] + below["height"] > track - 30
 
 
