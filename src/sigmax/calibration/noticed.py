@@ -7,17 +7,16 @@ A softmax of probabilities flattens them and a sigmoid lifts them above one half
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sigmax.tables.job import Kind
+__all__ = ["Kind", "already_probabilities", "remedy"]
 
-__all__ = ["already_probabilities", "remedy"]
-
+Kind = Literal["softmax", "sigmoid", "multilabel"]
 ENOUGH = 0.95  # of the rows: some may have been mended by hand
 SLACK = 0.0101  # sums from 0.99 to 1.01 are those of probabilities, however they were rounded
 BASES = {"log-probabilities": math.e, "log-probabilities to base 10": 10.0, "log-probabilities to base 2": 2.0}

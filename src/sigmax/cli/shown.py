@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigmax.tables import Summary
+    from sigmax.tables.columns import Plan
 
 __all__ = ["head_table", "say_how", "summary_table", "warn"]
 
@@ -33,6 +34,13 @@ def _number(value: float | None) -> str:
     if value is None:
         return ""
     return "<0.0001" if 0 < value < 0.00005 else ">0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def _how(plan: Plan) -> str:
+    """Return what is done to the scores first."""
+    if plan.calibrator is not None:
+        return f", calibrated by {plan.calibrator.method_} ({plan.calibrator.rows_:,.0f} rows)"
+    return f", divided by {plan.temperature:g}" if plan.temperature != 1 else ""
 
 
 def head_table(summary: Summary, width: int) -> Table:
@@ -75,7 +83,7 @@ def _understood(summary: Summary) -> list[tuple[str, str]]:
     plan = summary.plan
     names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
     lines = [
-        ("scores", _span(plan.columns) + (f", divided by {plan.temperature:g}" if plan.temperature != 1 else "")),
+        ("scores", _span(plan.columns) + _how(plan)),
         ("left out", _left_out(plan.left_out)),
         ("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}"),
     ]

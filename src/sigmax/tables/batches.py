@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sigmax.calibration.noticed import already_probabilities, remedy
 from sigmax.links import sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
 from sigmax.tables.columns import NO_NUMBER, Plan, score_matrix
 from sigmax.tables.errors import TableError
 from sigmax.tables.kept import typed
 from sigmax.tables.labels import label_indices, label_sets
-from sigmax.tables.noticed import already_probabilities, remedy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from sigmax.calibration import Calibrator
 
 __all__ = ["BadRow", "ScoredBatch", "output_batch", "output_schema", "score_batch"]
 
@@ -94,7 +96,7 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             values = ", ".join(f"{name} = {batch.column(name)[int(i)].as_py()}" for name in plan.columns[:4])
             more = ", ..." if len(plan.columns) > 4 else ""
             bad_rows.append(BadRow(file, first_row + int(i), reason, values + more))
-    if not plan.as_scores:
+    if not plan.as_scores and (plan.calibrator is None or plan.calibrator.form_ == "logits"):
         _check_scores(x, bad, plan, first_row, file)
     bad_rows = sorted(bad_rows, key=lambda r: r.row)[:FEW]
     if bad_rows and plan.on_bad == "fail":
@@ -104,6 +106,8 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             "empty with --on-bad null, or out with --on-bad drop"
         )
 
+    if plan.calibrator is not None:
+        x = _calibrated(x, bad, plan.calibrator, file)
     predicted: NDArray[Any]
     if plan.kind == "softmax":
         p = softmax(x, axis=0, temperature=plan.temperature)
@@ -142,6 +146,20 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     return ScoredBatch(
         batch, first_row, x, p, predicted, confidence, entropy, labels, known, correct, loss, bad, counts, bad_rows
     )
+
+
+def _calibrated(x: NDArray[Any], bad: NDArray[np.bool_], calibrator: Calibrator, file: str) -> NDArray[Any]:
+    """Return the scores that a calibrator makes of these; those of bad rows stay as they are."""
+    good = ~bad
+    if not good.any():
+        return x
+    try:
+        found = calibrator.calibrated(x[:, good].T)
+    except ValueError as error:
+        raise TableError(f"{file}{': ' if file else ''}{error}") from None
+    y = x.copy()
+    y[:, good] = np.stack([np.zeros_like(found), found]) if found.ndim == 1 and len(x) == 2 else np.atleast_2d(found.T)
+    return y
 
 
 def _check_scores(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row: int, file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
 import functools
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sigmax.calibration import Calibrator
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import Table, class_names, is_list, is_numeric, score_columns, variants
@@ -44,6 +46,7 @@ class Plan:
     temperature: float
     label: str | None
     on_bad: OnBad | None = None
+    calibrator: Calibrator | None = None
     as_scores: bool = False  # whether they are scores however they look
     by_place: bool = False  # whether the scores have no names, and a label may be the place of its class
     left_out: list[tuple[str, str]] = field(default_factory=list)  # the other columns, with their types
@@ -115,6 +118,9 @@ def _list_size(column: str, schema: pa.Schema, first: pa.RecordBatch | None) -> 
 def make_plan(table: Table, job: Job) -> Plan:
     """Settle every choice from what is asked and what is known of a file, or say what is wrong with it."""
     schema, label = table.schema, table.label
+    calibrator = None if job.calibration is None else Calibrator.load(job.calibration)
+    if calibrator is not None:
+        job = _calibrated_job(job, calibrator, schema)
     classes: Sequence[str] = job.classes
     if label is not None and label not in schema.names:
         raise _unknown(label, schema)
@@ -167,12 +173,34 @@ def make_plan(table: Table, job: Job) -> Plan:
         job.temperature,
         label,
         job.on_bad,
+        calibrator,
         job.as_scores,
         by_place,
         left_out,
         table.dialect,
         notes,
     )
+
+
+def _calibrated_job(job: Job, calibrator: Calibrator, schema: pa.Schema) -> Job:
+    """Return the job with the columns, the kind and the classes that a calibrator was fitted to; refuse others."""
+    classes = [str(c) for c in calibrator.classes_]
+    kind: Kind = "sigmoid" if calibrator.n_features_in_ == 1 else "softmax"
+    if job.kind not in (None, kind):
+        raise TableError(f"the calibrator {job.calibration} was fitted to scores of the kind {kind}, not {job.kind}")
+    if job.classes and list(job.classes) != classes:
+        raise TableError(
+            f"the calibrator {job.calibration} was fitted to the classes {', '.join(classes)}, in this order"
+        )
+    columns = [str(c) for c in getattr(calibrator, "feature_names_in_", ())]
+    missing = [c for c in columns if c not in schema.names]
+    if missing and not job.columns:
+        raise TableError(f"there is no column '{missing[0]}', which the calibrator {job.calibration} was fitted to")
+    if columns and job.columns and not missing and _asked(schema, job.columns, job.label) != columns:
+        raise TableError(
+            f"the calibrator {job.calibration} was fitted to the columns {', '.join(columns)}, in this order"
+        )
+    return dataclasses.replace(job, columns=job.columns or tuple(columns), kind=kind, classes=tuple(classes))
 
 
 def _order(columns: list[str], own: list[str], classes: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
+from sigmax.calibration.noticed import Kind
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Kind", "OnBad", "Options", "job_of"]
 
-Kind = Literal["softmax", "sigmoid", "multilabel"]
 OnBad = Literal["null", "drop", "fail"]
 
 
@@ -50,6 +50,8 @@ class Job:
         What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
         They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad. Default: null,
         but a word among the numbers of a column is an error.
+    calibration : Path
+        A calibrator that sigmax calibrate wrote: the probabilities are those of the scores that it makes of these.
     as_scores : bool
         Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     dialect : Dialect
@@ -63,6 +65,7 @@ class Job:
     classes: tuple[str, ...] = ()
     temperature: float = 1.0
     on_bad: OnBad | None = None
+    calibration: Path | None = None
     as_scores: bool = False
     dialect: Dialect = field(default_factory=Dialect)
 
@@ -77,6 +80,10 @@ class Job:
             raise TableError(f"temperature is {self.temperature!r}; it must be a number, at least 0")
         if not self.temperature >= 0:
             raise TableError(f"the temperature is {self.temperature}; it must be at least 0")
+        if self.calibration is not None and self.temperature != 1:
+            raise TableError(
+                "a calibrator has its own temperature; leave out either the temperature or the calibration"
+            )
         if not isinstance(self.as_scores, bool | np.bool_):
             raise TableError(f"as_scores is {self.as_scores!r}; it must be True or False")
         if not isinstance(self.dialect, Dialect):
@@ -86,6 +93,7 @@ class Job:
             "columns": _words("columns", self.columns),
             "classes": _words("classes", [str(c) if isinstance(c, int) else c for c in classes]),
             "labels": None if self.labels is None else Path(self.labels),
+            "calibration": None if self.calibration is None else Path(self.calibration),
             "temperature": float(self.temperature),
             "as_scores": bool(self.as_scores),
         }
@@ -103,6 +111,7 @@ class Options(TypedDict, total=False):
     classes: Sequence[str]
     temperature: float
     on_bad: OnBad | None
+    calibration: str | Path | None
     as_scores: bool
     dialect: Dialect | None
 

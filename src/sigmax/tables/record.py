@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class Record:
             raise TableError(f"{folder} is named like a file; the results of several files go into a folder")
         self._folder, self._root = folder, root
         self._path = folder / RECORD
-        self._options = json.loads(_line({"options": dataclasses.asdict(job)}))["options"]
+        self._options = json.loads(_line({"options": _options_of(job)}))["options"]
         self._files: dict[str, Any] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
@@ -96,6 +97,16 @@ class Record:
     def _write(self) -> None:
         with aside(self._path) as part:
             part.write_text("".join(map(_line, ({"options": self._options}, *self._files.values()))), encoding="utf-8")
+
+
+def _options_of(job: Job) -> dict[str, Any]:
+    """Return a job's options; a calibrator counts by what is in its file."""
+    options = dataclasses.asdict(job)
+    for name in ("labels", "calibration"):
+        options[name] = None if options[name] is None else str(options[name])
+    if job.calibration is not None:
+        options["calibration"] = hashlib.sha256(job.calibration.read_bytes()).hexdigest()
+    return options
 
 
 def _line(value: Any) -> str:

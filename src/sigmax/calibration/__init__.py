@@ -1,0 +1,28 @@
+"""How far the probabilities of a classifier can be trusted, and what makes them true."""
+
+from sigmax.calibration.calibrator import Calibrator, calibrate
+from sigmax.calibration.error import CalibrationError, Cells, calibration_error
+from sigmax.calibration.model import CalibratedModel
+from sigmax.calibration.reliability import (
+    Reliability,
+    bin_of,
+    confidence_of,
+    from_counts,
+    reliability,
+    wilson_interval,
+)
+
+__all__ = [
+    "CalibratedModel",
+    "CalibrationError",
+    "Calibrator",
+    "Cells",
+    "Reliability",
+    "bin_of",
+    "calibrate",
+    "calibration_error",
+    "confidence_of",
+    "from_counts",
+    "reliability",
+    "wilson_interval",
+]

@@ -1,0 +1,493 @@
+"""The calibrator: from scores and what came of them to probabilities that hold."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax.calibration.estimator import Estimator, not_fitted, tags
+from sigmax.calibration.fits import METHODS, Fitted, fit_map, log_loss
+from sigmax.calibration.given import (
+    Form,
+    as_logits,
+    bounded,
+    class_numbers,
+    classes_of,
+    form_of,
+    labels_of,
+    limit_of,
+    names_of_columns,
+    scores_of,
+    weights_of,
+)
+from sigmax.calibration.maps import mixed
+from sigmax.calibration.saved import map_of, number_out, or_none, read, state_of, written
+from sigmax.errors import InputError
+from sigmax.links import log_sigmoid, sigmoid
+from sigmax.rows import log_softmax, softmax
+from sigmax.writing import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Calibrator", "calibrate"]
+
+
+class Calibrator(Estimator):
+    """
+    Make the probabilities of a classifier true: fitted to scores and labels of rows that the classifier was not trained on.
+
+    Parameters
+    ----------
+    method : str, default 'auto'
+        'auto': for two classes a parabola in the logit ('quadratic'), for more a matrix ('structured') whose strength cross-validation
+        chooses, above 200 classes its diagonal alone ('structured-diagonal'). Or 'none', 'temperature', 'platt', 'beta', 'vector', 'matrix',
+        'dirichlet', 'isotonic'. 'platt', 'beta', 'quadratic' and 'isotonic' take each of more than two classes against the rest.
+    scores : {'auto', 'logits', 'log-probabilities', 'probabilities'}, default 'auto'
+        What the scores are; 'auto' tells by their values.
+    classes : sequence, optional
+        The classes in the order of the scores. Default: the columns' names where the labels are among them, else the numbers from 0,
+        else the labels in ascending order.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes, in the order of the scores.
+    map_ : object
+        What was fitted.
+    method_ : str
+        The method that was used in the end.
+    form_ : str
+        What the scores were taken for.
+    rows_ : float
+        The sum of the weights of the rows that it was fitted to.
+    loss_before_, loss_after_ : float
+        The log-loss of these rows, in nats: what the fit saw, and so too good; :func:`calibrate` tells what to expect of new ones.
+    gap_ : float
+        At most so much, in nats, the fit could still gain by its own objective; NaN for methods without such a bound.
+    notes_ : list of str
+        What there is to say about the fit.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where the scores have names.
+
+    Notes
+    -----
+    All but 'isotonic' are one logistic regression on features made of the scores, with a ridge that holds them to the scores as
+    they are: with few rows little changes. Then one part in rows + 1 is shared out evenly (but for 'none'): no probability is 0. Of two
+    classes ranks are kept. Sources: Platt 1999 and Guo et al. 2017 (temperature) for logits; Kull et al. 2017 and 2019 (beta, Dirichlet);
+    Berta et al. 2025, arXiv 2511.03685 (quadratic and structured).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sigmax.calibration import Calibrator
+    >>> rng = np.random.default_rng(0)
+    >>> logits = 3 * rng.normal(size=2000)
+    >>> labels = rng.random(2000) < 1 / (1 + np.exp(-logits / 3))  # three times too sure
+    >>> calibrator = Calibrator("platt").fit(logits, labels)
+    >>> calibrator.predict_proba([3.0])[0].round(2).tolist()
+    [0.28, 0.72]
+    """
+
+    def __init__(self, method: str = "auto", *, scores: Form = "auto", classes: Sequence[Any] | None = None) -> None:
+        self.method = method
+        self.scores = scores
+        self.classes = classes
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Calibrator:  # noqa: N803
+        """
+        Fit to scores and labels.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes), or (rows,) or (rows, 1) for two classes
+            Scores; a single column is the logit, or the probability, of the second class.
+        y : array_like of shape (rows,)
+            The true classes: by number from 0, or by name.
+        sample_weight : array_like of shape (rows,), optional
+            What each row counts for: twice is as if it were there twice.
+
+        Returns
+        -------
+        Calibrator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If scores, labels or weights do not fit one another, or an option is unknown.
+        """
+        if self.method != "auto" and self.method not in METHODS:
+            raise ValueError(f"method={self.method!r}; it must be 'auto' or one of {', '.join(map(repr, METHODS))}")
+        x = scores_of(X)
+        labels = labels_of(y, len(x))
+        w = weights_of(sample_weight, len(x))
+        columns = 2 if x.ndim == 1 else x.shape[1]
+        self.n_features_in_ = 1 if x.ndim == 1 else columns
+        names = names_of_columns(X)
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        if self.classes is None:
+            self.classes_ = classes_of(labels, columns, names)
+        else:
+            self.classes_ = np.asarray(self.classes)
+            if len(self.classes_) != columns:
+                raise ValueError(f"{len(self.classes_)} classes for scores of {columns}")
+        numbers = class_numbers(labels, self.classes_)
+        self.form_ = form_of(x, self.scores)
+        z = as_logits(x, self.form_)
+        self.limit_ = limit_of(z)
+        z = bounded(z, self.limit_)
+        self.rows_ = float(w.sum())
+        self.fingerprint_ = _fingerprint(x, numbers, w)
+        if not (w > 0).any():
+            raise ValueError("all sample weights are zero: no row counts")
+        found = fit_map(self.method, z, numbers, w)
+        self._keep(found)
+        self.loss_before_ = log_loss(z, numbers, w)
+        self.loss_after_ = log_loss(self._calibrated(z), numbers, w)
+        return self
+
+    def _keep(self, found: Fitted) -> None:
+        self.map_, self.method_, self.notes_, self.gap_ = found.map, found.method, list(found.notes), found.gap
+
+    def _calibrated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = self.map_(z)
+        return found if self.method_ == "none" else mixed(found, self.rows_)
+
+    def _logits(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+        if not hasattr(self, "map_"):
+            raise not_fitted(self)
+        self._check_names(X)
+        return self.calibrated(scores_of(X))
+
+    def calibrated(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """
+        Return calibrated scores of an array, whose columns are taken to be those of the fit: see :meth:`decision_function`.
+
+        Parameters
+        ----------
+        x : ndarray of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        ndarray of float64 of shape (rows,) or (rows, classes)
+        """
+        x = scores_of(x)
+        columns = 1 if x.ndim == 1 else x.shape[1]
+        if columns != self.n_features_in_:
+            raise ValueError(
+                f"X has {columns} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
+            )
+        if self.form_ != "logits":
+            form_of(x, self.form_)
+        return self._calibrated(bounded(as_logits(x, self.form_), self.limit_))
+
+    def _check_names(self, X: Any) -> None:  # noqa: N803
+        names, known = names_of_columns(X), getattr(self, "feature_names_in_", None)
+        if known is not None and names is not None and names != list(known):
+            odd = [n for n in names if n not in set(known)] or [n for n in known if n not in set(names)]
+            told = f"the columns are {', '.join(names[:8])}" if not odd else f"{odd[0]!r} is in one of them alone"
+            raise ValueError(
+                f"The feature names should match those that were passed during fit ({', '.join(map(str, known[:8]))}): {told}"
+            )
+        if (known is None) != (names is None):
+            kind = "valid feature names" if known is None else "no valid feature names"
+            warnings.warn(
+                f"X {'has ' if known is None else 'does not have '}valid feature names, but {type(self).__name__} was fitted with"
+                f"{'out' if known is None else ''} feature names",
+                UserWarning,
+                stacklevel=4,
+            ) if kind else None
+
+    def decision_function(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """
+        Return calibrated scores.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, classes)
+            The logit of the second of two classes; of more, log-probabilities.
+        """
+        return _as_given(self._logits(X), X)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """
+        Return calibrated probabilities, a column for each class in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        ndarray of shape (rows, classes)
+        """
+        z = self._logits(X)
+        p = np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else np.asarray(softmax(z))
+        return _as_given(p, X)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """
+        Return the logarithms of calibrated probabilities, right to the last digits where a probability is next to 1.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        ndarray of shape (rows, classes)
+        """
+        z = self._logits(X)
+        logs = np.column_stack([log_sigmoid(-z), log_sigmoid(z)]) if z.ndim == 1 else np.asarray(log_softmax(z))
+        return _as_given(logs, X)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """
+        Return the most probable class of each row; of equal ones the first.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        ndarray of shape (rows,)
+        """
+        z = self._logits(X)
+        numbers = (z > 0).astype(np.int64) if z.ndim == 1 else z.argmax(axis=1)
+        return np.take(self.classes_, numbers)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # noqa: N803
+        """
+        Return the accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+        y : array_like of shape (rows,)
+        sample_weight : array_like of shape (rows,), optional
+
+        Returns
+        -------
+        float
+        """
+        right = self.predict(X) == np.asarray(y)
+        return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
+
+    def to_json(self) -> str:
+        """
+        Return the fitted calibrator as text: plain numbers, which :meth:`from_json` reads back to the same bits.
+
+        Returns
+        -------
+        str
+        """
+        if not hasattr(self, "map_"):
+            raise not_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return written(
+            {
+                "created_by": f"sigmax {_version()}",
+                "method": self.method,
+                "used": self.method_,
+                "scores": self.scores,
+                "form": self.form_,
+                "classes": self.classes_.tolist(),
+                "columns": None if names is None else list(names),
+                "single": self.n_features_in_ == 1,
+                "limit": number_out(self.limit_),
+                "rows": self.rows_,
+                "fingerprint": self.fingerprint_,
+                "loss_before": or_none(self.loss_before_),
+                "loss_after": or_none(self.loss_after_),
+                "gap": or_none(self.gap_),
+                "notes": self.notes_,
+                "map": state_of(self.map_),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibrator:
+        """
+        Return the calibrator that a text describes. Nothing of the text is run.
+
+        Parameters
+        ----------
+        text : str
+            What :meth:`to_json` returned.
+
+        Returns
+        -------
+        Calibrator
+
+        Raises
+        ------
+        ValueError
+            If the text is no calibrator, or holds what it should not.
+        """
+        state = read(text)
+        classes = state["classes"]
+        if (len(classes) != 2 and state["single"]) or len(set(classes)) != len(classes) or len(classes) < 2:
+            raise ValueError(f"a calibrator of the classes {classes}")
+        if state["columns"] is not None and len(state["columns"]) != (1 if state["single"] else len(classes)):
+            raise ValueError(f"{len(state['columns'])} columns for {len(classes)} classes")
+        found = cls(state["method"], scores=state["scores"])
+        found.classes_ = np.asarray(classes, dtype=None if not isinstance(classes[0], str) else object)
+        found.map_ = map_of(state["map"], len(classes))
+        found.method_, found.form_, found.notes_ = state["used"], state["form"], state["notes"]
+        found.n_features_in_ = 1 if state["single"] else len(classes)
+        if state["columns"] is not None:
+            found.feature_names_in_ = np.asarray(state["columns"], dtype=object)
+        found.limit_, found.rows_, found.fingerprint_ = state["limit"], state["rows"], state["fingerprint"]
+        found.loss_before_, found.loss_after_, found.gap_ = state["loss_before"], state["loss_after"], state["gap"]
+        return found
+
+    def save(self, path: str | Path) -> None:
+        """
+        Write the fitted calibrator to a JSON file, which appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        write_whole(Path(path), self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Calibrator:
+        """
+        Read a calibrator from a JSON file. Nothing of the file is run.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Calibrator
+
+        Raises
+        ------
+        ValueError
+            If the file holds no calibrator, naming it.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parameters": self.get_params(deep=False), "fitted": self.to_json() if hasattr(self, "map_") else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["fitted"] is not None:
+            fitted = Calibrator.from_json(state["fitted"])
+            self.__dict__.update({k: v for k, v in vars(fitted).items() if k.endswith("_")})
+        self.__dict__.update(state["parameters"])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "map_")
+
+    def __sklearn_tags__(self) -> Any:
+        return tags()
+
+
+def _version() -> str:
+    import sigmax
+
+    return str(sigmax.__version__)
+
+
+def _fingerprint(x: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64]) -> str:
+    """Return a digest of what a calibrator was fitted to."""
+    found = hashlib.sha256()
+    for part in (x, y, w):
+        found.update(repr(part.shape).encode())
+        found.update(np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()
+
+
+def _as_given(result: NDArray[np.float64], X: Any) -> NDArray[Any]:  # noqa: N803
+    """Return results in the precision of the scores: float32 in, float32 out."""
+    dtype = getattr(X, "dtype", None)
+    return result.astype(np.float32 if dtype == np.float32 else np.float64, copy=False)
+
+
+def calibrate(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    method: str = "auto",
+    form: Form = "auto",
+    classes: Sequence[Any] | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    folds: int = 5,
+) -> tuple[Calibrator, NDArray[Any]]:
+    """
+    Fit a calibrator, and calibrate each row by one that has not seen it.
+
+    Parameters
+    ----------
+    scores, labels, sample_weight
+        As for :meth:`Calibrator.fit`.
+    method, form, classes
+        As for :class:`Calibrator`; `form` is what the scores are.
+    groups : array_like of shape (rows,), optional
+        Rows of a group stay together: those of one patient, say.
+    folds : int, default 5
+        How many parts the rows are divided into, the next one for each row or group in turn.
+
+    Returns
+    -------
+    calibrator : Calibrator
+        Fitted to all rows.
+    held_out : ndarray of shape (rows,) or (rows, classes)
+        Calibrated scores of every row by a calibrator of the other parts: what is measured on them holds for new rows.
+
+    Examples
+    --------
+    >>> import numpy as np, sigmax
+    >>> from sigmax.calibration import calibrate
+    >>> rng = np.random.default_rng(0)
+    >>> logits = 3 * rng.normal(size=2000)
+    >>> labels = (rng.random(2000) < sigmax.sigmoid(logits / 3)).astype(int)
+    >>> calibrator, held_out = calibrate(logits, labels)
+    >>> before, after = (float(sigmax.binary_cross_entropy(z, labels).mean()) for z in (logits, held_out))
+    >>> round(before, 2), round(after, 2)
+    (0.92, 0.61)
+    """
+    calibrator = Calibrator(method, scores=form, classes=classes)
+    x, w = scores_of(scores), sample_weight
+    calibrator.fit(scores, labels, w)
+    y, weights = labels_of(labels, len(x)), weights_of(w, len(x))
+    part = np.arange(len(x)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    if len(part) != len(x):
+        raise ValueError(f"{len(part)} groups for {len(x)} rows")
+    fold = part % folds
+    if folds < 2 or not (0 < (weights[fold == 0] > 0).sum() < (weights > 0).sum()):
+        raise ValueError(f"{folds} folds of {len(x)} rows: give at least 2 folds, and rows or groups for each of them")
+    held_out = calibrator.decision_function(scores).astype(np.float64)
+    for k in range(folds):
+        out = fold == k
+        if not out.any() or not (weights[~out] > 0).any():
+            continue
+        one = Calibrator(method, scores=calibrator.form_, classes=list(calibrator.classes_))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            held_out[out] = one.fit(x[~out], y[~out], weights[~out]).decision_function(x[out])
+    return calibrator, held_out

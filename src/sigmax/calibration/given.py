@@ -1,0 +1,231 @@
+"""What a calibrator is given: scores of any form as logits, and labels as class numbers."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from sigmax.calibration.noticed import already_probabilities
+from sigmax.links import logit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Form",
+    "as_logits",
+    "bounded",
+    "class_numbers",
+    "classes_of",
+    "form_of",
+    "labels_of",
+    "limit_of",
+    "names_of_columns",
+    "scores_of",
+    "weights_of",
+]
+
+Form = Literal["auto", "logits", "log-probabilities", "probabilities"]
+LARGEST = 1e100  # finite scores beyond count as this
+CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
+
+
+def names_of_columns(scores: Any) -> list[str] | None:
+    """Return the names of a table's columns; None where they have none."""
+    names = getattr(scores, "columns", None)
+    if names is None or callable(names):
+        return None
+    found = [str(name) for name in names]
+    return found if all(isinstance(name, str) for name in names) else None
+
+
+def scores_of(scores: Any) -> NDArray[np.float64]:
+    """Return scores as an array of shape (rows,) or (rows, classes) of float64; a single column is one of logits."""
+    if hasattr(scores, "tocsr") or hasattr(scores, "todense"):
+        raise TypeError("sparse scores are not supported; pass a dense array: X.toarray()")
+    x = np.asarray(scores)
+    if x.dtype.kind == "c":
+        raise ValueError("Complex data not supported: complex scores have no order; pass real ones")
+    if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
+        try:
+            x = x.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"scores of dtype {x.dtype} are no numbers: {error}") from None
+    if x.ndim == 2 and x.shape[1] == 0:
+        raise ValueError(f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required.")
+    if x.ndim not in (1, 2):
+        raise ValueError(f"scores of shape {x.shape}: give (rows, classes), or (rows,) for two classes")
+    x = x.astype(np.float64)
+    if np.isnan(x).any():
+        row = int(np.argwhere(np.isnan(x))[0, 0])
+        raise ValueError(f"scores: row {row} has a NaN; leave such rows out")
+    if not len(x):
+        raise ValueError(f"Found array with 0 sample(s) (shape={x.shape}) while a minimum of 1 is required.")
+    return x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
+
+
+def form_of(x: NDArray[np.float64], form: Form) -> Form:
+    """Return what the numbers are: as declared, or as their values tell."""
+    if form not in get_args(Form):
+        raise ValueError(f"scores={form!r}; it must be one of {', '.join(map(repr, get_args(Form)))}")
+    if form == "auto":
+        finite = x[np.isfinite(x).all(axis=1)] if x.ndim == 2 else x[np.isfinite(x)]
+        matrix = np.atleast_2d(finite) if x.ndim == 1 else finite.T
+        found = already_probabilities(matrix, "sigmoid" if x.ndim == 1 else "softmax")
+        if found in ("probabilities", "log-probabilities"):
+            return found  # type: ignore[return-value]
+        if found is not None and found != "class numbers":
+            raise ValueError(
+                f"the scores look like {found}; turn them into probabilities, or pass scores='logits' if they are logits"
+            )
+        return "logits"
+    wrong = None
+    if form == "probabilities":
+        wrong = x[~((x >= 0) & (x <= 1))]
+    elif form == "log-probabilities":
+        wrong = x[x > 0]
+        if x.ndim == 1:
+            raise ValueError("one column of log-probabilities does not tell the other class's; pass both columns")
+    if wrong is not None and wrong.size:
+        raise ValueError(f"scores: {wrong.flat[0]} is none of the {form} that were declared")
+    return form
+
+
+def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
+    """Return the logit of the second of two classes, of shape (rows,), or a score for each class, of shape (rows, classes)."""
+    if form == "probabilities":
+        if x.ndim == 1:
+            with np.errstate(divide="ignore"):
+                return np.asarray(logit(x))
+        with np.errstate(divide="ignore"):
+            x = np.log(x)
+    if x.ndim == 2 and x.shape[1] == 2:
+        with np.errstate(invalid="ignore", over="ignore"):
+            z = x[:, 1] - x[:, 0]
+        return np.where(np.isnan(z), 0.0, z)  # both impossible, or both certain: nothing tells them apart
+    return x
+
+
+def bounded(z: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """Return finite scores: what is infinite lies a limit away from 0, or from the finite scores of its row; and what has no square."""
+    if z.ndim == 2 and (np.abs(z) > LARGEST).any():  # differences count, not where the largest stands
+        top = np.where(np.isfinite(z), z, -np.inf).max(axis=1, keepdims=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = np.where(np.isfinite(top), z - top, z)
+            z = np.where(np.isfinite(z), np.maximum(z, -LARGEST), z)
+    elif z.ndim == 1:
+        z = np.where(np.isfinite(z), np.clip(z, -LARGEST, LARGEST), z)
+    finite = np.isfinite(z)
+    if finite.all():
+        return z
+    if z.ndim == 1:
+        return np.where(finite, z, np.copysign(limit, z))
+    high, low = (
+        of(np.where(finite, z, np.copysign(np.inf, side)), axis=1, keepdims=True)
+        for of, side in ((np.max, -1), (np.min, 1))
+    )
+    none = ~finite.any(axis=1, keepdims=True)
+    return np.where(finite, z, np.where(z > 0, np.where(none, limit, high + limit), np.where(none, 0.0, low - limit)))
+
+
+def limit_of(z: NDArray[np.float64]) -> float:
+    """Return how far apart scores may be: as far as the farthest finite ones, and at least as far as a probability of 1e-6."""
+    if z.ndim == 1:
+        return min(max(CERTAIN, float(np.abs(z[np.isfinite(z)]).max(initial=0))), LARGEST)
+    finite = np.where(np.isfinite(z), z, np.nan)
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = np.fmin.reduce(finite, axis=1), np.fmax.reduce(finite, axis=1)
+        apart = high - low
+    largest = float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
+    return min(max(CERTAIN, largest), LARGEST)
+
+
+def classes_of(labels: NDArray[Any], columns: int, names: Sequence[str] | None) -> NDArray[Any]:
+    """
+    Return the classes in the order of the columns.
+
+    Numbers from 0 are the columns' own; other labels are the columns' names, or as many as there are columns, in ascending order.
+    """
+    seen = np.unique(labels)
+    if labels.dtype.kind == "b":
+        seen = seen.astype(bool)
+    if names is not None and labels.dtype.kind in "OUST" and {str(v) for v in seen} <= set(names):
+        return np.asarray(names, dtype=object)
+    if labels.dtype.kind in "iu" and seen.size and seen[0] >= 0 and seen[-1] < columns:
+        return np.arange(columns)
+    if labels.dtype.kind == "b" and columns == 2:
+        return np.array([False, True])
+    if seen.size == columns:
+        return seen
+    alone = (
+        "Only binary classification is supported by a single column of scores: "
+        if columns == 2 and seen.size > 2
+        else ""
+    )
+    raise ValueError(
+        f"{alone}the labels have {seen.size} classes ({', '.join(map(str, seen[:5]))}{', ...' if seen.size > 5 else ''}) and the scores {columns}; "
+        "name the classes in the order of the scores: classes=[...]"
+    )
+
+
+def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of each label's class."""
+    if labels.dtype.kind == "f" and np.asarray(classes).dtype.kind in "iu" and not (labels == np.rint(labels)).all():
+        raise ValueError(f"the label {labels[labels != np.rint(labels)].flat[0]} is no class number")
+    known = {value: k for k, value in enumerate(np.asarray(classes).tolist())}
+    found, back = np.unique(labels, return_inverse=True)
+    numbers = np.array([known.get(value, known.get(str(value), -1)) for value in found.tolist()], np.int64)
+    if (numbers < 0).any():
+        odd = found[numbers < 0].tolist()[0]
+        raise ValueError(f"the label {odd!r} is none of the classes: {', '.join(map(str, list(classes)[:10]))}")
+    return numbers[back.reshape(labels.shape)]
+
+
+def labels_of(y: Any, rows: int) -> NDArray[Any]:
+    """Return labels as an array of shape (rows,), of class numbers or names."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        _warn_column()
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != rows:
+        raise ValueError(f"labels of shape {labels.shape} for {rows} rows of scores: give one class a row")
+    if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
+        raise ValueError("Input y contains NaN or infinity; leave rows without a label out")
+    if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
+        raise ValueError(
+            f"Unknown label type: continuous: the label {labels[labels != np.rint(labels)].flat[0]} is no class; pass class numbers or names"
+        )
+    return labels.astype(np.int64) if labels.dtype.kind == "f" else labels
+
+
+def _warn_column() -> None:
+    told = "A column-vector y was passed when a 1d array was expected; pass y.ravel()"
+    if "sklearn" in sys.modules:
+        from sklearn.exceptions import DataConversionWarning
+
+        warnings.warn(told, DataConversionWarning, stacklevel=5)
+    else:
+        warnings.warn(told, stacklevel=5)
+
+
+def weights_of(sample_weight: Any, rows: int) -> NDArray[np.float64]:
+    """Return what each row counts for: 1 if nothing is said."""
+    if sample_weight is None:
+        return np.ones(rows)
+    w = np.asarray(sample_weight, np.float64)
+    if w.ndim == 0:
+        w = np.full(rows, float(w))
+    if w.shape != (rows,):
+        raise ValueError(f"sample weights of shape {w.shape} for {rows} rows")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise ValueError(
+            f"a sample weight is {w[~(np.isfinite(w) & (w >= 0))].flat[0]}; weights are finite and not negative"
+        )
+    return w

@@ -1,0 +1,216 @@
+"""
+Calibrators as JSON: numbers by their shortest digits, read back to the same bits; nothing that runs, and nothing that is not known.
+
+Never a pickle: what pickles of a calibrator hold is this text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from sigmax.calibration.fits import METHODS
+from sigmax.calibration.given import Form
+from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Steps, Tempered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["FORMAT", "VERSION", "map_of", "number_out", "or_none", "read", "state_of", "written"]
+
+FORMAT, VERSION = "sigmax calibrator", 1
+KINDS: dict[str, type[Map]] = {k.__name__: k for k in (Tempered, Polynomial, Beta, Steps, Affine, OneVsRest)}
+
+
+def written(state: Mapping[str, Any]) -> str:
+    """Return a state as text."""
+    return (
+        json.dumps({"format": FORMAT, "version": VERSION, **state}, indent=1, ensure_ascii=False, allow_nan=False)
+        + "\n"
+    )
+
+
+def read(text: str) -> dict[str, Any]:
+    """
+    Return the state that a text holds: all that it should, each checked, and nothing else.
+
+    Raises
+    ------
+    ValueError
+        If it is no calibrator, of a version that this one does not know, or holds what it should not.
+    """
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        state = json.loads(text, parse_constant=constant)
+    except ValueError as error:
+        raise ValueError(f"this is no calibrator: {error}") from None
+    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+        raise ValueError(f"this is no calibrator: it does not say that its format is {FORMAT!r}")
+    version = state.pop("version", None)
+    if version != VERSION:
+        raise ValueError(f"the calibrator is of version {version!r}; this release of sigmax reads version {VERSION}")
+    odd = sorted(set(state) ^ set(STATE))
+    if odd:
+        raise ValueError(f"the calibrator {'lacks' if odd[0] in STATE else 'holds an unknown'} {odd[0]!r}")
+    found = {}
+    for name, check in STATE.items():
+        try:
+            found[name] = check(state[name])
+        except (TypeError, ValueError, KeyError) as error:
+            raise ValueError(f"the calibrator's {name!r} is wrong: {error}") from None
+    return found
+
+
+def number(value: Any) -> float:
+    """Return a number, which may be written as 'inf' or '-inf'."""
+    if value in ("inf", "-inf"):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def number_out(value: float) -> Any:
+    """Return a number as JSON has it."""
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def state_of(fitted: Map) -> dict[str, Any]:
+    """Return a map as JSON has it."""
+    state: dict[str, Any] = {"kind": type(fitted).__name__}
+    for field in fields(fitted):  # type: ignore[arg-type]
+        value = getattr(fitted, field.name)
+        if isinstance(value, tuple):
+            state[field.name] = [state_of(one) for one in value]
+        elif isinstance(value, np.ndarray):
+            state[field.name] = value.tolist()
+        else:
+            state[field.name] = value if isinstance(value, bool) else number_out(value)
+    return state
+
+
+def map_of(state: Any, classes: int) -> Map:
+    """Return the map that a state describes, for so many classes."""
+    if not isinstance(state, dict) or state.get("kind") not in KINDS:
+        raise ValueError(f"{state.get('kind') if isinstance(state, dict) else state!r} is no kind of map")
+    kind = KINDS[state["kind"]]
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    if set(state) != {"kind", *names}:
+        raise ValueError(f"a {kind.__name__} has {', '.join(names)}")
+    given: dict[str, Any] = {}
+    for name in names:
+        value = state[name]
+        if kind is OneVsRest:
+            given[name] = tuple(map_of(one, 2) for one in value)
+        elif isinstance(value, list):
+            array = np.asarray(value)
+            if array.dtype.kind not in "if" or not np.isfinite(array).all():
+                raise ValueError(f"{name} holds what is no number")
+            given[name] = array.astype(np.float64)
+        else:
+            given[name] = value if isinstance(value, bool) else number(value)
+    _check_shapes(kind, given, classes)
+    return kind(**given)
+
+
+def _check_shapes(kind: type[Map], given: dict[str, Any], classes: int) -> None:
+    two = kind in (Polynomial, Beta, Steps)
+    if two and classes != 2:
+        raise ValueError(f"a {kind.__name__} is of two classes, and there are {classes}")
+    if kind is OneVsRest and len(given["maps"]) != classes:
+        raise ValueError(f"{len(given['maps'])} maps for {classes} classes")
+    if kind is Steps:
+        at, p = given["at"], given["probability"]
+        good = at.ndim == 1 and at.shape == p.shape and at.size and (np.diff(at) >= 0).all() and (np.diff(p) >= 0).all()
+        if not (good and ((p >= 0) & (p <= 1)).all()):
+            raise ValueError("steps ascend, and are probabilities")
+    if kind is Affine and (
+        given["bias"].shape != (classes,) or given["weights"].shape not in ((classes,), (classes, classes))
+    ):
+        raise ValueError(
+            f"weights of shape {given['weights'].shape} and bias of shape {given['bias'].shape} for {classes} classes"
+        )
+    if kind is Affine and not 0 < given["temperature"] < math.inf:
+        raise ValueError(f"a temperature of {given['temperature']}")
+    if kind is Tempered and not given["temperature"] >= 0:
+        raise ValueError(f"a temperature of {given['temperature']}")
+
+
+def or_none(value: float) -> float | None:
+    """Return a number, or None where it is none."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    return [_text(one) for one in _listed(value)]
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def _names(value: Any) -> list[Any]:
+    kinds = {type(one) for one in _listed(value)}
+    if len(kinds) != 1 or not kinds <= {str, int, bool}:
+        raise TypeError("classes are all names, all numbers, or False and True")
+    return list(value)
+
+
+def _one_of(*names: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value not in names:
+            raise ValueError(f"{value!r} is none of {', '.join(names)}")
+        return value
+
+    return check
+
+
+def _positive(value: Any) -> float:
+    if not number(value) > 0:
+        raise ValueError(f"{value!r} is not above 0")
+    return number(value)
+
+
+def _perhaps(value: Any) -> float:
+    return float("nan") if value is None else number(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+STATE: dict[str, Callable[[Any], Any]] = {
+    "created_by": _text,
+    "method": _one_of("auto", *METHODS),
+    "used": _one_of("prior", *METHODS),
+    "scores": _one_of(*get_args(Form)),
+    "form": _one_of(*get_args(Form)[1:]),
+    "classes": _names,
+    "columns": lambda value: None if value is None else _texts(value),
+    "single": _truth,
+    "limit": _positive,
+    "rows": _positive,
+    "fingerprint": _text,
+    "loss_before": _perhaps,
+    "loss_after": _perhaps,
+    "gap": _perhaps,
+    "notes": _texts,
+    "map": lambda value: value,
+}

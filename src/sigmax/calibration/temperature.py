@@ -1,0 +1,117 @@
+"""The temperature of the least log-loss: exact at every scale of the scores, and exact about there being none."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sigmax.links import sigmoid
+from sigmax.rows import softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["best_temperature"]
+
+AT_ONCE = 1 << 16  # numbers of a part that stays in the cache
+SAMPLE = 20_000  # rows to find a start with
+
+
+def best_temperature(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64] | None = None) -> float:
+    """
+    Return the temperature T of the least mean of ``lse(z / T) - z_y / T``.
+
+    Parameters
+    ----------
+    z : ndarray of shape (rows,) or (rows, classes)
+        Logits of the second of two classes; or a score for each class. Finite.
+    y : ndarray of int of shape (rows,)
+        Class numbers.
+    w : ndarray of shape (rows,), optional
+        What each row counts for.
+
+    Returns
+    -------
+    float
+        0 where every row's class has its largest score: the loss falls for ever as T does. Infinity where the classes' scores are on
+        average no larger than the others'.
+
+    Notes
+    -----
+    Convex in b = 1 / T. Newton's method from one over the scores' spread, which does not depend on their scale, kept inside a bracket by
+    the sign of the slope; on many rows from the solution for some of them. Seven steps are usual.
+    """
+    counted = None if w is None else w > 0
+    if counted is not None and not counted.all():
+        z, y, w = z[counted], y[counted], w[counted]  # type: ignore[index]
+    if not len(y):
+        return 1.0
+    scale = float(np.abs(z).max(initial=0))
+    if scale > 1e100 or 0 < scale < 1e-100:  # whose squares are no numbers
+        return best_temperature(z / scale, y, w) * scale
+    if z.ndim == 1:
+        own = np.where(y == 1, z, -z)
+        if not (own < 0).any():
+            return 0.0 if (own > 0).any() else 1.0
+        mean = float(np.average(own, weights=w)) / 2
+        size = float(np.sqrt(np.average(z * z, weights=w)))
+    else:
+        own = z[np.arange(len(y)), y]
+        top = z.max(axis=1)
+        if (own == top).all():
+            return 0.0 if (z.min(axis=1) < top).any() else 1.0
+        mean = float(np.average(own - z.mean(axis=1), weights=w))
+        size = float(np.average(np.ptp(z, axis=1), weights=w))
+    if mean <= 0:
+        return math.inf
+    b = 1 / size
+    if len(y) > 4 * SAMPLE:
+        step = len(y) // SAMPLE
+        some = best_temperature(z[::step], y[::step], None if w is None else w[::step])
+        b = 1 / some if 0 < some < math.inf else b
+    return 1 / _newton(z, y, w, b)
+
+
+def _newton(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64] | None, b: float) -> float:
+    low, high = 0.0, math.inf
+    for _ in range(200):
+        slope, curvature = _slope(z, y, w, b)
+        low, high = (b, high) if slope < 0 else (low, b)
+        step = slope / curvature if curvature > 0 else math.inf
+        after = b - step
+        if not low < after < high:
+            after = math.sqrt(low * high) if low > 0 and high < math.inf else b * 8 if slope < 0 else b / 8
+        if abs(after - b) <= 4e-16 * b or slope == 0:
+            return after
+        # the next error goes with the square of this step
+        if abs(step) <= 1e-8 * b and low < after < high:
+            return after
+        b = after
+    return b
+
+
+def _slope(
+    z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64] | None, b: float
+) -> tuple[float, float]:
+    """Return the first and second derivative of the sum of losses by b, a part of the rows after the other."""
+    slope = curvature = 0.0
+    columns = 1 if z.ndim == 1 else z.shape[1]
+    step = max(AT_ONCE // columns, 1)
+    for begin in range(0, len(y), step):
+        part = slice(begin, begin + step)
+        x, own = z[part], y[part]
+        if z.ndim == 1:
+            p = np.asarray(sigmoid(b * x))
+            first, second = (p - own) * x, p * (1 - p) * x * x
+        else:
+            p = np.asarray(softmax(x, temperature=1 / b))
+            x = x - x[np.arange(len(own)), own][:, None]  # the label's own score is 0: small sums keep their digits
+            first = np.einsum("ij,ij->i", p, x)
+            second = np.einsum("ij,ij,ij->i", p, x, x) - first * first
+        if w is None:
+            slope, curvature = slope + float(first.sum()), curvature + float(second.sum())
+        else:
+            slope, curvature = slope + float(w[part] @ first), curvature + float(w[part] @ second)
+    return slope, curvature

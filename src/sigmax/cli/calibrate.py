@@ -1,0 +1,103 @@
+"""``sigmax calibrate``: from a labelled score file to a calibrator."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from sigmax.cli.app import FOUND, SCORE, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.shown import say_how
+
+__all__ = ["calibrate"]
+
+Method = Literal[
+    "auto",
+    "none",
+    "temperature",
+    "platt",
+    "beta",
+    "quadratic",
+    "vector",
+    "matrix",
+    "dirichlet",
+    "structured",
+    "structured-diagonal",
+    "isotonic",
+]
+
+
+@app.command(
+    group=SCORE,
+    help_epilogue=examples(
+        "sigmax calibrate valid.csv --label label -o calibration.json",
+        "sigmax score new.csv --calibration calibration.json -o probabilities.csv",
+    ),
+)
+def calibrate(
+    file: Path,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    method: Method = "auto",
+    form: Literal["auto", "logits", "log-probabilities", "probabilities"] = "auto",
+    job: Asked = FOUND,
+) -> None:
+    """
+    Fit a calibrator to a labelled score file: what turns the model's scores into probabilities that hold.
+
+    The rows must be ones that the model was not trained on. Prints what is gained on rows that each fit has not seen; ``sigmax score
+    --calibration`` applies what is written.
+
+    Parameters
+    ----------
+    file : Path
+        The scores and labels: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
+    output : Path
+        The calibrator to write, ending in .json.
+    method : str
+        How: auto takes a parabola of the logit for two classes, and for more a matrix as strong as cross-validation allows.
+    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
+        What the scores are. Default: as their values tell.
+    """
+    try:
+        from sigmax.calibration.judged import judge
+        from sigmax.tables.collected import collect
+    except ModuleNotFoundError as missing:
+        fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+    from sigmax.errors import InputError
+
+    if output is not None and output.suffix != ".json":
+        raise InputError(f"{output}: a calibrator is written as JSON; let its name end in .json")
+    if job.temperature != 1:
+        raise InputError("a temperature is what a calibrator finds; leave --temperature away")
+    with progress_bar(file.name) as progress:
+        found = collect(file, dataclasses.replace(job, as_scores=True), progress)
+    names = None if found.plan.is_list or not found.plan.columns else found.plan.columns
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the notes say the same
+        try:
+            judged = judge(
+                found.scores, found.labels, method=method, form=form, classes=found.plan.classes, columns=names
+            )
+        except ValueError as error:
+            raise InputError(f"{file}: {error}") from None
+    say_how(found.summary)
+    console = Console()
+    table = Table(title="On rows that the fit has not seen", title_justify="left", header_style="bold", box=None)
+    for name in ("", "before", "after"):
+        table.add_column(name)
+    for name, before, after in judged.lines():
+        table.add_row(name, before, after)
+    console.print(table)
+    console.print(plain(f"change of the log-loss: {judged.change()}"), soft_wrap=True)
+    console.print(plain(judged.sentence()), soft_wrap=True)
+    for note in judged.calibrator.notes_:
+        console.print(plain(f"Note: {note}"), soft_wrap=True)
+    if output is not None:
+        judged.calibrator.save(output)
+        console.print(plain(f"Wrote {output}: sigmax score NEW --calibration {output} applies it"), soft_wrap=True)

@@ -1,0 +1,520 @@
+"""Calibrators: what they mend, what they must never do, how they are kept, and what scikit-learn asks of them."""
+
+import copy
+import json
+import math
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import sigmax
+from sigmax.calibration import CalibratedModel, Calibrator, calibrate
+from sigmax.calibration.fits import METHODS
+from sigmax.calibration.isotonic import pooled
+from sigmax.calibration.temperature import best_temperature
+
+METHODS_ALL = ["auto", *METHODS]
+
+
+def drawn(rows, classes, times=1.0, seed=0):
+    """Scores `times` as large as they should be, and labels."""
+    rng = np.random.default_rng(seed)
+    if classes == 2:
+        z = 2.5 * rng.normal(size=rows)
+        return z * times, (rng.random(rows) < sigmax.sigmoid(z)).astype(int)
+    s = 2.0 * rng.normal(size=(rows, classes))
+    return s * times, (s + rng.gumbel(size=s.shape)).argmax(axis=1)
+
+
+def loss_of(calibrator, x, y):
+    return float(-calibrator.predict_log_proba(x)[np.arange(len(y)), y].mean())
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("method", [m for m in METHODS_ALL if m != "none"])
+def test_scores_three_times_too_large_are_mended(method, classes):
+    x, y = drawn(3000, classes, 3.0)
+    new, truth = drawn(5000, classes, 3.0, seed=1)
+    right = loss_of(Calibrator("none").fit(x / 3, y), new / 3, truth)
+    found = loss_of(Calibrator(method).fit(x, y), new, truth)
+    assert found < right + (0.05 if method == "isotonic" else 0.02)
+    assert loss_of(Calibrator("none").fit(x, y), new, truth) > right + 0.2
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("method", METHODS_ALL)
+def test_calibrated_scores_stay_as_good(method, classes):
+    """Where there is nothing to mend, little is lost."""
+    x, y = drawn(300, classes)
+    new, truth = drawn(20_000, classes, seed=1)
+    before = loss_of(Calibrator("none").fit(x, y), new, truth)
+    assert loss_of(Calibrator(method).fit(x, y), new, truth) < before + (0.1 if method == "isotonic" else 0.03)
+
+
+# ---- the temperature ----
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_temperature_goes_with_the_scale_of_the_scores(classes, scale):
+    x, y = drawn(2000, classes, 2.0)
+    assert best_temperature(x * scale, y) == pytest.approx(best_temperature(x, y) * scale, rel=1e-9)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_temperature_is_where_the_slope_is_0(classes):
+    x, y = drawn(2000, classes, 2.0)
+    t = best_temperature(x, y)
+    pair = np.column_stack([np.zeros(len(x)), x]) if classes == 2 else x
+
+    def loss(b):
+        return float(sigmax.cross_entropy(pair, y, temperature=1 / b).sum())
+
+    b, h = 1 / t, 1e-4
+    slope, curvature = (loss(b + h) - loss(b - h)) / (2 * h), (loss(b + h) - 2 * loss(b) + loss(b - h)) / h**2
+    assert abs(slope / curvature) < 1e-6 * b
+
+
+def test_weights_of_the_temperature_are_repeated_rows():
+    x, y = drawn(400, 3, 2.0)
+    w = np.arange(400) % 3
+    assert best_temperature(x, y, w.astype(float)) == pytest.approx(
+        best_temperature(x.repeat(w, axis=0), y.repeat(w)), rel=1e-10
+    )
+
+
+def test_where_there_is_no_best_temperature_it_is_said():
+    x = np.array([[3.0, 1.0], [2.0, 5.0], [1.0, 0.0]])
+    assert best_temperature(x, np.array([0, 1, 0])) == 0
+    assert best_temperature(x, np.array([1, 0, 1])) == math.inf
+    with pytest.warns(UserWarning, match="the best temperature is 0"):
+        found = Calibrator("temperature", scores="logits").fit(np.tile(np.eye(3), (10, 1)) * 4, np.tile([0, 1, 2], 10))
+    p = found.predict_proba(np.eye(3) * 4)
+    assert p.min() > 0
+    np.testing.assert_allclose(p.diagonal(), 1 - 2 / 3 / 31, rtol=1e-14)
+    with pytest.warns(UserWarning, match="infinite"):
+        found = Calibrator("temperature", scores="logits").fit(np.tile(np.eye(3), (10, 1)) * 4, np.tile([1, 2, 0], 10))
+    np.testing.assert_allclose(found.predict_proba(np.eye(3) * 4), 1 / 3)
+
+
+def test_many_rows_begin_with_some_of_them():
+    x, y = drawn(100_000, 3, 2.0)
+    t = best_temperature(x, y)
+    from sigmax.calibration.temperature import _newton
+
+    assert t == pytest.approx(1 / _newton(x, y, None, 1.0), rel=1e-10)
+
+
+# ---- ranks, ties and steps ----
+
+
+@pytest.mark.parametrize("method", ["auto", "platt", "beta", "quadratic", "temperature", "isotonic"])
+def test_ranks_of_two_classes_are_kept(method):
+    rng = np.random.default_rng(3)
+    for seed in range(5):
+        x, y = drawn(120, 2, 2.0, seed)
+        fitted = Calibrator(method).fit(x, y)
+        assert (np.diff(fitted.decision_function(np.sort(rng.normal(size=500) * 100))) >= 0).all()
+        if method != "isotonic":  # and no ties are made, but for those that are certain either way
+            assert (np.diff(fitted.decision_function(np.linspace(-15, 15, 500))) > 0).all()
+
+
+def test_a_parabola_that_would_turn_is_a_line_and_says_so():
+    x = np.linspace(-4, 4, 400)
+    y = (np.abs(x) > 2).astype(int)  # the second class at both ends
+    found = Calibrator("quadratic").fit(x, y)
+    assert found.method_ == "platt"
+    assert "parabola" in found.notes_[0]
+    with pytest.warns(UserWarning, match="the higher the score, the rarer"):
+        found = Calibrator("quadratic").fit(x, (x < 0).astype(int))
+    assert found.method_ == "prior"
+    assert found.predict_proba([4.0])[0, 1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_pooling_is_isotonic_regression_as_defined():
+    sklearn = pytest.importorskip("sklearn.isotonic")
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7, 60, 400):
+        means, weights = rng.integers(0, 6, n) / 5, rng.integers(1, 5, n).astype(float)
+        wanted = sklearn.isotonic_regression(means, sample_weight=weights)
+        np.testing.assert_allclose(pooled(means, weights), wanted, rtol=1e-13, atol=0)
+
+
+# ---- what broke others ----
+
+
+def cases():
+    rng = np.random.default_rng(9)
+    x, y = drawn(60, 3)
+    two, labels = drawn(60, 2)
+    yield "every label the largest", x, x.argmax(axis=1)
+    yield "every label the smallest", x, x.argmin(axis=1)
+    yield (
+        "one error in 5,000",
+        np.linspace(19, 21, 5000)[:, None] * np.eye(2)[np.arange(5000) % 2],
+        np.r_[1, np.arange(1, 5000) % 2],
+    )
+    yield "scores times 1e6", two * 1e6, labels
+    yield "scores times 1e-6", x * 1e-6, y
+    yield "scores near the largest", np.sign(two) * 1e308, labels
+    yield "probabilities of 0 and 1", np.array([0.0, 1.0, 0.2, 1.0, 0.7, 0.0]), np.array([0, 1, 0, 0, 1, 0])
+    yield "rows of 0 and 1", np.tile(np.eye(3), (4, 1)), np.arange(12) % 3
+    yield "probabilities next to 1", np.full(40, 1 - 1e-9), np.r_[0, np.ones(39, int)]
+    yield "a class without rows", x, np.minimum(y, 1)
+    yield "two of five classes", rng.normal(size=(50, 5)), rng.integers(0, 2, 50)
+    yield "a constant score", np.full(30, 0.3), rng.integers(0, 2, 30)
+    yield "constant rows", np.ones((30, 4)), rng.integers(0, 4, 30)
+    yield "one row", x[:1], y[:1]
+    yield "two rows", two[:2], np.array([0, 1])
+    yield "ties everywhere", np.round(x), y
+    yield "float32", x.astype(np.float32), y
+    yield "float16", two.astype(np.float16), labels
+    yield "more classes than rows", rng.normal(size=(40, 60)), rng.integers(0, 60, 40)
+    yield "one row infinite", np.r_[two, np.inf], np.r_[labels, 0]
+    yield "one class certain", np.vstack([x, [np.inf, 0, 0]]), np.r_[y, 1]
+    yield "one class impossible", np.vstack([x, [-np.inf, 0, 0]]), np.r_[y, 0]
+
+
+CASES = {name: (x, y) for name, x, y in cases()}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("method", [m for m in METHODS_ALL if m != "none"])
+def test_no_case_raises_or_gives_a_0_where_a_class_occurs(name, method):
+    x, y = CASES[name]
+    classes = 2 if x.ndim == 1 else x.shape[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        found = Calibrator(method, classes=range(classes)).fit(x, y)
+        p, logs = found.predict_proba(x), found.predict_log_proba(x)
+    assert np.isfinite(logs).all()
+    assert (p[np.arange(len(y)), y] > 0).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6 if x.dtype == np.float32 else 1e-13)
+    assert p.shape == (len(y), classes)
+
+
+def test_many_classes_take_a_diagonal():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 1000)) * 3
+    y = (x + rng.gumbel(size=x.shape)).argmax(axis=1)
+    found = Calibrator().fit(x * 2, y)
+    assert found.method_ == "structured-diagonal"
+    assert loss_of(found, x * 2, y) < loss_of(Calibrator("none").fit(x, y), x, y) + 0.02
+
+
+def test_all_weights_0_but_one():
+    x, y = drawn(50, 3)
+    w = np.zeros(50)
+    w[7] = 1
+    found = Calibrator().fit(x, y, sample_weight=w)
+    alone = Calibrator().fit(x[7:8], y[7:8])
+    np.testing.assert_allclose(found.predict_proba(x), alone.predict_proba(x), rtol=1e-6)
+    with pytest.raises(ValueError, match="all sample weights are zero"):
+        Calibrator().fit(x, y, sample_weight=np.zeros(50))
+
+
+# ---- what is given ----
+
+
+def test_probabilities_and_logits_of_the_same_give_the_same():
+    z, y = drawn(500, 2, 2.0)
+    s, t = drawn(500, 4, 2.0)
+    for logits, labels in ((z, y), (s, t)):
+        p = sigmax.sigmoid(logits) if logits.ndim == 1 else sigmax.softmax(logits)
+        wanted = Calibrator().fit(logits, labels)
+        found = Calibrator().fit(p, labels)
+        assert (found.form_, wanted.form_) == ("probabilities", "logits")
+        np.testing.assert_allclose(found.predict_proba(p), wanted.predict_proba(logits), rtol=1e-9)
+    logs = sigmax.log_softmax(s)
+    found = Calibrator().fit(logs, t)
+    assert found.form_ == "log-probabilities"
+    np.testing.assert_allclose(found.predict_proba(logs), Calibrator().fit(s, t).predict_proba(s), rtol=1e-9)
+
+
+def test_two_columns_are_one():
+    z, y = drawn(300, 2, 2.0)
+    pair = np.column_stack([np.full(300, 0.5), z + 0.5])
+    np.testing.assert_allclose(
+        Calibrator().fit(pair, y).predict_proba(pair), Calibrator().fit(z, y).predict_proba(z), rtol=1e-12
+    )
+
+
+def test_labels_by_name_go_by_the_columns():
+    pandas = pytest.importorskip("pandas")
+    s, y = drawn(300, 3, 2.0)
+    names = np.array(["zebra", "cat", "owl"])
+    frame = pandas.DataFrame(s, columns=names)
+    found = Calibrator().fit(frame, names[y])
+    assert found.classes_.tolist() == names.tolist()
+    np.testing.assert_array_equal(found.predict_proba(frame), Calibrator().fit(s, y).predict_proba(s))
+    assert set(found.predict(frame)) <= set(names)
+    with pytest.raises(ValueError, match="feature names should match"):
+        found.predict_proba(frame[["cat", "owl", "zebra"]])
+    # one of the classes has no row
+    few = Calibrator().fit(frame[y != 2], names[y[y != 2]])
+    assert few.classes_.tolist() == names.tolist()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "told"),
+    [
+        ([[1.0, 2.0, 3.0]] * 4, ["a", "b", "a", "b"], {}, "classes=\\["),
+        ([1.0, np.nan], [0, 1], {}, "row 1 has a NaN"),
+        ([1.0, 2.0], [0, 1, 1], {}, "labels of shape"),
+        ([1.0, 2.0], [0.5, 1], {}, "no class"),
+        ([1.0, 2.0], [0, 1], {"method": "sigmoid"}, "method='sigmoid'"),
+        ([1.0, 2.0], [0, 1], {"scores": "odds"}, "scores='odds'"),
+        ([1.0, 2.0], [0, 1], {"scores": "probabilities"}, "2.0 is none of the probabilities"),
+        ([[30.0, 70.0], [60.0, 40.0], [1.0, 99.0]] * 9, [0, 1, 1] * 9, {}, "percentages"),
+        ([1.0, 2.0], [0, 7], {"classes": [0, 1]}, "the label 7 is none"),
+        ([], [], {}, "0 sample"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error(x, y, options, told):
+    with pytest.raises(ValueError, match=told):
+        Calibrator(**options).fit(x, y)
+
+
+def test_float32_stays_float32():
+    x, y = drawn(200, 3)
+    found = Calibrator().fit(x.astype(np.float32), y)
+    assert found.predict_proba(x.astype(np.float32)).dtype == np.float32
+    assert found.predict_proba(x).dtype == np.float64
+
+
+# ---- kept ----
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("method", METHODS_ALL)
+def test_json_brings_back_the_same_bits(method, classes, tmp_path):
+    x, y = drawn(200, classes, 2.0)
+    found = Calibrator(method).fit(x, y)
+    found.save(tmp_path / "c.json")
+    for again in (Calibrator.load(tmp_path / "c.json"), pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        np.testing.assert_array_equal(again.decision_function(x), found.decision_function(x))
+        assert again.to_json() == found.to_json()
+    assert b"numpy" not in pickle.dumps(found)
+    assert [p.name for p in tmp_path.iterdir()] == ["c.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda s: s.update(extra=1), "unknown 'extra'"),
+        (lambda s: s.pop("rows"), "lacks 'rows'"),
+        (lambda s: s.update(version=2), "version 2"),
+        (lambda s: s.update(format="pickle"), "format"),
+        (lambda s: s.update(rows=0), "rows"),
+        (lambda s: s["map"].update(kind="eval"), "no kind of map"),
+        (lambda s: s["map"].update(shift="1"), "no number"),
+        (lambda s: s["map"].update(more=1), "has shift"),
+        (lambda s: s.update(classes=[0, 0]), "classes"),
+        (lambda s: s.update(classes=[0, 1, 2]), "classes"),
+        (lambda s: s.update(method="magic"), "magic"),
+    ],
+)
+def test_a_text_that_is_no_calibrator_is_refused(change, told):
+    x, y = drawn(100, 2)
+    state = json.loads(Calibrator().fit(x, y).to_json())
+    change(state)
+    with pytest.raises(ValueError, match=told):
+        Calibrator.from_json(json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"format": "sigmax calibrator", "version": 1, "rows": NaN}', "\x00"]
+)
+def test_what_is_not_even_json_is_refused(text):
+    with pytest.raises(ValueError, match="no calibrator"):
+        Calibrator.from_json(text)
+
+
+# ---- cross-fitting ----
+
+
+def test_held_out_scores_are_honest():
+    """Of scores without any meaning nothing is gained; the fit itself believes it gains."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 4)), rng.integers(0, 4, 200)
+    calibrator, held_out = calibrate(x, y)
+    assert calibrator.loss_after_ < calibrator.loss_before_
+    assert float(sigmax.cross_entropy(held_out, y).mean()) > math.log(4) - 0.02
+
+
+def test_rows_of_a_group_stay_together():
+    rng = np.random.default_rng(0)
+    group = np.array(["a", "b", "c", "d", "e", "f", "g"])[rng.integers(0, 7, 400)]
+    x, y = drawn(400, 3, 2.0)
+    _, held_out = calibrate(x, y, method="platt", groups=group, folds=3)
+    for names in ("adg", "be", "cf"):
+        out = np.isin(group, list(names))
+        others = Calibrator("platt").fit(x[~out], y[~out])
+        np.testing.assert_array_equal(held_out[out], others.decision_function(x[out]))
+
+
+# ---- scikit-learn ----
+
+
+def test_scikit_learns_checks_pass():
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = checks.check_estimator(CalibratedModel(LogisticRegression()), on_fail=None, on_skip=None)
+    assert len(found) > 50
+    failed = [r["check_name"] for r in found if r["status"] == "failed"]
+    # rows go to folds by their place, as in scikit-learn's own CalibratedClassifierCV: weights are not repeated rows there
+    assert [name for name in failed if not name.startswith("check_sample_weight_equivalence")] == []
+
+
+def test_it_works_in_pipelines_and_searches():
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    x, y = drawn(400, 3, 3.0)
+    search = GridSearchCV(Calibrator(), {"method": ["none", "temperature", "auto"]}, scoring="neg_log_loss").fit(x, y)
+    assert search.best_params_["method"] != "none"
+    piped = make_pipeline(FunctionTransformer(np.log), Calibrator("temperature")).fit(sigmax.softmax(x), y)
+    np.testing.assert_allclose(
+        piped.predict_proba(sigmax.softmax(x)), Calibrator("temperature").fit(x, y).predict_proba(x), rtol=1e-9
+    )
+    copied = clone(Calibrator("platt", scores="logits"))
+    assert copied.get_params() == {"method": "platt", "scores": "logits", "classes": None}
+
+
+def test_a_model_is_wrapped_by_its_best_scores():
+    pytest.importorskip("sklearn")
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.metrics import log_loss
+    from sklearn.naive_bayes import GaussianNB
+
+    x, y = load_digits(return_X_y=True)
+    names = np.array([f"digit {k}" for k in range(10)])[y]
+    for model in (GaussianNB(var_smoothing=1e-2), RidgeClassifier()):
+        model.fit(x[:600], names[:600])
+        found = CalibratedModel(model).fit(x[600:1200], names[600:1200])
+        assert found.calibrator_.form_ == ("logits" if isinstance(model, RidgeClassifier) else "log-probabilities")
+        loss = log_loss(names[1200:], found.predict_proba(x[1200:]), labels=found.classes_)
+        assert loss < 0.75
+        if isinstance(model, GaussianNB):
+            assert loss < log_loss(names[1200:], model.predict_proba(x[1200:])) / 2
+        assert (found.predict(x[1200:]) == names[1200:]).mean() > 0.75
+
+
+# ---- the command ----
+
+
+@pytest.fixture
+def files(tmp_path):
+    x, y = drawn(600, 3, 3.0)
+    lines = [f"{','.join(map(repr, row.tolist()))},{'abc'[k]}" for row, k in zip(x, y, strict=True)]
+    (tmp_path / "valid.csv").write_text("\n".join(["s_a,s_b,s_c,truth", *lines[:400]]) + "\n")
+    (tmp_path / "new.csv").write_text("\n".join(["s_a,s_b,s_c,truth", *lines[400:], ",1,2,a"]) + "\n")
+    return tmp_path, x, y
+
+
+def sigmax_command(folder, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "sigmax", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_calibrates_and_scores(files):
+    import pandas
+    import pyarrow.csv
+
+    folder, x, y = files
+    done = sigmax_command(folder, "calibrate", "valid.csv", "--label", "truth", "-o", "c.json")
+    assert done.returncode == 0, done.stderr
+    assert "of their log-loss on new rows" in done.stdout
+    found = Calibrator.load(folder / "c.json")
+    assert found.classes_.tolist() == ["a", "b", "c"]
+    done = sigmax_command(folder, "score", "new.csv", "--label", "truth", "--calibration", "c.json", "-o", "p.csv")
+    assert done.returncode == 0, done.stderr
+    assert "calibrated by structured (400 rows)" in done.stdout
+    table = pyarrow.csv.read_csv(folder / "p.csv")
+    p = np.column_stack([table[f"p_{k}"].to_numpy()[:-1] for k in "abc"])
+    frame = pandas.DataFrame(x, columns=["s_a", "s_b", "s_c"])
+    np.testing.assert_allclose(p, found.predict_proba(frame[400:]), rtol=1e-12)
+    assert table["p_a"][-1].as_py() is None
+    direct = Calibrator(classes=["a", "b", "c"]).fit(x[:400], np.array(list("abc"))[y[:400]])
+    np.testing.assert_array_equal(direct.predict_proba(x), found.predict_proba(frame))
+
+
+def test_the_command_takes_probabilities_and_single_scores(tmp_path):
+    z, y = drawn(400, 2, 3.0)
+    for name, values in (("logit", z), ("chance", sigmax.sigmoid(z))):
+        lines = [f"{v!r},{k}" for v, k in zip(values.tolist(), y, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"{name},truth", *lines]) + "\n")
+        words = ["--label", "truth", "--columns", name]
+        done = sigmax_command(tmp_path, "calibrate", f"{name}.csv", *words, "-o", f"{name}.json")
+        assert done.returncode == 0, done.stderr
+        done = sigmax_command(
+            tmp_path, "score", f"{name}.csv", *words, "--calibration", f"{name}.json", "-o", f"{name}.npy"
+        )
+        assert done.returncode == 0, done.stderr
+    logits, chances = (np.load(tmp_path / f"{name}.npy") for name in ("logit", "chance"))
+    np.testing.assert_allclose(logits, chances, rtol=1e-6)  # 1 - p has lost digits
+    np.testing.assert_allclose(logits, Calibrator().fit(z, y).predict_proba(z), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["calibrate", "valid.csv", "-o", "c.json"], "--label"),
+        (["calibrate", "valid.csv", "--label", "truth", "-o", "c.pkl"], "end in .json"),
+        (["calibrate", "valid.csv", "--label", "truth", "--temperature", "2"], "leave --temperature away"),
+        (["calibrate", "valid.csv", "--label", "truth", "--kind", "multilabel"], "many labels"),
+        (["score", "other.csv", "--calibration", "c.json"], "there is no column 's_a'"),
+        (
+            ["score", "new.csv", "--calibration", "c.json", "--temperature", "2"],
+            "either the temperature or the calibration",
+        ),
+        (["score", "new.csv", "--calibration", "valid.csv"], "valid.csv: this is no calibrator"),
+        (["score", "new.csv", "--calibration", "none.json"], "none.json"),
+        (["score", "new.csv", "--calibration", "c.json", "--classes", "c", "b", "a"], "fitted to the classes a, b, c"),
+        (
+            ["score", "new.csv", "--calibration", "c.json", "--columns", "s_c", "s_b", "s_a"],
+            "fitted to the columns s_a",
+        ),
+        (["score", "new.csv", "--calibration", "c.json", "--kind", "multilabel"], "of the kind softmax"),
+    ],
+)
+def test_the_command_says_what_is_wrong_in_one_line(files, words, told):
+    folder, x, y = files
+    frame = Calibrator(classes=["a", "b", "c"]).fit(x, np.array(list("abc"))[y])
+    frame.feature_names_in_ = np.array(["s_a", "s_b", "s_c"], dtype=object)
+    frame.save(folder / "c.json")
+    (folder / "other.csv").write_text("t_a,t_b,t_c\n1,2,3\n")
+    done = sigmax_command(folder, *words)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr
+
+
+def test_a_rerun_with_another_calibrator_is_refused(files):
+    folder, x, y = files
+    (folder / "in").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (folder / "new.csv").rename(folder / "in" / name) if name == "a.csv" else None
+        (folder / "in" / name).write_text((folder / "in" / "a.csv").read_text())
+    found = Calibrator(classes=["a", "b", "c"]).fit(x, np.array(list("abc"))[y])
+    found.save(folder / "c.json")
+    words = ["score", "in", "--label", "truth", "--calibration", "c.json", "-o", "out"]
+    assert sigmax_command(folder, *words).returncode == 0
+    assert sigmax_command(folder, *words).returncode == 0
+    Calibrator("temperature", classes=["a", "b", "c"]).fit(x, np.array(list("abc"))[y]).save(folder / "c.json")
+    done = sigmax_command(folder, *words)
+    assert done.returncode == 2
+    assert "holds results made with calibration" in done.stderr
