@@ -381,6 +381,7 @@ def test_a_port_that_is_taken_is_said(tmp_path):
 
 
 def test_the_code_can_be_looked_at_in_a_copy(monkeypatch):
+    import sigmax.explore
     from sigmax.cli.explore import explore
 
     seen = []

@@ -37,4 +37,4 @@ def test_what_counts_as_ending_badly(ended, wrong):
 
 def test_damaged_files_end_well():
     assert set(COMMANDS) == {"score", "found", "write", "report", "plot"}
-    assert list(watched(7, 25, 0, 25 * len(good_files()))) == []
+    assert list(watched(7, 12, 0, 12 * len(good_files()))) == []
