@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=100, derandomize=True)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 

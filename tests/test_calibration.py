@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from benchmarks.coverage import draw
 
-from sigmax.calibration import Cells, calibration_error, reliability
+import sigmax
+from sigmax.calibration import Cells, calibration_error, calibration_test, reliability
 
 RNG = np.random.default_rng(0)
 
@@ -164,3 +165,78 @@ def test_the_command_that_measures_coverage_runs():
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ") and "true" not in line]
     assert len(rows) == 9
+
+
+# ---- the test ----
+
+
+def rejected(draws, rows, seed=0, bent=lambda z: z, spread=2.0, level=0.0):
+    """The share of draws in which calibration is rejected: logits z, outcomes by bent(z)."""
+    rng = np.random.default_rng(seed)
+    count = 0
+    for _ in range(draws):
+        z = spread * rng.normal(size=rows) + level
+        count += calibration_test(sigmax.sigmoid(z), rng.random(rows) < sigmax.sigmoid(bent(z))).is_rejected()
+    return count / draws
+
+
+@pytest.mark.parametrize(
+    ("rows", "level"), [(50, 0.0), (200, 0.0), (2000, 0.0), (100, 8.0), (2000, 8.0), (20_000, 8.0)]
+)
+def test_calibrated_models_are_rejected_as_often_as_said(rows, level):
+    """Of 400 draws 20 are expected; 36 are more than chance gives in 1 of 5,000."""
+    assert rejected(400, rows, level=level) <= 36 / 400
+
+
+@pytest.mark.parametrize(
+    ("bent", "least"),
+    [
+        (lambda z: 0.8 * z, 0.95),
+        (lambda z: z + 0.2, 0.5),
+        (lambda z: z + 0.1 * z * z - 0.2, 0.9),
+        (lambda z: z + 0.7 * np.sin(4 * z), 0.9),
+    ],
+    ids=["slope", "shift", "curve", "wiggle"],
+)
+def test_what_is_off_is_found(bent, least):
+    assert rejected(60, 3000, bent=bent) >= least
+
+
+@pytest.mark.parametrize("classes", [3, 10])
+def test_many_classes_are_tested_together(classes):
+    rng = np.random.default_rng(1)
+    counts = dict.fromkeys((1.0, 1.3), 0)
+    for _ in range(60):
+        s = 2 * rng.normal(size=(1500, classes))
+        y = (s + rng.gumbel(size=s.shape)).argmax(axis=1)
+        for t in counts:
+            found = calibration_test(sigmax.softmax(s * t), y)
+            assert set(found.parts) == {"top label", *map(str, range(classes))}
+            counts[t] += found.is_rejected()
+    assert counts[1.0] <= 10
+    assert counts[1.3] >= 55
+
+
+def test_chi_squares_are_scipys():
+    from scipy.stats import chi2, poisson
+
+    from sigmax.calibration.hypothesis import _chi_square, _poisson
+
+    for degrees in (1, 2, 3, 4, 7, 15, 16):
+        for x in (0.0, 0.01, 1.0, 5.0, 30.0, 200.0):
+            assert _chi_square(x, degrees) == pytest.approx(chi2.sf(x, degrees), rel=1e-9, abs=1e-300)
+    for count in range(6):
+        for mean in (0.01, 1.0, 4.0):
+            wanted = min(1, 2 * min(poisson.sf(count - 1, mean), poisson.cdf(count, mean)))
+            assert _poisson(count, mean) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_impossible_rejects_and_nothing_tells_nothing():
+    assert calibration_test([1.0, 1.0, 0.5], [1, 0, 1]).p_value == 0
+    assert calibration_test([1.0, 1.0], [1, 1]).p_value == 1
+    assert str(calibration_test([], [])) == "no rows to tell by"
+    assert calibration_test([[0.2, 0.8]] * 50, [1] * 40 + [0] * 10).p_value == pytest.approx(1)
+    with pytest.raises(ValueError, match="0 bins"):
+        calibration_test([0.5], [1], bins=0)
+    with pytest.raises(ValueError, match="none of the classes"):
+        calibration_test([0.5], [2])

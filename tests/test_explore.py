@@ -115,6 +115,14 @@ class Page:
                 self.page.wait_for_timeout(20)
         return float(handle.get_attribute("aria-valuenow"))
 
+    def wait_for_table(self, name, wanted):
+        """Wait until the numbers of a table are as they should be: it is drawn anew with every change."""
+        for _ in range(400):
+            if [[int(v) for v in row[1:]] for row in self.table(name)] == wanted:
+                return
+            self.page.wait_for_timeout(25)
+        assert [[int(v) for v in row[1:]] for row in self.table(name)] == wanted
+
     def table(self, name):
         rows = self.page.locator(f'[data-table="{name}"] tbody tr')
         return [[c.strip() for c in rows.nth(i).locator("td").all_inner_texts()] for i in range(rows.count())]
@@ -302,10 +310,8 @@ def test_the_file_of_the_command_is_shown(page):
     costs.nth(1).press("Enter")
     page.wait("decision: cost", float((said & (TRUE == 0)).sum() + 5 * (~said & (TRUE == 1)).sum()))
     page.wait("decision: best threshold if calibrated", 1 / 6)
-    assert page.table("confusion")[0][1:] == [
-        str(int((~said & (TRUE == 0)).sum())),
-        str(int((said & (TRUE == 0)).sum())),
-    ]
+    counts = [[int((made & (TRUE == k)).sum()) for made in (~said, said)] for k in (0, 1)]
+    page.wait_for_table("confusion", counts)
     closest = np.argsort(np.abs(sigmax.sigmoid(LOGITS) - sigmax.sigmoid(-LOGITS)), kind="stable")[:10]
     assert [row[1] for row in page.table("unsure")] == [f"p{i}" for i in closest]
     least = min((losses(x, TRUE, v), v) for v in np.geomspace(0.2, 10, 4000))[1]
@@ -331,7 +337,7 @@ def test_files_are_uploaded_and_a_bad_one_is_told(page, folder):
     page.wait("own: accuracy", float((SCORES.argmax(axis=1) == CLASSES).mean()))
     counts = np.zeros((3, 3), int)
     np.add.at(counts, (CLASSES, SCORES.argmax(axis=1)), 1)
-    assert [[int(v) for v in row[1:]] for row in page.table("confusion")] == counts.tolist()
+    page.wait_for_table("confusion", counts.tolist())
 
 
 @needs_browser

@@ -2,6 +2,7 @@
 
 from sigmax.calibration.calibrator import Calibrator, calibrate
 from sigmax.calibration.error import CalibrationError, Cells, calibration_error
+from sigmax.calibration.hypothesis import CalibrationTest, calibration_test
 from sigmax.calibration.model import CalibratedModel
 from sigmax.calibration.reliability import (
     Reliability,
@@ -15,12 +16,14 @@ from sigmax.calibration.reliability import (
 __all__ = [
     "CalibratedModel",
     "CalibrationError",
+    "CalibrationTest",
     "Calibrator",
     "Cells",
     "Reliability",
     "bin_of",
     "calibrate",
     "calibration_error",
+    "calibration_test",
     "confidence_of",
     "from_counts",
     "reliability",

@@ -193,21 +193,16 @@ class Calibrator(Estimator):
         return self._calibrated(bounded(as_logits(x, self.form_), self.limit_))
 
     def _check_names(self, X: Any) -> None:  # noqa: N803
-        names, known = names_of_columns(X), getattr(self, "feature_names_in_", None)
-        if known is not None and names is not None and names != list(known):
-            odd = [n for n in names if n not in set(known)] or [n for n in known if n not in set(names)]
-            told = f"the columns are {', '.join(names[:8])}" if not odd else f"{odd[0]!r} is in one of them alone"
+        names, known = names_of_columns(X), list(getattr(self, "feature_names_in_", ())) or None
+        if names == known:
+            return
+        if known is not None and names is not None:
             raise ValueError(
-                f"The feature names should match those that were passed during fit ({', '.join(map(str, known[:8]))}): {told}"
+                f"The feature names should match those that were passed during fit: {', '.join(known[:8])}; these are {', '.join(names[:8])}"
             )
-        if (known is None) != (names is None):
-            kind = "valid feature names" if known is None else "no valid feature names"
-            warnings.warn(
-                f"X {'has ' if known is None else 'does not have '}valid feature names, but {type(self).__name__} was fitted with"
-                f"{'out' if known is None else ''} feature names",
-                UserWarning,
-                stacklevel=4,
-            ) if kind else None
+        has, fitted = ("has", "without") if known is None else ("does not have", "with")
+        told = f"X {has} valid feature names, but {type(self).__name__} was fitted {fitted} feature names"
+        warnings.warn(told, UserWarning, stacklevel=4)
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """

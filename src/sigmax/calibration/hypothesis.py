@@ -1,0 +1,182 @@
+"""Is it calibrated? A test of the hypothesis that outcomes were drawn with the probabilities that a model gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sigmax.calibration.reliability import confidence_of
+from sigmax.links import logit
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["CalibrationTest", "calibration_test"]
+
+FEWEST = 5.0  # variance of the outcomes of a bin: below, a square of a normal number does not stand for them
+
+
+@dataclass(frozen=True)
+class CalibrationTest:
+    """
+    What the rows say against calibration.
+
+    Attributes
+    ----------
+    p_value : float
+        How often outcomes drawn with the given probabilities look as far from them as these, or farther. NaN without rows.
+    parts : dict of str to float
+        The p-value of each hypothesis of which this one is made, before the correction for their number: of many classes 'top label', and each
+        class against the rest by its number.
+    rows : int
+    """
+
+    p_value: float
+    parts: dict[str, float] = field(repr=False)
+    rows: int
+
+    def is_rejected(self, level: float = 0.05) -> bool:
+        """Return whether calibration is rejected: of calibrated models one in 20 is, at a level of 0.05."""
+        return self.p_value <= level
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "no rows to tell by"
+        told = f"p = {self.p_value:.3g}" if self.p_value >= 1e-4 else "p < 0.0001"
+        return (
+            f"calibration is rejected ({told})"
+            if self.is_rejected()
+            else f"nothing speaks against calibration ({told})"
+        )
+
+
+def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> CalibrationTest:
+    """
+    Test whether labels were drawn with the given probabilities.
+
+    Parameters
+    ----------
+    probabilities : array_like of shape (rows, classes) or (rows,)
+        One probability a class; or, for two classes, that of the second.
+    labels : array_like of int of shape (rows,)
+        The true classes, by number from 0.
+    bins : int, default 15
+        Runs of probability with an equal part of the rows each, of the second of the two tests.
+
+    Returns
+    -------
+    CalibrationTest
+
+    Raises
+    ------
+    ValueError
+        If a probability is not in [0, 1], or the labels do not fit.
+
+    Notes
+    -----
+    Of two classes two statistics, and twice the smaller p-value: a score test of the logit z against b + (1 + a) z + c z^2 (three degrees of freedom),
+    which sees what a curve could mend, and the sum over bins of the squared excess of outcomes over their variance, which sees what it could
+    not. Both take the variance that the probabilities claim, p (1 - p): nothing is fitted or drawn again. Of more classes the top label and each
+    class against the rest are tested so, and the smallest p-value is corrected for their number (Holm). Bins whose outcomes
+    vary too little are put together; where all together do, the rarer outcomes are counted against Poisson's law.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sigmax.calibration import calibration_test
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.random(2000)
+    >>> y = (rng.random(2000) < p).astype(int)
+    >>> print(calibration_test(p, y))
+    nothing speaks against calibration (p = 0.463)
+    >>> print(calibration_test(p**2, y))
+    calibration is rejected (p < 0.0001)
+    """
+    if bins < 1:
+        raise ValueError(f"{bins} bins; there must be at least 1")
+    p, y = np.asarray(probabilities, np.float64), np.asarray(labels)
+    confidence, correct = confidence_of(p, y)
+    if correct is None:
+        raise ValueError("a test needs the labels")
+    if p.ndim == 2 and p.shape[1] == 2:
+        p = p[:, 1]
+    if p.ndim == 1:
+        parts = {"": _p_value(p, y == 1, bins)}
+    else:
+        parts = {"top label": _p_value(confidence, correct, bins)}
+        parts |= {str(k): _p_value(p[:, k], y == k, bins) for k in range(p.shape[1])}
+    smallest = min(parts.values()) if y.size else math.nan
+    return CalibrationTest(min(1.0, smallest * len(parts)), parts, int(y.size))
+
+
+def _p_value(p: NDArray[np.float64], happened: NDArray[np.bool_], bins: int) -> float:
+    """Return the p-value of two classes."""
+    variance = p * (1 - p)
+    if ((p == 0) & happened).any() or ((p == 1) & ~happened).any():
+        return 0.0  # the impossible
+    if float(variance.sum()) < FEWEST:
+        rarer = np.where(p > 0.5, ~happened, happened)
+        return _poisson(int(rarer.sum()), float(np.minimum(p, 1 - p).sum()))
+    excess = happened - p
+    order = np.argsort(p, kind="stable")
+    ends = _ends(variance[order], bins)
+    sums, sizes = (np.add.reduceat(part[order], ends) for part in (excess, variance))
+    of_bins = _chi_square(float((sums**2 / sizes).sum()), len(ends))
+    return min(1.0, 2 * min(_score_test(p, excess, variance), of_bins))
+
+
+def _ends(variance: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """Return where bins begin that hold an equal part of the rows each, and enough variance."""
+    n = len(variance)
+    whole = np.concatenate([[0.0], np.cumsum(variance)])
+    begins = [0]
+    for k in range(1, bins):
+        at = n * k // bins
+        if whole[at] - whole[begins[-1]] >= FEWEST and whole[-1] - whole[at] >= FEWEST:
+            begins.append(at)
+    return np.asarray(begins)
+
+
+def _score_test(p: NDArray[np.float64], excess: NDArray[np.float64], variance: NDArray[np.float64]) -> float:
+    counted = variance > 0
+    z = np.asarray(logit(p[counted]))
+    weight = variance[counted]
+    middle = float(np.average(z, weights=weight))
+    size = math.sqrt(float(np.average((z - middle) ** 2, weights=weight))) or 1.0
+    z = (z - middle) / size
+    features = np.stack([np.ones_like(z), z, z * z])
+    slope = features @ excess[counted]
+    values, vectors = np.linalg.eigh((features * weight) @ features.T)
+    kept = values > 1e-10 * values[-1]  # of a single score there is one direction
+    along = vectors[:, kept].T @ slope
+    return _chi_square(float((along**2 / values[kept]).sum()), int(kept.sum()))
+
+
+def _chi_square(x: float, degrees: int) -> float:
+    """Return how often a chi-square of so many degrees of freedom is larger than x: a finite sum."""
+    half = x / 2
+    if degrees % 2 == 0:
+        term = total = math.exp(-half)
+        for k in range(1, degrees // 2):
+            term *= half / k
+            total += term
+        return min(total, 1.0)
+    total = math.erfc(math.sqrt(half))
+    term = math.exp(-half) * math.sqrt(half) / math.gamma(1.5)
+    for k in range(1, (degrees - 1) // 2 + 1):
+        total += term
+        term *= half / (k + 0.5)
+    return min(total, 1.0)
+
+
+def _poisson(count: int, mean: float) -> float:
+    """Return how often a count of Poisson's law is as far out as this, on its side, twice."""
+    term, below = math.exp(-mean), 0.0
+    for k in range(count):
+        below += term
+        term *= mean / (k + 1)
+    at_least, at_most = 1 - below, below + term
+    return min(1.0, 2 * min(max(at_least, 0.0), at_most))
