@@ -4,12 +4,11 @@ import copy
 import json
 import math
 import pickle
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
+from command import run
 
 import sigmax
 from sigmax.calibration import CalibratedModel, Calibrator, calibrate
@@ -425,9 +424,7 @@ def files(tmp_path):
 
 
 def sigmax_command(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "sigmax", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    return run(*words, cwd=folder)
 
 
 def test_the_command_calibrates_and_scores(files):

@@ -13,20 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command import run as sigmax_command
 
 import sigmax
-
-
-def sigmax_command(*arguments, **kwargs):
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "sigmax", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=120,
-        **kwargs,
-    )
 
 
 def printed(*arguments):

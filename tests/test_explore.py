@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run as command
 
 import sigmax
 from sigmax.explain import weighted_sum
@@ -310,7 +311,7 @@ def test_the_file_of_the_command_is_shown(page):
     costs.nth(1).press("Enter")
     page.wait("decision: cost", float((said & (TRUE == 0)).sum() + 5 * (~said & (TRUE == 1)).sum()))
     page.wait("decision: best threshold if calibrated", 1 / 6)
-    counts = [[int((made & (TRUE == k)).sum()) for made in (~said, said)] for k in (0, 1)]
+    counts = [[int((made & (k == TRUE)).sum()) for made in (~said, said)] for k in (0, 1)]
     page.wait_for_table("confusion", counts)
     closest = np.argsort(np.abs(sigmax.sigmoid(LOGITS) - sigmax.sigmoid(-LOGITS)), kind="stable")[:10]
     assert [row[1] for row in page.table("unsure")] == [f"p{i}" for i in closest]
@@ -361,10 +362,8 @@ def test_it_fits_a_phone(browser, address):
     context.close()
 
 
-def run(*words, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "sigmax", "explore", *words], capture_output=True, text=True, timeout=60, **options
-    )
+def run(*words, cwd=None):
+    return command("explore", *words, cwd=cwd)
 
 
 def test_what_cannot_be_opened_is_said_before_the_page(tmp_path):
@@ -399,3 +398,26 @@ def test_the_code_can_be_looked_at_in_a_copy(monkeypatch):
     assert page.read_text() == ours.read_text()
     assert page != ours
     shutil.rmtree(page.parent)
+
+
+def test_the_page_is_asked_what_the_command_was(tmp_path, monkeypatch):
+    """All options of a job reach the page, those for a CSV file of another kind among them; a file that is sent begins anew."""
+    from sigmax.cli.explore import explore
+    from sigmax.explore.parts import chosen_columns, columns_of, job_of, read_scores
+    from sigmax.tables import Dialect, Job
+
+    (tmp_path / "a.csv").write_text("s_a;s_b;truth\n1,5;2;a\n0,25;-1;b\n")
+    job = Job(("s_*",), "truth", kind="softmax", temperature=2.5, dialect=Dialect(delimiter=";", decimal=","))
+    seen = []
+    monkeypatch.setattr(os, "execv", lambda _, command: seen.append(command))
+    explore(tmp_path / "a.csv", job=job, browser=False)
+    told = {"job": seen[0][seen[0].index("--job") + 1], "file": seen[0][seen[0].index("--file") + 1]}
+    assert job_of(told, None) == job
+    assert job_of(told, object()) == job_of({}, None) == Job()
+    names = columns_of(None, told["file"], job)
+    assert (names, chosen_columns(names, job)) == (["s_a", "s_b", "truth"], ["s_a", "s_b"])
+    own, problem = read_scores(None, told["file"], job_of(told, None), "truth", columns=["s_a", "s_b"])
+    assert problem == ""
+    assert own.scores.tolist() == [[1.5, 2.0], [0.25, -1.0]]
+    assert own.truth.tolist() == [0, 1]
+    assert Job.from_json(Job(temperature=np.inf, labels="y.npy").to_json()).labels.is_absolute()

@@ -1,12 +1,12 @@
 """Pictures: the numbers in them, what they are drawn by, and the files they are written to."""
 
+import copy
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from command import run as command
 from scipy.stats import binomtest
 
 import sigmax
@@ -235,6 +235,7 @@ def contrast(colour, ground):
 )
 def test_the_dark_chart_shows_the_same_in_colours_that_stand_out(draw):
     light, dark = draw().to_dict(), plots.on_dark(draw()).to_dict()
+    whole = copy.deepcopy(dark)
     assert light.pop("config")["background"] == "#ffffff"
     config = dark.pop("config")
     assert config["background"] == "#15181d"
@@ -252,13 +253,11 @@ def test_the_dark_chart_shows_the_same_in_colours_that_stand_out(draw):
     # on a page both are drawn at once, with names of their own
     import vl_convert
 
-    svg = {
-        k: re.sub(r"(dark-)?clip\d+", "clip", v)
-        for k, v in zip(("light", "dark"), plots.light_and_dark(draw()), strict=True)
-    }
-    assert svg["light"] == re.sub(r"clip\d+", "clip", vl_convert.vegalite_to_svg(draw().to_dict()))
-    assert svg["dark"] == re.sub(r"clip\d+", "clip", vl_convert.vegalite_to_svg(plots.on_dark(draw()).to_dict()))
-    first, second = (set(re.findall(r'<clipPath id="([^"]*)"', v)) for v in plots.light_and_dark(draw()))
+    drawn = plots.light_and_dark(draw())
+    wanted = [vl_convert.vegalite_to_svg(spec) for spec in (draw().to_dict(), whole)]
+    for svg, of_chart in zip(drawn, wanted, strict=True):
+        assert re.sub(r"(dark-)?clip\d+", "clip", svg) == re.sub(r"clip\d+", "clip", of_chart)
+    first, second = (set(re.findall(r'<clipPath id="([^"]*)"', svg)) for svg in drawn)
     assert not first & second
 
     for spec, ground in ((light, "#ffffff"), (dark, "#15181d")):
@@ -327,10 +326,6 @@ def test_a_full_disk_leaves_the_old_picture(monkeypatch, tmp_path):
     with pytest.raises(OSError, match="No space left"):
         plots.save(plots.sigmoid_curve(), tmp_path / "chart.svg")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"chart.svg": "the old one"}
-
-
-def command(*words, cwd):
-    return subprocess.run([sys.executable, "-m", "sigmax", *words], cwd=cwd, capture_output=True, text=True)
 
 
 def test_the_command_draws_a_score_file(tmp_path):

@@ -1,12 +1,11 @@
 """The report: its figures against counting by hand, what it says of bad files, and that it needs no network."""
 
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from command import run
 
 import sigmax
 from sigmax.calibration import Cells, calibration_error, reliability
@@ -320,7 +319,7 @@ def test_what_cannot_be_reported_is_said(file, tmp_path):
 
 def test_the_command_writes_the_page(file, page):
     words = ["report", file.name, "--label", "truth", "--temperature", "1.5", "-o", "again.html"]
-    done = subprocess.run([sys.executable, "-m", "sigmax", *words], cwd=file.parent, capture_output=True, text=True)
+    done = run(*words, cwd=file.parent)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Wrote a report on 500 rows to again.html"), (
         done.stderr
     )

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from command import run as command
 
 import sigmax
 from sigmax.tables import TableError, score, score_file, score_files
@@ -220,7 +221,7 @@ def test_compressed_csv_in_and_out(tmp_path, compress):
 
 
 def run(*arguments, stdin=b""):
-    return subprocess.run([sys.executable, "-m", "sigmax", "score", *arguments], input=stdin, capture_output=True)
+    return command("score", *arguments, stdin=stdin, text=False)
 
 
 def test_standard_input_to_standard_output():

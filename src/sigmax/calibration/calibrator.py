@@ -93,7 +93,7 @@ class Calibrator(Estimator):
     >>> labels = rng.random(2000) < 1 / (1 + np.exp(-logits / 3))  # three times too sure
     >>> calibrator = Calibrator("platt").fit(logits, labels)
     >>> calibrator.predict_proba([3.0])[0].round(2).tolist()
-    [0.28, 0.72]
+    [0.25, 0.75]
     """
 
     def __init__(self, method: str = "auto", *, scores: Form = "auto", classes: Sequence[Any] | None = None) -> None:
@@ -464,7 +464,7 @@ def calibrate(
     >>> calibrator, held_out = calibrate(logits, labels)
     >>> before, after = (float(sigmax.binary_cross_entropy(z, labels).mean()) for z in (logits, held_out))
     >>> round(before, 2), round(after, 2)
-    (0.92, 0.61)
+    (0.77, 0.6)
     """
     calibrator = Calibrator(method, scores=form, classes=classes)
     x, w = scores_of(scores), sample_weight

@@ -91,7 +91,7 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     >>> p = rng.random(2000)
     >>> y = (rng.random(2000) < p).astype(int)
     >>> print(calibration_test(p, y))
-    nothing speaks against calibration (p = 0.463)
+    nothing speaks against calibration (p = 0.518)
     >>> print(calibration_test(p**2, y))
     calibration is rejected (p < 0.0001)
     """

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from sigmax.cli.app import UNDERSTAND, Several, app, examples, fail
+from sigmax.cli.app import FOUND, UNDERSTAND, Asked, app, examples, fail
 from sigmax.errors import InputError
 
 __all__ = ["explore"]
@@ -18,10 +17,7 @@ def explore(
     file: Path | None = None,
     /,
     *,
-    label: str | None = None,
-    columns: Annotated[list[str] | None, Several] = None,
-    classes: Annotated[list[str] | None, Several] = None,
-    as_scores: bool = False,
+    job: Asked = FOUND,
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
@@ -37,14 +33,6 @@ def explore(
     ----------
     file : Path
         A score file to look at: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
-    label : str
-        The column of the file that holds the true class.
-    columns : list of str
-        Names or globs of the score columns. Default: the one family of columns that can be meant, as for score.
-    classes : list of str
-        Names of the classes, in the order of the scores; for a sigmoid, the negative class first.
-    as_scores : bool
-        Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     host : str
         The address to serve at. Whoever opens the page needs the token that the printed address carries, from this machine too.
     port : int
@@ -79,14 +67,7 @@ def explore(
     page = Path(__file__).parent.parent / "explore" / "page.py"
     if edit:
         page = Path(shutil.copy(page, tempfile.mkdtemp(prefix="sigmax-explore-")))
-    options = [
-        ("--file", str(file.resolve()) if file else None),
-        ("--label", label),
-        ("--columns", ",".join(columns or ()) or None),
-        ("--classes", ",".join(classes or ()) or None),
-        ("--as-scores", "yes" if as_scores else None),
-    ]
-    told = [word for name, value in options if value is not None for word in (name, value)]
+    told = ["--job", job.to_json()] + (["--file", str(file.resolve())] if file else [])
     mode, opened = "edit" if edit else "run", "browser" if browser else "none"
     sys.stdout.flush()
     # in place of this process, so that who ends it ends the page

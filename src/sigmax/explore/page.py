@@ -25,6 +25,7 @@ def _():
         decision_costs,
         figures,
         formula_table,
+        job_of,
         read_scores,
         tempered_chart,
         unsure,
@@ -45,6 +46,7 @@ def _():
         figures,
         formula_table,
         given,
+        job_of,
         mo,
         np,
         plots,
@@ -490,33 +492,28 @@ def _(given, mo):
 
 
 @app.cell(hide_code=True)
-def _(chosen_columns, columns_of, given, mo, upload):
+def _(chosen_columns, columns_of, given, job_of, mo, upload):
     # what the file has is offered to choose from; what the command said is chosen for its file
-    _args = {} if upload.value else mo.cli_args()
-    _names = columns_of(upload.value[0] if upload.value else None, given)
-    _label = _args.get("label")
+    _sent = upload.value[0] if upload.value else None
+    job = job_of(mo.cli_args(), _sent)
+    _names = columns_of(_sent, given, job)
     label_field = mo.ui.dropdown(
-        _names, value=str(_label) if str(_label) in _names else None, label="column of the true class"
+        _names, value=job.label if job.label in _names else None, label="column of the true class"
     )
-    columns_field = mo.ui.multiselect(
-        _names, value=chosen_columns(_names, _args.get("columns")), label="score columns (none: found)"
-    )
-    classes_field = mo.ui.text(
-        value=str(_args.get("classes") or ""), label="names of the classes", placeholder="no, yes"
-    )
-    scores_box = mo.ui.checkbox(
-        value=bool(_args.get("as-scores")), label="they are scores, even if they look like probabilities"
-    )
+    columns_field = mo.ui.multiselect(_names, value=chosen_columns(_names, job), label="score columns (none: found)")
+    classes_field = mo.ui.text(value=", ".join(job.classes), label="names of the classes", placeholder="no, yes")
+    scores_box = mo.ui.checkbox(value=job.as_scores, label="they are scores, even if they look like probabilities")
     mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start")
-    return classes_field, columns_field, label_field, scores_box
+    return classes_field, columns_field, job, label_field, scores_box
 
 
 @app.cell(hide_code=True)
-def _(classes_field, columns_field, given, label_field, mo, read_scores, scores_box, upload):
+def _(classes_field, columns_field, given, job, label_field, mo, read_scores, scores_box, upload):
     mo.stop(not upload.value and not given, mo.md("*Nothing is open yet.*"))
     own, _problem = read_scores(
         upload.value[0] if upload.value else None,
         given,
+        job,
         label_field.value or "",
         classes_field.value,
         columns_field.value,

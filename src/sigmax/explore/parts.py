@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fnmatch
+import json
 import math
 import tempfile
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ import numpy as np
 import sigmax
 from sigmax import plots
 from sigmax.errors import InputError
-from sigmax.tables import AmbiguousError, score_file
+from sigmax.tables import AmbiguousError, Job, score_file
 from sigmax.tables.files import open_source
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ __all__ = [
     "decision_costs",
     "figures",
     "formula_table",
+    "job_of",
     "read_scores",
     "tempered_chart",
     "unsure",
@@ -217,26 +220,39 @@ def _file(upload: Any, path: str | None) -> Iterator[Path | None]:
         yield sent
 
 
-def columns_of(upload: Any, path: str | None) -> list[str]:
+def job_of(arguments: Mapping[str, Any], upload: Any) -> Job:
+    """Return what the command asked of its file; of one that the browser sent nothing is known."""
+    told = arguments.get("job")
+    if told is None or upload is not None:
+        return Job()
+    return Job.from_json(told if isinstance(told, str) else json.dumps(told))
+
+
+def columns_of(upload: Any, path: str | None, job: Job) -> list[str]:
     """Return the names of a file's columns; none where it cannot be read, which is said elsewhere."""
     with _file(upload, path) as file:
         if file is None:
             return []
         try:
-            with open_source(file) as source:
+            with open_source(file, dialect=job.dialect) as source:
                 return list(dict.fromkeys(source.schema.names))
         except (InputError, OSError):
             return []
 
 
-def chosen_columns(names: Sequence[str], patterns: str | None) -> list[str]:
-    """Return the columns that the command named, by names and globs with commas between them."""
-    words = str(patterns or "").split(",")
-    return [n for n in names if any(fnmatch.fnmatchcase(n, word.strip()) for word in words)]
+def chosen_columns(names: Sequence[str], job: Job) -> list[str]:
+    """Return the columns that the command named, by names and globs."""
+    return [n for n in names if any(n == word or fnmatch.fnmatchcase(n, word) for word in job.columns)]
 
 
 def read_scores(
-    upload: Any, path: str | None, label: str, classes: str = "", columns: Sequence[str] = (), as_scores: bool = False
+    upload: Any,
+    path: str | None,
+    job: Job,
+    label: str,
+    classes: str = "",
+    columns: Sequence[str] = (),
+    as_scores: bool = False,
 ) -> tuple[OwnScores | None, str]:
     """
     Return the scores of an uploaded file, or of the one that the command named; or None and what is wrong.
@@ -247,6 +263,8 @@ def read_scores(
         What the browser sent.
     path : str or None
         The file that the command named.
+    job : Job
+        What the command asked; what follows takes the place of its own.
     label : str
         The column of the true class; empty if there is none.
     classes : str
@@ -269,10 +287,9 @@ def read_scores(
         try:
             summary = score_file(
                 file,
-                label=label or None,
-                classes=names,
-                columns=columns,
-                as_scores=as_scores,
+                dataclasses.replace(
+                    job, label=label or None, classes=tuple(names), columns=tuple(columns), as_scores=as_scores
+                ),
                 head=0,
                 observer=observer,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -99,6 +100,20 @@ class Job:
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
+
+    def to_json(self) -> str:
+        """Return the job as text, paths whole, for :meth:`from_json` in another process."""
+        found = dataclasses.asdict(self)
+        for name in ("labels", "calibration"):
+            found[name] = None if found[name] is None else str(found[name].resolve())
+        found["temperature"] = str(self.temperature)  # JSON has no infinity
+        return json.dumps(found)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Return the job that a text describes."""
+        found = json.loads(text)
+        return cls(**{**found, "temperature": float(found["temperature"]), "dialect": Dialect(**found["dialect"])})
 
 
 class Options(TypedDict, total=False):
