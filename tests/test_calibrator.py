@@ -472,6 +472,7 @@ def test_the_command_takes_probabilities_and_single_scores(tmp_path):
         (["calibrate", "valid.csv", "-o", "c.json"], "--label"),
         (["calibrate", "valid.csv", "--label", "truth", "-o", "c.pkl"], "end in .json"),
         (["calibrate", "valid.csv", "--label", "truth", "--temperature", "2"], "leave --temperature away"),
+        (["calibrate", "valid.csv", "--label", "truth", "--calibration", "c.json"], "leave --calibration away"),
         (["calibrate", "valid.csv", "--label", "truth", "--kind", "multilabel"], "many labels"),
         (["score", "other.csv", "--calibration", "c.json"], "there is no column 's_a'"),
         (

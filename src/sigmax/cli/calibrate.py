@@ -75,6 +75,8 @@ def calibrate(
         raise InputError(f"{output}: a calibrator is written as JSON; let its name end in .json")
     if job.temperature != 1:
         raise InputError("a temperature is what a calibrator finds; leave --temperature away")
+    if job.calibration is not None:
+        raise InputError("a calibrator is fitted to the scores as they are; leave --calibration away")
     with progress_bar(file.name) as progress:
         found = collect(file, dataclasses.replace(job, as_scores=True), progress)
     names = None if found.plan.is_list or not found.plan.columns else found.plan.columns
