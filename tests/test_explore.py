@@ -420,4 +420,14 @@ def test_the_page_is_asked_what_the_command_was(tmp_path, monkeypatch):
     assert problem == ""
     assert own.scores.tolist() == [[1.5, 2.0], [0.25, -1.0]]
     assert own.truth.tolist() == [0, 1]
+    assert chosen_columns(names, Job(("s_b", "s_*"))) == ["s_b", "s_a"]
+    job = Job(("s_b", "s_a"), "truth", classes=("x, y", "z"), dialect=job.dialect)
+    own, problem = read_scores(None, told["file"], job, "truth", "x, y, z", ["s_a", "s_b"])
+    assert "'a'" in problem  # which is none of the classes, of which there are two
+    own, problem = read_scores(None, told["file"], job, "", "x, y, z", ["s_a", "s_b"])
+    assert (own.classes, own.columns) == (["x, y", "z"], ["s_b", "s_a"])
+    assert (
+        "many labels"
+        in read_scores(None, told["file"], Job(kind="multilabel", dialect=job.dialect), "", "", ["s_a", "s_b"])[1]
+    )
     assert Job.from_json(Job(temperature=np.inf, labels="y.npy").to_json()).labels.is_absolute()

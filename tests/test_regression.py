@@ -115,3 +115,22 @@ def test_features_over_sixteen_decades_cost_no_digits():
     plain, scaled = run(x, np.ones(4)), run(x * scale, scale**2)
     np.testing.assert_allclose(scaled.coefficients[:-1, 0] * scale, plain.coefficients[:-1, 0], rtol=1e-9)
     assert scaled.steps == plain.steps
+
+
+@pytest.mark.parametrize("offset", [30.0, 40.0, -40.0, 300.0])
+def test_a_start_without_curvature_is_left_by_a_bound_on_it(offset):
+    w, y = np.ones(8), np.r_[np.zeros(6), np.ones(2)]
+    design = Shared(np.zeros((8, 0)), 1, w, centred=True)
+    found = solve(Problem(design, y, w, np.zeros((1, 1)), np.full((8, 1), offset)))
+    assert found.coefficients[0, 0] == pytest.approx(np.log(1 / 3) - offset, rel=1e-9)
+
+
+def test_a_constant_feature_is_none_centred_or_not():
+    x, w = np.full((10, 1), 0.1), np.ones(10)
+    y = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
+    for centred in (True, False):
+        design = Shared(x, 3, w, centred=centred)
+        penalty = np.ones(design.shape)
+        penalty[-1] = 0
+        found = solve(Problem(design, y, w, penalty, np.zeros((10, 3))))
+        assert found.objective == pytest.approx(-(5 * np.log(0.5) + 3 * np.log(0.3) + 2 * np.log(0.2)), rel=1e-12)

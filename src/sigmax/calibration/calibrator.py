@@ -15,8 +15,10 @@ from sigmax.calibration.given import (
     Form,
     as_logits,
     bounded,
+    check_index,
     class_numbers,
     classes_of,
+    fold_of,
     form_of,
     labels_of,
     limit_of,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Calibrator", "calibrate"]
+
+ENOUGH = 20  # rows, to tell by their values what scores are
 
 
 class Calibrator(Estimator):
@@ -81,7 +85,7 @@ class Calibrator(Estimator):
     -----
     All but 'isotonic' are one logistic regression on features made of the scores, with a ridge that holds them to the scores as
     they are: with few rows little changes. Then one part in rows + 1 is shared out evenly (but for 'none'): no probability is 0. Of two
-    classes ranks are kept. Sources: Platt 1999 and Guo et al. 2017 (temperature) for logits; Kull et al. 2017 and 2019 (beta, Dirichlet);
+    classes ranks are kept; scores whose class is certain may tie. Sources: Platt 1999 and Guo et al. 2017 (temperature) for logits; Kull et al. 2017 and 2019 (beta, Dirichlet);
     Berta et al. 2025, arXiv 2511.03685 (quadratic and structured).
 
     Examples
@@ -112,7 +116,8 @@ class Calibrator(Estimator):
         y : array_like of shape (rows,)
             The true classes: by number from 0, or by name.
         sample_weight : array_like of shape (rows,), optional
-            What each row counts for: twice is as if it were there twice.
+            What each row counts for: twice is as if it were there twice (but for the folds that choose the strength of 'structured'). They
+            should not add up to 1, which would be a single row.
 
         Returns
         -------
@@ -126,6 +131,7 @@ class Calibrator(Estimator):
         """
         if self.method != "auto" and self.method not in METHODS:
             raise ValueError(f"method={self.method!r}; it must be 'auto' or one of {', '.join(map(repr, METHODS))}")
+        check_index(X, y)
         x = scores_of(X)
         labels = labels_of(y, len(x))
         w = weights_of(sample_weight, len(x))
@@ -140,8 +146,10 @@ class Calibrator(Estimator):
             self.classes_ = classes_of(labels, columns, names)
         else:
             self.classes_ = np.asarray(self.classes)
-            if len(self.classes_) != columns:
-                raise ValueError(f"{len(self.classes_)} classes for scores of {columns}")
+            if len(self.classes_) != columns or len(set(self.classes_.tolist())) < columns:
+                raise ValueError(
+                    f"classes={list(self.classes_)}: give {columns} different ones, in the order of the scores"
+                )
         numbers = class_numbers(labels, self.classes_)
         self.form_ = form_of(x, self.scores)
         z = as_logits(x, self.form_)
@@ -149,6 +157,12 @@ class Calibrator(Estimator):
         z = bounded(z, self.limit_)
         self.rows_ = float(w.sum())
         self.fingerprint_ = _fingerprint(x, numbers, w)
+        counted = int((w > 0).sum())
+        if self.rows_ < counted / 10:
+            warnings.warn(
+                f"the sample weights add up to {self.rows_:.3g}, and so count as so many rows; there are {counted}",
+                stacklevel=2,
+            )
         if not (w > 0).any():
             raise ValueError("all sample weights are zero: no row counts")
         found = fit_map(self.method, z, numbers, w)
@@ -190,6 +204,10 @@ class Calibrator(Estimator):
             )
         if self.form_ != "logits":
             form_of(x, self.form_)
+        elif self.scores == "auto" and len(x) >= ENOUGH and form_of(x, "auto") != "logits":
+            raise ValueError(
+                f"these scores are {form_of(x, 'auto')}, and those of the fit were logits; pass scores of the same kind"
+            )
         return self._calibrated(bounded(as_logits(x, self.form_), self.limit_))
 
     def _check_names(self, X: Any) -> None:  # noqa: N803
@@ -264,7 +282,10 @@ class Calibrator(Estimator):
         ndarray of shape (rows,)
         """
         z = self._logits(X)
-        numbers = (z > 0).astype(np.int64) if z.ndim == 1 else z.argmax(axis=1)
+        single = (
+            self.n_features_in_ == 1
+        )  # at even odds the second class, as everywhere for a logit; of two scores the first
+        numbers = (z >= 0 if single else z > 0).astype(np.int64) if z.ndim == 1 else z.argmax(axis=1)
         return np.take(self.classes_, numbers)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # noqa: N803
@@ -281,7 +302,9 @@ class Calibrator(Estimator):
         -------
         float
         """
-        right = self.predict(X) == np.asarray(y)
+        said = self.predict(X)
+        labels = labels_of(y, len(said))
+        right = class_numbers(said, self.classes_) == class_numbers(labels, self.classes_)
         return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
 
     def to_json(self) -> str:
@@ -339,11 +362,16 @@ class Calibrator(Estimator):
         classes = state["classes"]
         if (len(classes) != 2 and state["single"]) or len(set(classes)) != len(classes) or len(classes) < 2:
             raise ValueError(f"a calibrator of the classes {classes}")
+        if state["columns"] is not None and len(set(state["columns"])) < len(state["columns"]):
+            raise ValueError("two columns have the same name")
         if state["columns"] is not None and len(state["columns"]) != (1 if state["single"] else len(classes)):
             raise ValueError(f"{len(state['columns'])} columns for {len(classes)} classes")
         found = cls(state["method"], scores=state["scores"])
         found.classes_ = np.asarray(classes, dtype=None if not isinstance(classes[0], str) else object)
-        found.map_ = map_of(state["map"], len(classes))
+        try:
+            found.map_ = map_of(state["map"], len(classes))
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise ValueError(f"the calibrator's 'map' is wrong: {error}") from None
         found.method_, found.form_, found.notes_ = state["used"], state["form"], state["notes"]
         found.n_features_in_ = 1 if state["single"] else len(classes)
         if state["columns"] is not None:
@@ -445,7 +473,7 @@ def calibrate(
     groups : array_like of shape (rows,), optional
         Rows of a group stay together: those of one patient, say.
     folds : int, default 5
-        How many parts the rows are divided into, the next one for each row or group in turn.
+        How many parts the rows are divided into, or the groups: at random, and each time the same.
 
     Returns
     -------
@@ -473,7 +501,9 @@ def calibrate(
     part = np.arange(len(x)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     if len(part) != len(x):
         raise ValueError(f"{len(part)} groups for {len(x)} rows")
-    fold = part % folds
+    if not isinstance(folds, int | np.integer):
+        raise TypeError(f"{folds!r} folds; give a whole number")
+    fold = fold_of(int(part.max()) + 1, max(folds, 1))[part]
     if folds < 2 or not (0 < (weights[fold == 0] > 0).sum() < (weights > 0).sum()):
         raise ValueError(f"{folds} folds of {len(x)} rows: give at least 2 folds, and rows or groups for each of them")
     held_out = calibrator.decision_function(scores).astype(np.float64)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sigmax.calibration.given import fold_of
 from sigmax.calibration.isotonic import isotonic
 from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered, mixed
 from sigmax.calibration.temperature import best_temperature
@@ -173,7 +174,7 @@ def _structured(z: Floats, y: NDArray[np.int64], w: Floats, *, diagonal: bool = 
     name = "structured-diagonal" if diagonal else "structured"
     fit = _diagonal if diagonal else _matrix
     held = dict.fromkeys((math.inf, *STRENGTHS), 0.0)
-    folds = np.arange(len(y)) % FOLDS
+    folds = fold_of(len(y), FOLDS)
     for fold in range(FOLDS):
         out = folds == fold
         if not (w[out] > 0).any() or not (w[~out] > 0).any():

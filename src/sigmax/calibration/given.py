@@ -20,8 +20,10 @@ __all__ = [
     "Form",
     "as_logits",
     "bounded",
+    "check_index",
     "class_numbers",
     "classes_of",
+    "fold_of",
     "form_of",
     "labels_of",
     "limit_of",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 Form = Literal["auto", "logits", "log-probabilities", "probabilities"]
+SLACK = 1e-4  # by which a rounded probability may be out of range
 LARGEST = 1e100  # finite scores beyond count as this
 CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
 
@@ -46,6 +49,8 @@ def names_of_columns(scores: Any) -> list[str] | None:
 
 def scores_of(scores: Any) -> NDArray[np.float64]:
     """Return scores as an array of shape (rows,) or (rows, classes) of float64; a single column is one of logits."""
+    if np.ma.is_masked(scores):
+        raise ValueError("some scores are masked; leave these rows out")
     if hasattr(scores, "tocsr") or hasattr(scores, "todense"):
         raise TypeError("sparse scores are not supported; pass a dense array: X.toarray()")
     x = np.asarray(scores)
@@ -78,7 +83,7 @@ def form_of(x: NDArray[np.float64], form: Form) -> Form:
         matrix = np.atleast_2d(finite) if x.ndim == 1 else finite.T
         found = already_probabilities(matrix, "sigmoid" if x.ndim == 1 else "softmax")
         if found in ("probabilities", "log-probabilities"):
-            return found  # type: ignore[return-value]
+            return form_of(x, found)  # type: ignore[arg-type]
         if found is not None and found != "class numbers":
             raise ValueError(
                 f"the scores look like {found}; turn them into probabilities, or pass scores='logits' if they are logits"
@@ -86,19 +91,26 @@ def form_of(x: NDArray[np.float64], form: Form) -> Form:
         return "logits"
     wrong = None
     if form == "probabilities":
-        wrong = x[~((x >= 0) & (x <= 1))]
+        wrong = x[~((x >= -SLACK) & (x <= 1 + SLACK))]
     elif form == "log-probabilities":
-        wrong = x[x > 0]
+        wrong = x[x > SLACK]
         if x.ndim == 1:
             raise ValueError("one column of log-probabilities does not tell the other class's; pass both columns")
     if wrong is not None and wrong.size:
-        raise ValueError(f"scores: {wrong.flat[0]} is none of the {form} that were declared")
+        raise ValueError(f"scores: {wrong.flat[0]} is none of the {form} that they are said to be, or were at the fit")
+    if x.ndim == 2 and form != "logits":
+        with np.errstate(over="ignore"):
+            sums = (x if form == "probabilities" else np.exp(x)).sum(axis=1)
+        if not (np.abs(sums - 1) <= 0.05).all():
+            row = int(np.argmax(~(np.abs(sums - 1) <= 0.05)))
+            raise ValueError(f"scores: the {form} of row {row} add up to {sums[row]:.4g}, not to 1")
     return form
 
 
 def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
     """Return the logit of the second of two classes, of shape (rows,), or a score for each class, of shape (rows, classes)."""
     if form == "probabilities":
+        x = np.clip(x, 0, 1)  # a rounding above 1 is one
         if x.ndim == 1:
             with np.errstate(divide="ignore"):
                 return np.asarray(logit(x))
@@ -145,17 +157,38 @@ def limit_of(z: NDArray[np.float64]) -> float:
     return min(max(CERTAIN, largest), LARGEST)
 
 
+def fold_of(rows: int, folds: int) -> NDArray[np.int64]:
+    """Return the fold of each row: at random, so that no order of the rows can matter to it, and each time the same."""
+    found: NDArray[np.int64] = np.random.default_rng(0).permutation(rows) % folds
+    return found
+
+
+def check_index(scores: Any, labels: Any) -> None:
+    """Refuse pandas objects whose rows have different names: they would be taken for one another by their places."""
+    both = [getattr(v, "index", None) for v in (scores, labels) if type(v).__module__.partition(".")[0] == "pandas"]
+    if len(both) == 2 and not both[0].equals(both[1]):  # type: ignore[union-attr]
+        raise ValueError(
+            "scores and labels have different indexes; give both the same, or pass arrays to go by position"
+        )
+
+
 def classes_of(labels: NDArray[Any], columns: int, names: Sequence[str] | None) -> NDArray[Any]:
     """
     Return the classes in the order of the columns.
 
-    Numbers from 0 are the columns' own; other labels are the columns' names, or as many as there are columns, in ascending order.
+    Labels are the columns' names, or the ends of these (logit_cat for cat); where the columns have none, or only numbers are given that none has,
+    the numbers from 0 are the columns' own, and other labels stand for them in ascending order.
     """
     seen = np.unique(labels)
     if labels.dtype.kind == "b":
         seen = seen.astype(bool)
-    if names is not None and labels.dtype.kind in "OUST" and {str(v) for v in seen} <= set(names):
-        return np.asarray(names, dtype=object)
+    if names is not None and columns == len(names) and (found := _by_name(seen, names)) is not None:
+        return found
+    if names is not None and columns == len(names) and labels.dtype.kind in "OUST":
+        raise ValueError(
+            f"the labels ({', '.join(map(str, seen[:5]))}) are not the names of the columns ({', '.join(names[:5])}); name the classes in the "
+            "order of the columns: classes=[...]"
+        )
     if labels.dtype.kind in "iu" and seen.size and seen[0] >= 0 and seen[-1] < columns:
         return np.arange(columns)
     if labels.dtype.kind == "b" and columns == 2:
@@ -173,13 +206,29 @@ def classes_of(labels: NDArray[Any], columns: int, names: Sequence[str] | None) 
     )
 
 
+def _by_name(seen: NDArray[Any], names: Sequence[str]) -> NDArray[Any] | None:
+    """Return the classes in the order of columns that are named after them, whole or at their ends; None if they are not."""
+    for start in {0, *(i for i in range(len(names[0])) if len({n[:i] for n in names}) == 1)}:
+        ends = [n[start:] for n in names]
+        if len(set(ends)) == len(ends) and "" not in ends and {str(v) for v in seen} <= set(ends):
+            of_label = {str(v): v for v in seen.tolist()}
+            if all(isinstance(v, str) for v in of_label.values()):
+                return np.asarray(ends, dtype=object)
+            if len(of_label) == len(ends):
+                return np.asarray([of_label[e] for e in ends])
+            if all(e.lstrip("-").isdecimal() for e in ends):
+                return np.asarray([int(e) for e in ends])
+    return None
+
+
 def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     """Return the number of each label's class."""
     if labels.dtype.kind == "f" and np.asarray(classes).dtype.kind in "iu" and not (labels == np.rint(labels)).all():
         raise ValueError(f"the label {labels[labels != np.rint(labels)].flat[0]} is no class number")
     known = {value: k for k, value in enumerate(np.asarray(classes).tolist())}
     found, back = np.unique(labels, return_inverse=True)
-    numbers = np.array([known.get(value, known.get(str(value), -1)) for value in found.tolist()], np.int64)
+    by_text = {str(value): k for value, k in known.items()}
+    numbers = np.array([known.get(value, by_text.get(str(value), -1)) for value in found.tolist()], np.int64)
     if (numbers < 0).any():
         odd = found[numbers < 0].tolist()[0]
         raise ValueError(f"the label {odd!r} is none of the classes: {', '.join(map(str, list(classes)[:10]))}")
@@ -188,6 +237,8 @@ def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int
 
 def labels_of(y: Any, rows: int) -> NDArray[Any]:
     """Return labels as an array of shape (rows,), of class numbers or names."""
+    if np.ma.is_masked(y):
+        raise ValueError("some labels are masked; leave these rows out")
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
     labels = np.asarray(y)
@@ -196,6 +247,8 @@ def labels_of(y: Any, rows: int) -> NDArray[Any]:
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != rows:
         raise ValueError(f"labels of shape {labels.shape} for {rows} rows of scores: give one class a row")
+    if labels.dtype.kind == "O" and any(v is None or v != v for v in labels.tolist()):
+        raise ValueError("Input y contains NaN or None; leave rows without a label out")
     if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
         raise ValueError("Input y contains NaN or infinity; leave rows without a label out")
     if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():

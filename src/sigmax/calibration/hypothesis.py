@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sigmax.calibration.given import check_index
 from sigmax.calibration.reliability import confidence_of
 from sigmax.links import logit
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationTest", "calibration_test"]
 
+MANY, DRAWN, DRAWS = (
+    200.0,
+    100_000,
+    999,
+)  # variance from which both laws hold; rows, and how many outcomes are drawn for them, below
 FEWEST = 5.0  # variance of the outcomes of a bin: below, a square of a normal number does not stand for them
 
 
@@ -97,6 +103,9 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     """
     if bins < 1:
         raise ValueError(f"{bins} bins; there must be at least 1")
+    check_index(probabilities, labels)
+    if np.ma.is_masked(probabilities) or np.ma.is_masked(labels):
+        raise ValueError("some probabilities or labels are masked; leave these rows out")
     p, y = np.asarray(probabilities, np.float64), np.asarray(labels)
     confidence, correct = confidence_of(p, y)
     if correct is None:
@@ -117,15 +126,39 @@ def _p_value(p: NDArray[np.float64], happened: NDArray[np.bool_], bins: int) -> 
     variance = p * (1 - p)
     if ((p == 0) & happened).any() or ((p == 1) & ~happened).any():
         return 0.0  # the impossible
-    if float(variance.sum()) < FEWEST:
+    whole = float(variance.sum())
+    if whole < FEWEST:
         rarer = np.where(p > 0.5, ~happened, happened)
         return _poisson(int(rarer.sum()), float(np.minimum(p, 1 - p).sum()))
-    excess = happened - p
     order = np.argsort(p, kind="stable")
-    ends = _ends(variance[order], bins)
-    sums, sizes = (np.add.reduceat(part[order], ends) for part in (excess, variance))
-    of_bins = _chi_square(float((sums**2 / sizes).sum()), len(ends))
-    return min(1.0, 2 * min(_score_test(p, excess, variance), of_bins))
+    p, happened, variance = p[order], happened[order], variance[order]
+    found = _smaller(p, variance, (happened - p)[None, :], bins)[0]
+    if whole >= MANY or p.size > DRAWN:
+        return min(1.0, 2 * float(found))
+    # so few outcomes that neither statistic has its law: beside those of outcomes that are drawn with these probabilities
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate(
+        [_smaller(p, variance, (rng.random((step, p.size)) < p) - p, bins) for step in _steps(DRAWS, p.size)]
+    )
+    return (1 + int((drawn <= found * (1 + 1e-9)).sum())) / (DRAWS + 1)
+
+
+def _steps(draws: int, rows: int) -> list[int]:
+    """Return how many draws to make at once: no more than some million numbers."""
+    most = max((1 << 22) // rows, 1)
+    return [min(most, draws - begin) for begin in range(0, draws, most)]
+
+
+def _smaller(
+    p: NDArray[np.float64], variance: NDArray[np.float64], excess: NDArray[np.float64], bins: int
+) -> NDArray[np.float64]:
+    """Return the smaller of both p-values for each line of outcomes less probabilities, in ascending order of these."""
+    ends = _ends(variance, bins)
+    sums, sizes = np.add.reduceat(excess, ends, axis=1), np.add.reduceat(variance, ends)
+    of_bins = (sums**2 / sizes).sum(axis=1)
+    of_curve, degrees = _score_test(p, excess, variance)
+    both = zip(of_curve.tolist(), of_bins.tolist(), strict=True)
+    return np.array([min(_chi_square(a, degrees), _chi_square(b, len(ends))) for a, b in both])
 
 
 def _ends(variance: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
@@ -140,7 +173,10 @@ def _ends(variance: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     return np.asarray(begins)
 
 
-def _score_test(p: NDArray[np.float64], excess: NDArray[np.float64], variance: NDArray[np.float64]) -> float:
+def _score_test(
+    p: NDArray[np.float64], excess: NDArray[np.float64], variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int]:
+    """Return the statistic of each line, and its degrees of freedom."""
     counted = variance > 0
     z = np.asarray(logit(p[counted]))
     weight = variance[counted]
@@ -148,11 +184,10 @@ def _score_test(p: NDArray[np.float64], excess: NDArray[np.float64], variance: N
     size = math.sqrt(float(np.average((z - middle) ** 2, weights=weight))) or 1.0
     z = (z - middle) / size
     features = np.stack([np.ones_like(z), z, z * z])
-    slope = features @ excess[counted]
     values, vectors = np.linalg.eigh((features * weight) @ features.T)
     kept = values > 1e-10 * values[-1]  # of a single score there is one direction
-    along = vectors[:, kept].T @ slope
-    return _chi_square(float((along**2 / values[kept]).sum()), int(kept.sum()))
+    along = excess[:, counted] @ features.T @ vectors[:, kept]
+    return (along**2 / values[kept]).sum(axis=1), int(kept.sum())
 
 
 def _chi_square(x: float, degrees: int) -> float:

@@ -72,12 +72,12 @@ class Judged:
         """Return the verdict."""
         gain, low, high = self.gain
         method = self.calibrator.method_
+        if high < 0:
+            return f"Calibration by {method} does harm on new rows: leave the scores as they are, or take more rows."
         if not self.error[0].is_found and low <= 0:
             return f"No fault was found in the scores as they are; {method} changes little."
         if low > 0:
             return f"Calibrated by {method} the scores lose {100 * gain / max(float(self.loss[0].mean()), 1e-300):.1f} % of their log-loss on new rows."
-        if high < 0:
-            return f"Calibration by {method} does harm on new rows: take more rows, or another method."
         return f"These rows cannot tell whether {method} gains or loses on new ones."
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from sigmax.calibration.calibrator import Calibrator
 from sigmax.calibration.estimator import Estimator, not_fitted, tags_of_model
+from sigmax.calibration.given import fold_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -100,10 +101,9 @@ class CalibratedModel(Estimator):
                 f"the smallest class has {counts.min()} row and there are {len(counts)} classes: a model that is not fitted needs "
                 "2 rows of each of 2 classes at least"
             )
-        # the next fold for each row of a class in turn
         place = np.empty(len(labels), np.int64)
-        for k in range(len(counts)):
-            place[numbers == k] = np.arange(counts[k]) % folds
+        for k in range(len(counts)):  # as many of each class in every fold
+            place[numbers == k] = fold_of(int(counts[k]), folds)
         scores: NDArray[Any] | None = None
         for fold in range(folds):
             out = np.flatnonzero(place == fold)

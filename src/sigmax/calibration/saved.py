@@ -44,12 +44,17 @@ def read(text: str) -> dict[str, Any]:
         If it is no calibrator, of a version that this one does not know, or holds what it should not.
     """
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands there twice")
+        return dict(pairs)
+
     def constant(name: str) -> Any:
         raise ValueError(f"{name} is no number of JSON")
 
     try:
-        state = json.loads(text, parse_constant=constant)
-    except ValueError as error:
+        state = json.loads(text, parse_constant=constant, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"this is no calibrator: {error}") from None
     if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
         raise ValueError(f"this is no calibrator: it does not say that its format is {FORMAT!r}")
@@ -63,7 +68,7 @@ def read(text: str) -> dict[str, Any]:
     for name, check in STATE.items():
         try:
             found[name] = check(state[name])
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise ValueError(f"the calibrator's {name!r} is wrong: {error}") from None
     return found
 
@@ -98,7 +103,7 @@ def state_of(fitted: Map) -> dict[str, Any]:
 
 def map_of(state: Any, classes: int) -> Map:
     """Return the map that a state describes, for so many classes."""
-    if not isinstance(state, dict) or state.get("kind") not in KINDS:
+    if not isinstance(state, dict) or not isinstance(state.get("kind"), str) or state["kind"] not in KINDS:
         raise ValueError(f"{state.get('kind') if isinstance(state, dict) else state!r} is no kind of map")
     kind = KINDS[state["kind"]]
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
@@ -107,15 +112,15 @@ def map_of(state: Any, classes: int) -> Map:
     given: dict[str, Any] = {}
     for name in names:
         value = state[name]
-        if kind is OneVsRest:
-            given[name] = tuple(map_of(one, 2) for one in value)
-        elif isinstance(value, list):
-            array = np.asarray(value)
+        if name == "maps":
+            given[name] = tuple(map_of(one, 2) for one in _listed(value))
+        elif name in ("at", "probability", "weights", "bias"):
+            array = np.asarray(_listed(value))
             if array.dtype.kind not in "if" or not np.isfinite(array).all():
                 raise ValueError(f"{name} holds what is no number")
             given[name] = array.astype(np.float64)
         else:
-            given[name] = value if isinstance(value, bool) else number(value)
+            given[name] = _truth(value) if name == "centred" else number(value)
     _check_shapes(kind, given, classes)
     return kind(**given)
 
@@ -139,6 +144,18 @@ def _check_shapes(kind: type[Map], given: dict[str, Any], classes: int) -> None:
         )
     if kind is Affine and not 0 < given["temperature"] < math.inf:
         raise ValueError(f"a temperature of {given['temperature']}")
+    if kind in (Affine, OneVsRest) and classes == 2:
+        raise ValueError(f"a map of kind {kind.__name__} is of more than two classes")
+    finite = {Polynomial: ("shift", "slope", "curve"), Beta: ("shift", "yes", "no")}.get(kind, ())
+    if not all(math.isfinite(given[name]) for name in finite):
+        raise ValueError(f"{', '.join(finite)} are finite")
+    if kind is Polynomial:
+        curve, ends = given["curve"], (given["low"], given["high"])
+        slopes = [given["slope"] + (2 * curve * end if curve else 0.0) for end in ends]
+        if min(slopes) < 0 or not ends[0] <= ends[1] or math.isnan(min(slopes)):
+            raise ValueError("the map falls somewhere")
+    if kind is Beta and min(given["yes"], given["no"]) < 0:
+        raise ValueError("the map falls somewhere")
     if kind is Tempered and not given["temperature"] >= 0:
         raise ValueError(f"a temperature of {given['temperature']}")
 
@@ -166,7 +183,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _names(value: Any) -> list[Any]:
     kinds = {type(one) for one in _listed(value)}
-    if len(kinds) != 1 or not kinds <= {str, int, bool}:
+    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
         raise TypeError("classes are all names, all numbers, or False and True")
     return list(value)
 
@@ -181,7 +198,7 @@ def _one_of(*names: str) -> Callable[[Any], Any]:
 
 
 def _positive(value: Any) -> float:
-    if not number(value) > 0:
+    if not 0 < number(value) < math.inf:
         raise ValueError(f"{value!r} is not above 0")
     return number(value)
 

@@ -78,15 +78,14 @@ def _newton(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64]
     low, high = 0.0, math.inf
     for _ in range(200):
         slope, curvature = _slope(z, y, w, b)
+        step = slope / curvature if curvature > 0 else math.copysign(math.inf, slope)
+        if slope == 0 or abs(step) <= 1e-8 * b:  # the next error goes with the square of this step
+            return b if slope == 0 else b - step
         low, high = (b, high) if slope < 0 else (low, b)
-        step = slope / curvature if curvature > 0 else math.inf
         after = b - step
         if not low < after < high:
             after = math.sqrt(low * high) if low > 0 and high < math.inf else b * 8 if slope < 0 else b / 8
-        if abs(after - b) <= 4e-16 * b or slope == 0:
-            return after
-        # the next error goes with the square of this step
-        if abs(step) <= 1e-8 * b and low < after < high:
+        if high < math.inf and high - low <= 4e-16 * high:
             return after
         b = after
     return b

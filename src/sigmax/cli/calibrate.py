@@ -73,6 +73,8 @@ def calibrate(
 
     if output is not None and output.suffix != ".json":
         raise InputError(f"{output}: a calibrator is written as JSON; let its name end in .json")
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.parent}")
     if job.temperature != 1:
         raise InputError("a temperature is what a calibrator finds; leave --temperature away")
     if job.calibration is not None:

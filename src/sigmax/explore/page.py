@@ -567,11 +567,17 @@ def _(best, guess_own, mo):
 
 
 @app.cell(hide_code=True)
-def _(best_temperature, mo, own):
+def _(best_temperature, job, mo, own):
     mo.stop(own.labels is None)
     best = best_temperature(own)
     own_temperature = mo.ui.slider(
-        0.05, 10.0, step=0.05, value=1.0, label="temperature", show_value=True, full_width=True
+        0.05,
+        10.0,
+        step=0.05,
+        value=min(max(round(job.temperature * 20) / 20, 0.05), 10.0) if job.temperature < 10 else 10.0,
+        label="temperature",
+        show_value=True,
+        full_width=True,
     )
     mo.vstack(
         [

@@ -183,7 +183,7 @@ class _Collector:
 
     def __init__(self, plan: Plan) -> None:
         if plan.kind == "multilabel":
-            raise ValueError("the page shows one class a row")
+            raise InputError("the page shows one class a row, and these are many labels")
         self.plan = plan
         self.scores: list[NDArray[np.float64]] = []
         self.labels: list[NDArray[np.int64]] = []
@@ -242,7 +242,8 @@ def columns_of(upload: Any, path: str | None, job: Job) -> list[str]:
 
 def chosen_columns(names: Sequence[str], job: Job) -> list[str]:
     """Return the columns that the command named, by names and globs."""
-    return [n for n in names if any(n == word or fnmatch.fnmatchcase(n, word) for word in job.columns)]
+    found = (n for word in job.columns for n in ([word] if word in names else fnmatch.filter(names, word)))
+    return list(dict.fromkeys(found))
 
 
 def read_scores(
@@ -275,6 +276,11 @@ def read_scores(
         Whether numbers that look like probabilities are scores.
     """
     names = [word.strip() for word in classes.split(",") if word.strip()]
+    if classes == ", ".join(job.classes):  # the command's own, in which a comma may stand
+        names = list(job.classes)
+    chosen = chosen_columns(columns, job)
+    if set(chosen) == set(columns):  # the command's, in its order
+        columns = chosen
     found: list[_Collector] = []
 
     def observer(plan: Plan) -> _Collector:
@@ -304,7 +310,7 @@ def read_scores(
     kept = found[0]
     if not kept.kept:
         return None, "no row has scores" + (" and a label" if label else "")
-    labels = np.concatenate(kept.labels) if label else None
+    labels = np.concatenate(kept.labels) if kept.plan.label is not None else None
     left_out = [name for name, _ in kept.plan.left_out]
     scores, plan = np.concatenate(kept.scores), kept.plan
     own = OwnScores(file.name, plan.classes, scores, labels, kept.rows, plan.columns, left_out, summary.warnings)

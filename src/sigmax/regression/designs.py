@@ -94,6 +94,8 @@ class Shared(Design):
         total = max(float(weights.sum()), np.finfo(float).tiny)
         self._mean = (weights @ features) / total if centred else np.zeros(features.shape[1])
         moved = features - self._mean
+        # of a constant column the mean leaves rounding errors, which are no feature
+        moved = np.where(np.abs(moved).max(axis=0, initial=0) <= 1e-13 * np.abs(self._mean), 0.0, moved)
         self._scale = _scales(moved, weights)
         self._x = np.column_stack([moved / self._scale, np.ones(len(features))])
         self.shape = (self._x.shape[1], columns)

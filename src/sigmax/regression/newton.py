@@ -200,12 +200,17 @@ class _Solver:
             v, size = y + after / size * v, after
         return d
 
+    def bounded_step(self, g: Floats) -> Floats:
+        """Return a step by the largest curvature there can be (Böhning 1992): it always leads down, and never far."""
+        half = np.full(self.design.shape[1], 0.5)
+        return np.where(self.free, -self.design.preconditioner(half, self.given)(g), 0.0)
+
     def along(self, state: _State, d: Floats, slope: float) -> _State | None:
         """Return the state after the step, halved until the objective falls enough; None if it cannot."""
         u = self.design.scores(d)
         noise = 8 * np.finfo(float).eps * abs(state.objective)
         t = 1.0
-        for _ in range(40):
+        for _ in range(14):
             z, theta = state.z + t * u, state.theta + t * d
             losses, slopes = self.losses(z)
             after = self.state(theta, z, losses, slopes)
@@ -256,7 +261,7 @@ class _Solver:
 
 
 def solve(
-    problem: Problem, *, start: NDArray[np.float64] | None = None, tolerance: float = 1e-12, most: int = 100
+    problem: Problem, *, start: NDArray[np.float64] | None = None, tolerance: float = 1e-12, most: int = 300
 ) -> Solution:
     """
     Return the coefficients of the least objective.
@@ -288,13 +293,18 @@ def solve(
         if not slope < 0:
             break
         after = solver.along(state, d, slope)
+        if after is None:  # where curvature is next to nothing: by a bound on it, which no step overshoots
+            d = solver.bounded_step(g)
+            after = solver.along(state, d, float((g * d).sum()))
         if after is None:
             break
         gained, state, steps = state.objective - after.objective, after, steps + 1
         if solver.is_separated(state):
             separated = True
             break
-        if decrement <= tolerance or (decrement <= 1e-9 and gained <= 0):
+        if size <= tolerance or (decrement <= tolerance and gained <= max(1e-9, decrement * 4) * solver.total):
+            break
+        if gained <= 0 and decrement <= 1e-9:
             break
     return Solution(
         problem.design.outer(state.theta),

@@ -196,7 +196,7 @@ def _calibrated_job(job: Job, calibrator: Calibrator, schema: pa.Schema) -> Job:
     missing = [c for c in columns if c not in schema.names]
     if missing and not job.columns:
         raise TableError(f"there is no column '{missing[0]}', which the calibrator {job.calibration} was fitted to")
-    if columns and job.columns and not missing and _asked(schema, job.columns, job.label) != columns:
+    if columns and job.columns and _asked(schema, job.columns, job.label) != columns:
         raise TableError(
             f"the calibrator {job.calibration} was fitted to the columns {', '.join(columns)}, in this order"
         )
