@@ -633,6 +633,8 @@ def test_what_does_not_go_together_is_refused():
     logits = Calibrator().fit(s, y)
     with pytest.raises(ValueError, match="those of the fit were logits"):
         logits.predict_proba(sigmax.softmax(s))
+    np.testing.assert_array_equal(logits.calibrated(s), logits.decision_function(s))  # of arrays nothing is noticed
+    assert logits.calibrated(sigmax.softmax(s)).shape == s.shape
     with pytest.raises(ValueError, match="add up to 2.7, not to 1"):
         Calibrator().fit(sigmax.softmax(s), y).predict_proba([[0.9, 0.9, 0.9]])
     with pytest.raises(ValueError, match="add up to"):

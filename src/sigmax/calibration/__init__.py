@@ -1,6 +1,7 @@
 """How far the probabilities of a classifier can be trusted, and what makes them true."""
 
-from sigmax.calibration.calibrator import Calibrator, calibrate
+from sigmax.calibration.calibrator import Calibrator
+from sigmax.calibration.cross_fitted import calibrate
 from sigmax.calibration.error import CalibrationError, Cells, calibration_error
 from sigmax.calibration.hypothesis import CalibrationTest, calibration_test
 from sigmax.calibration.model import CalibratedModel

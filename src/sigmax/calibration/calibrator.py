@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.calibration.estimator import Estimator, not_fitted, tags
-from sigmax.calibration.fits import METHODS, Fitted, fit_map, log_loss
+from sigmax.calibration.fits import METHODS, fit_map, log_loss
 from sigmax.calibration.given import (
     Form,
     as_logits,
     bounded,
-    check_index,
     class_numbers,
     classes_of,
-    fold_of,
     form_of,
     labels_of,
     limit_of,
@@ -27,7 +25,8 @@ from sigmax.calibration.given import (
     weights_of,
 )
 from sigmax.calibration.maps import mixed
-from sigmax.calibration.saved import map_of, number_out, or_none, read, state_of, written
+from sigmax.calibration.reliability import check_rows
+from sigmax.calibration.saved import checked, map_of, number_out, or_none, read, state_of, written
 from sigmax.errors import InputError
 from sigmax.links import log_sigmoid, sigmoid
 from sigmax.rows import log_softmax, softmax
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Calibrator", "calibrate"]
+__all__ = ["Calibrator"]
 
 ENOUGH = 20  # rows, to tell by their values what scores are
 
@@ -131,7 +130,7 @@ class Calibrator(Estimator):
         """
         if self.method != "auto" and self.method not in METHODS:
             raise ValueError(f"method={self.method!r}; it must be 'auto' or one of {', '.join(map(repr, METHODS))}")
-        check_index(X, y)
+        check_rows(scores=X, labels=y)
         x = scores_of(X)
         labels = labels_of(y, len(x))
         w = weights_of(sample_weight, len(x))
@@ -166,13 +165,10 @@ class Calibrator(Estimator):
         if not (w > 0).any():
             raise ValueError("all sample weights are zero: no row counts")
         found = fit_map(self.method, z, numbers, w)
-        self._keep(found)
+        self.map_, self.method_, self.notes_, self.gap_ = found.map, found.method, list(found.notes), found.gap
         self.loss_before_ = log_loss(z, numbers, w)
         self.loss_after_ = log_loss(self._calibrated(z), numbers, w)
         return self
-
-    def _keep(self, found: Fitted) -> None:
-        self.map_, self.method_, self.notes_, self.gap_ = found.map, found.method, list(found.notes), found.gap
 
     def _calibrated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         found = self.map_(z)
@@ -182,11 +178,18 @@ class Calibrator(Estimator):
         if not hasattr(self, "map_"):
             raise not_fitted(self)
         self._check_names(X)
-        return self.calibrated(scores_of(X))
+        x = scores_of(X)
+        if self.form_ == "logits" and self.scores == "auto" and len(x) >= ENOUGH:
+            found = form_of(x, "auto")
+            if found != "logits":
+                raise ValueError(
+                    f"these scores are {found}, and those of the fit were logits; pass scores of the same kind"
+                )
+        return self._mapped(x)
 
     def calibrated(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """
-        Return calibrated scores of an array, whose columns are taken to be those of the fit: see :meth:`decision_function`.
+        Return calibrated scores of an array, whose columns are taken to be those of the fit, and logits for logits.
 
         Parameters
         ----------
@@ -195,19 +198,17 @@ class Calibrator(Estimator):
         Returns
         -------
         ndarray of float64 of shape (rows,) or (rows, classes)
+            As :meth:`decision_function` has them.
         """
-        x = scores_of(x)
+        return self._mapped(scores_of(x))
+
+    def _mapped(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = 1 if x.ndim == 1 else x.shape[1]
         if columns != self.n_features_in_:
             raise ValueError(
                 f"X has {columns} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
             )
-        if self.form_ != "logits":
-            form_of(x, self.form_)
-        elif self.scores == "auto" and len(x) >= ENOUGH and form_of(x, "auto") != "logits":
-            raise ValueError(
-                f"these scores are {form_of(x, 'auto')}, and those of the fit were logits; pass scores of the same kind"
-            )
+        form_of(x, self.form_)
         return self._calibrated(bounded(as_logits(x, self.form_), self.limit_))
 
     def _check_names(self, X: Any) -> None:  # noqa: N803
@@ -271,7 +272,7 @@ class Calibrator(Estimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """
-        Return the most probable class of each row; of equal ones the first.
+        Return the most probable class of each row: see :meth:`most_probable`.
 
         Parameters
         ----------
@@ -281,12 +282,25 @@ class Calibrator(Estimator):
         -------
         ndarray of shape (rows,)
         """
-        z = self._logits(X)
-        single = (
-            self.n_features_in_ == 1
-        )  # at even odds the second class, as everywhere for a logit; of two scores the first
-        numbers = (z >= 0 if single else z > 0).astype(np.int64) if z.ndim == 1 else z.argmax(axis=1)
-        return np.take(self.classes_, numbers)
+        return np.take(self.classes_, self.most_probable(self._logits(X)))
+
+    def most_probable(self, z: NDArray[np.float64]) -> NDArray[np.int64]:
+        """
+        Return the number of the most probable class of each row of calibrated scores.
+
+        At even odds a logit says the second class, as everywhere; of equal scores the first is taken.
+
+        Parameters
+        ----------
+        z : ndarray of shape (rows,) or (rows, classes)
+
+        Returns
+        -------
+        ndarray of int of shape (rows,)
+        """
+        if z.ndim == 2:
+            return np.asarray(z.argmax(axis=1), np.int64)
+        return np.asarray(z >= 0 if self.n_features_in_ == 1 else z > 0).astype(np.int64)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # noqa: N803
         """
@@ -368,10 +382,7 @@ class Calibrator(Estimator):
             raise ValueError(f"{len(state['columns'])} columns for {len(classes)} classes")
         found = cls(state["method"], scores=state["scores"])
         found.classes_ = np.asarray(classes, dtype=None if not isinstance(classes[0], str) else object)
-        try:
-            found.map_ = map_of(state["map"], len(classes))
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise ValueError(f"the calibrator's 'map' is wrong: {error}") from None
+        found.map_ = checked("map", lambda value: map_of(value, len(classes)), state["map"])
         found.method_, found.form_, found.notes_ = state["used"], state["form"], state["notes"]
         found.n_features_in_ = 1 if state["single"] else len(classes)
         if state["columns"] is not None:
@@ -448,71 +459,3 @@ def _as_given(result: NDArray[np.float64], X: Any) -> NDArray[Any]:  # noqa: N80
     """Return results in the precision of the scores: float32 in, float32 out."""
     dtype = getattr(X, "dtype", None)
     return result.astype(np.float32 if dtype == np.float32 else np.float64, copy=False)
-
-
-def calibrate(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    *,
-    method: str = "auto",
-    form: Form = "auto",
-    classes: Sequence[Any] | None = None,
-    sample_weight: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    folds: int = 5,
-) -> tuple[Calibrator, NDArray[Any]]:
-    """
-    Fit a calibrator, and calibrate each row by one that has not seen it.
-
-    Parameters
-    ----------
-    scores, labels, sample_weight
-        As for :meth:`Calibrator.fit`.
-    method, form, classes
-        As for :class:`Calibrator`; `form` is what the scores are.
-    groups : array_like of shape (rows,), optional
-        Rows of a group stay together: those of one patient, say.
-    folds : int, default 5
-        How many parts the rows are divided into, or the groups: at random, and each time the same.
-
-    Returns
-    -------
-    calibrator : Calibrator
-        Fitted to all rows.
-    held_out : ndarray of shape (rows,) or (rows, classes)
-        Calibrated scores of every row by a calibrator of the other parts: what is measured on them holds for new rows.
-
-    Examples
-    --------
-    >>> import numpy as np, sigmax
-    >>> from sigmax.calibration import calibrate
-    >>> rng = np.random.default_rng(0)
-    >>> logits = 3 * rng.normal(size=2000)
-    >>> labels = (rng.random(2000) < sigmax.sigmoid(logits / 3)).astype(int)
-    >>> calibrator, held_out = calibrate(logits, labels)
-    >>> before, after = (float(sigmax.binary_cross_entropy(z, labels).mean()) for z in (logits, held_out))
-    >>> round(before, 2), round(after, 2)
-    (0.77, 0.6)
-    """
-    calibrator = Calibrator(method, scores=form, classes=classes)
-    x, w = scores_of(scores), sample_weight
-    calibrator.fit(scores, labels, w)
-    y, weights = labels_of(labels, len(x)), weights_of(w, len(x))
-    part = np.arange(len(x)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    if len(part) != len(x):
-        raise ValueError(f"{len(part)} groups for {len(x)} rows")
-    if not isinstance(folds, int | np.integer):
-        raise TypeError(f"{folds!r} folds; give a whole number")
-    fold = fold_of(int(part.max()) + 1, max(folds, 1))[part]
-    if folds < 2 or not (0 < (weights[fold == 0] > 0).sum() < (weights > 0).sum()):
-        raise ValueError(f"{folds} folds of {len(x)} rows: give at least 2 folds, and rows or groups for each of them")
-    held_out = calibrator.decision_function(scores).astype(np.float64)
-    for k in range(folds):
-        out = fold == k
-        if not out.any() or not (weights[~out] > 0).any():
-            continue
-        one = Calibrator(method, scores=calibrator.form_, classes=list(calibrator.classes_))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            held_out[out] = one.fit(x[~out], y[~out], weights[~out]).decision_function(x[out])
-    return calibrator, held_out

@@ -16,14 +16,14 @@ from sigmax.calibration.isotonic import isotonic
 from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered, mixed
 from sigmax.calibration.temperature import best_temperature
 from sigmax.links import log_sigmoid
-from sigmax.losses import cross_entropy
+from sigmax.losses import binary_cross_entropy, cross_entropy
 from sigmax.regression import Own, Problem, Shared, Solution, solve
 from sigmax.rows import log_softmax, logit_softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["METHODS", "Fitted", "fit_map", "log_loss"]
+__all__ = ["METHODS", "Fitted", "fit_map", "log_loss", "losses_of"]
 
 Floats = Any
 MANY = 200  # classes above which a matrix has more numbers than rows can tell
@@ -41,12 +41,15 @@ class Fitted:
     gap: float = math.nan
 
 
+def losses_of(z: Floats, y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the log-loss of each row of scores."""
+    return np.asarray(binary_cross_entropy(z, y.astype(np.float64)) if z.ndim == 1 else cross_entropy(z, y))
+
+
 def log_loss(z: Floats, y: NDArray[np.int64], w: Floats) -> float:
     """Return the weighted mean of the log-loss of scores."""
-    x = np.column_stack([np.zeros_like(z), z]) if z.ndim == 1 else z
-    loss = np.asarray(cross_entropy(x, y))
     kept = w > 0
-    return float(np.average(loss[kept], weights=w[kept])) if kept.any() else math.nan
+    return float(np.average(losses_of(z, y)[kept], weights=w[kept])) if kept.any() else math.nan
 
 
 # ---- two classes: z is the logit of the second ----

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from sigmax.calibration.noticed import already_probabilities
+from sigmax.calibration.reliability import refuse_masked
 from sigmax.links import logit
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = [
     "Form",
     "as_logits",
     "bounded",
-    "check_index",
     "class_numbers",
     "classes_of",
     "fold_of",
@@ -49,8 +49,7 @@ def names_of_columns(scores: Any) -> list[str] | None:
 
 def scores_of(scores: Any) -> NDArray[np.float64]:
     """Return scores as an array of shape (rows,) or (rows, classes) of float64; a single column is one of logits."""
-    if np.ma.is_masked(scores):
-        raise ValueError("some scores are masked; leave these rows out")
+    refuse_masked("scores", scores)
     if hasattr(scores, "tocsr") or hasattr(scores, "todense"):
         raise TypeError("sparse scores are not supported; pass a dense array: X.toarray()")
     x = np.asarray(scores)
@@ -65,7 +64,7 @@ def scores_of(scores: Any) -> NDArray[np.float64]:
         raise ValueError(f"0 feature(s) (shape={x.shape}) while a minimum of 1 is required.")
     if x.ndim not in (1, 2):
         raise ValueError(f"scores of shape {x.shape}: give (rows, classes), or (rows,) for two classes")
-    x = x.astype(np.float64)
+    x = x.astype(np.float64, copy=False)
     if np.isnan(x).any():
         row = int(np.argwhere(np.isnan(x))[0, 0])
         raise ValueError(f"scores: row {row} has a NaN; leave such rows out")
@@ -111,10 +110,9 @@ def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
     """Return the logit of the second of two classes, of shape (rows,), or a score for each class, of shape (rows, classes)."""
     if form == "probabilities":
         x = np.clip(x, 0, 1)  # a rounding above 1 is one
-        if x.ndim == 1:
-            with np.errstate(divide="ignore"):
-                return np.asarray(logit(x))
         with np.errstate(divide="ignore"):
+            if x.ndim == 1:
+                return np.asarray(logit(x))
             x = np.log(x)
     if x.ndim == 2 and x.shape[1] == 2:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -161,15 +159,6 @@ def fold_of(rows: int, folds: int) -> NDArray[np.int64]:
     """Return the fold of each row: at random, so that no order of the rows can matter to it, and each time the same."""
     found: NDArray[np.int64] = np.random.default_rng(0).permutation(rows) % folds
     return found
-
-
-def check_index(scores: Any, labels: Any) -> None:
-    """Refuse pandas objects whose rows have different names: they would be taken for one another by their places."""
-    both = [getattr(v, "index", None) for v in (scores, labels) if type(v).__module__.partition(".")[0] == "pandas"]
-    if len(both) == 2 and not both[0].equals(both[1]):  # type: ignore[union-attr]
-        raise ValueError(
-            "scores and labels have different indexes; give both the same, or pass arrays to go by position"
-        )
 
 
 def classes_of(labels: NDArray[Any], columns: int, names: Sequence[str] | None) -> NDArray[Any]:
@@ -237,8 +226,7 @@ def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int
 
 def labels_of(y: Any, rows: int) -> NDArray[Any]:
     """Return labels as an array of shape (rows,), of class numbers or names."""
-    if np.ma.is_masked(y):
-        raise ValueError("some labels are masked; leave these rows out")
+    refuse_masked("labels", y)
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
     labels = np.asarray(y)

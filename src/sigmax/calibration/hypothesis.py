@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sigmax.calibration.given import check_index
-from sigmax.calibration.reliability import confidence_of
+from sigmax.calibration.reliability import check_rows, confidence_of
 from sigmax.links import logit
 
 if TYPE_CHECKING:
@@ -17,11 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationTest", "calibration_test"]
 
-MANY, DRAWN, DRAWS = (
-    200.0,
-    100_000,
-    999,
-)  # variance from which both laws hold; rows, and how many outcomes are drawn for them, below
+MANY = 200.0  # variance of all outcomes from which both statistics have their laws
+DRAWN, DRAWS = 100_000, 999  # below it: the rows for which outcomes are drawn, and how often
 FEWEST = 5.0  # variance of the outcomes of a bin: below, a square of a normal number does not stand for them
 
 
@@ -85,8 +81,9 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     -----
     Of two classes two statistics, and twice the smaller p-value: a score test of the logit z against b + (1 + a) z + c z^2 (three degrees of freedom),
     which sees what a curve could mend, and the sum over bins of the squared excess of outcomes over their variance, which sees what it could
-    not. Both take the variance that the probabilities claim, p (1 - p): nothing is fitted or drawn again. Of more classes the top label and each
-    class against the rest are tested so, and the smallest p-value is corrected for their number (Holm). Bins whose outcomes
+    not. Both take the variance that the probabilities claim, p (1 - p): nothing is fitted. Where all of it is less than 200, the smaller p-value is
+    compared with those of 999 outcomes drawn with these probabilities, each time the same. Of more classes the top label and each class against
+    the rest are tested so, and the smallest p-value is corrected for their number (Holm). Bins whose outcomes
     vary too little are put together; where all together do, the rarer outcomes are counted against Poisson's law.
 
     Examples
@@ -103,9 +100,7 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     """
     if bins < 1:
         raise ValueError(f"{bins} bins; there must be at least 1")
-    check_index(probabilities, labels)
-    if np.ma.is_masked(probabilities) or np.ma.is_masked(labels):
-        raise ValueError("some probabilities or labels are masked; leave these rows out")
+    check_rows(probabilities=probabilities, labels=labels)
     p, y = np.asarray(probabilities, np.float64), np.asarray(labels)
     confidence, correct = confidence_of(p, y)
     if correct is None:

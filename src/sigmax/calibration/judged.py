@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sigmax.calibration.calibrator import Calibrator, calibrate
+from sigmax.calibration.calibrator import Calibrator
+from sigmax.calibration.cross_fitted import calibrate
 from sigmax.calibration.error import CalibrationError, calibration_error
+from sigmax.calibration.fits import losses_of
 from sigmax.calibration.given import as_logits, bounded, scores_of
 from sigmax.links import sigmoid
-from sigmax.losses import binary_cross_entropy, cross_entropy
 from sigmax.rows import softmax
 
 if TYPE_CHECKING:
@@ -108,19 +109,13 @@ def judge(
     if columns is not None:
         calibrator.feature_names_in_ = np.asarray(columns, dtype=object)
     before = bounded(as_logits(scores_of(scores), calibrator.form_), calibrator.limit_)
-    sides = [_side(z, labels) for z in (before, held_out)]
+    sides = [_side(calibrator, z, labels) for z in (before, held_out)]
     return Judged(calibrator, *(tuple(pair) for pair in zip(*sides, strict=True)))
 
 
 def _side(
-    z: NDArray[np.float64], y: NDArray[np.int64]
+    calibrator: Calibrator, z: NDArray[np.float64], y: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], CalibrationError]:
-    if z.ndim == 1:
-        p = np.asarray(sigmoid(np.abs(z)))
-        said = (z > 0).astype(np.int64)
-        loss = np.asarray(binary_cross_entropy(z, y.astype(np.float64)))
-    else:
-        shares = np.asarray(softmax(z))
-        p, said = shares.max(axis=1), z.argmax(axis=1)
-        loss = np.asarray(cross_entropy(z, y))
-    return loss, said == y, calibration_error(p, said == y)
+    p = np.asarray(sigmoid(np.abs(z)) if z.ndim == 1 else np.asarray(softmax(z)).max(axis=1))
+    right = calibrator.most_probable(z) == y
+    return losses_of(z, y), right, calibration_error(p, right)

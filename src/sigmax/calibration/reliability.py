@@ -11,7 +11,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Reliability", "bin_of", "confidence_of", "from_counts", "reliability", "rows_of", "wilson_interval"]
+__all__ = [
+    "Reliability",
+    "bin_of",
+    "check_rows",
+    "confidence_of",
+    "from_counts",
+    "refuse_masked",
+    "reliability",
+    "rows_of",
+    "wilson_interval",
+]
 
 
 @dataclass(frozen=True)
@@ -206,18 +216,26 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
     return from_counts(rows, sums, hits, spread)
 
 
+def refuse_masked(name: str, value: Any) -> None:
+    """Refuse an array in which something is masked: what stands below the mask would count."""
+    if np.ma.is_masked(value):
+        raise ValueError(f"some {name} are masked; leave these rows out")
+
+
+def check_rows(**given: Any) -> None:
+    """Refuse masked arrays, and pandas objects whose rows have different names: they would be taken for one another by their places."""
+    for name, value in given.items():
+        refuse_masked(name, value)
+    indexes = [v.index for v in given.values() if type(v).__module__.partition(".")[0] == "pandas"]
+    if len(indexes) > 1 and not all(index.equals(indexes[0]) for index in indexes):
+        raise ValueError(
+            f"{' and '.join(given)} have different indexes; give both the same, or pass arrays to go by position"
+        )
+
+
 def rows_of(confidence: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return confidence and outcomes as arrays that fit each other."""
-    for name, value in (("confidence", confidence), ("outcomes", correct)):
-        if np.ma.is_masked(value):
-            raise ValueError(f"some {name} are masked; leave these rows out")
-    indexes = [
-        getattr(v, "index", None) for v in (confidence, correct) if type(v).__module__.partition(".")[0] == "pandas"
-    ]
-    if len(indexes) == 2 and not indexes[0].equals(indexes[1]):  # type: ignore[union-attr]
-        raise ValueError(
-            "confidence and outcomes have different indexes; give both the same, or pass arrays to go by position"
-        )
+    check_rows(confidence=confidence, outcomes=correct)
     given = np.asarray(correct)
     if given.size and not (given.dtype == bool or (given.dtype.kind in "iuf" and bool(np.isin(given, (0, 1)).all()))):
         raise ValueError(f"outcomes of dtype {given.dtype} are not all True or False, or 1 or 0")

@@ -20,7 +20,7 @@ from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, St
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FORMAT", "VERSION", "map_of", "number_out", "or_none", "read", "state_of", "written"]
+__all__ = ["FORMAT", "VERSION", "checked", "map_of", "number_out", "or_none", "read", "state_of", "written"]
 
 FORMAT, VERSION = "sigmax calibrator", 1
 KINDS: dict[str, type[Map]] = {k.__name__: k for k in (Tempered, Polynomial, Beta, Steps, Affine, OneVsRest)}
@@ -64,13 +64,15 @@ def read(text: str) -> dict[str, Any]:
     odd = sorted(set(state) ^ set(STATE))
     if odd:
         raise ValueError(f"the calibrator {'lacks' if odd[0] in STATE else 'holds an unknown'} {odd[0]!r}")
-    found = {}
-    for name, check in STATE.items():
-        try:
-            found[name] = check(state[name])
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise ValueError(f"the calibrator's {name!r} is wrong: {error}") from None
-    return found
+    return {name: checked(name, check, state[name]) for name, check in STATE.items()}
+
+
+def checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+    """Return a part of a state as its check returns it; what is wrong with it is said under its name."""
+    try:
+        return check(value)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise ValueError(f"the calibrator's {name!r} is wrong: {error}") from None
 
 
 def number(value: Any) -> float:

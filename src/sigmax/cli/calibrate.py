@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
+from sigmax.calibration.given import Form
 from sigmax.cli.app import FOUND, SCORE, Asked, Console, app, examples, fail, plain, progress_bar
 from sigmax.cli.shown import say_how
 
@@ -44,7 +45,7 @@ def calibrate(
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     method: Method = "auto",
-    form: Literal["auto", "logits", "log-probabilities", "probabilities"] = "auto",
+    form: Form = "auto",
     job: Asked = FOUND,
 ) -> None:
     """
