@@ -80,11 +80,13 @@ def test_cells_ascend_with_confidence_and_lose_no_row():
     for value in np.sort(p):
         cells = Cells()
         cells.add(np.array([value]), np.array([True]))
-        one_each.append(int(np.flatnonzero(cells.rows)[0]))
+        one_each += cells.state()["cell"]
+    assert len(one_each) == p.size
     assert one_each == sorted(one_each)
     cells = Cells()
     cells.add(p, p > 0.5)
-    assert (cells.rows.sum(), cells.hits.sum()) == (p.size, (p > 0.5).sum())
+    found = cells.state()
+    assert (sum(found["rows"]), sum(found["hits"])) == (p.size, (p > 0.5).sum())
 
 
 # the six settings of the published measurement: the plug-in's bootstrap interval excluded 0 in 300 of 300 draws of the first three

@@ -73,24 +73,33 @@ class Cells:
     ONE = 1 << 30  # a probability of 1, in the unit of the sums
 
     def __init__(self) -> None:
-        self.rows: NDArray[np.int64] = np.zeros(self.COUNT, np.int64)
-        self.hits: NDArray[np.int64] = np.zeros(self.COUNT, np.int64)
-        self._sums: NDArray[np.int64] = np.zeros(self.COUNT, np.int64)  # of confidence
+        self._cells: NDArray[np.int64] = np.zeros((3, self.COUNT), np.int64)  # rows, hits, and the sum of confidence
+        self._waiting: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []  # rows that are not counted yet
 
     def add(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
-        """Count rows."""
-        for begin in range(0, len(confidence), AT_ONCE):
-            self._add(confidence[begin : begin + AT_ONCE], correct[begin : begin + AT_ONCE])
+        """Count rows; the arrays are not changed afterwards."""
+        self._waiting.append((confidence, correct))
+        if sum(len(rows) for rows, _ in self._waiting) >= TOGETHER:
+            self._settled()
 
-    def _add(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
+    def _settled(self) -> NDArray[np.int64]:
+        """Count the rows that wait, of small batches many at once, and return all cells."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            confidence, correct = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
+            for begin in range(0, len(confidence), AT_ONCE):
+                self._count(confidence[begin : begin + AT_ONCE], correct[begin : begin + AT_ONCE])
+        return self._cells
+
+    def _count(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
         p = np.asarray(confidence, np.float64)
         # the upper half of the bits of a float32, turned so that they ascend with it
         with np.errstate(divide="ignore"):
-            bits = (logit(p).astype(np.float32).view(np.uint32) >> 16).astype(np.int64)
-        cell = bits ^ np.where(bits >> 15, 0xFFFF, 0x8000)
-        self.rows += np.bincount(cell, minlength=self.COUNT)
-        self.hits += np.bincount(cell[correct], minlength=self.COUNT)
-        self._sums += np.bincount(cell, np.rint(p * self.ONE), minlength=self.COUNT).astype(np.int64)
+            bits = logit(p).astype(np.float32).view(np.int32) >> 16
+        cell = bits ^ ((bits >> 31) | 0x8000)
+        missed, hit = np.bincount(2 * cell + correct, minlength=2 * self.COUNT).reshape(self.COUNT, 2).T
+        sums = np.bincount(cell, np.rint(p * self.ONE), minlength=self.COUNT)
+        self._cells += np.stack([missed + hit, hit, sums.astype(np.int64)])
 
     def by_logit(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """
@@ -101,32 +110,32 @@ class Cells:
         edges, rows, hits : ndarray
             The numbers, one more than there are parts, from -16 to 16 at most; what lies farther out is in the first or the last part.
         """
-        filled = np.flatnonzero(self.rows)
+        counted = self._settled()
+        filled = np.flatnonzero(counted[0])
         bits = np.where(filled >> 15, filled ^ 0x8000, filled ^ 0xFFFF).astype(np.uint32) << 16
         part = np.clip(np.floor(bits.view(np.float32)), -16, 15).astype(np.int64)
         first, last = (int(part.min()), int(part.max())) if part.size else (0, 0)
-        rows, hits = (
-            np.bincount(part - first, n[filled], last - first + 1).astype(np.int64) for n in (self.rows, self.hits)
-        )
+        rows, hits = (np.bincount(part - first, n[filled], last - first + 1).astype(np.int64) for n in counted[:2])
         return np.arange(first, last + 2), rows, hits
 
     def state(self) -> dict[str, list[int]]:
         """Return the cells that hold a row, as JSON has them."""
-        filled = np.flatnonzero(self.rows)
-        parts = {"cell": filled, "rows": self.rows[filled], "hits": self.hits[filled], "sums": self._sums[filled]}
-        return {name: part.tolist() for name, part in parts.items()}
+        counted = self._settled()
+        filled = np.flatnonzero(counted[0])
+        rows, hits, sums = counted[:, filled].tolist()
+        return {"cell": filled.tolist(), "rows": rows, "hits": hits, "sums": sums}
 
     def merge(self, state: dict[str, list[int]]) -> None:
         """Add cells that were counted elsewhere."""
-        for total, name in ((self.rows, "rows"), (self.hits, "hits"), (self._sums, "sums")):
-            total[state["cell"]] += np.asarray(state[name], np.int64)
+        self._settled()[:, state["cell"]] += np.asarray([state[name] for name in ("rows", "hits", "sums")], np.int64)
 
     def error(self, bins: int = 15, level: float = 0.95) -> CalibrationError:
         """Return the calibration error: see :func:`calibration_error`."""
         if bins < 1 or not 0 < level < 1:
             raise ValueError(f"{bins} bins and a level of {level}: give at least one bin, and a level between 0 and 1")
-        filled = np.flatnonzero(self.rows)
-        rows, hits, sums = self.rows[filled], self.hits[filled], self._sums[filled] / self.ONE
+        counted = self._settled()
+        rows, hits, sums = counted[:, np.flatnonzero(counted[0])]
+        sums = sums / self.ONE
         n = int(rows.sum())
         if n < FEWEST:
             return CalibrationError(math.nan, 0.0, 1.0, level, n, 0)
@@ -157,6 +166,7 @@ class Cells:
 
 
 FEWEST = 5  # rows of a bin
+TOGETHER = 1 << 18  # rows are counted together, of small batches
 AT_ONCE = 1 << 22  # rows whose sums, in floats, are whole numbers below 2^53
 
 

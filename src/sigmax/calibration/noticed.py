@@ -40,6 +40,8 @@ def already_probabilities(matrix: NDArray[Any], kind: Kind) -> str | None:
         x = x[:, told]  # a row that is the same for all classes tells nothing
     low, high = x.min(axis=0), x.max(axis=0)
     if kind == "softmax":
+        if not _mostly(low >= -1e-4) and not _mostly(high <= 1e-6):  # shares are from 0 on, logarithms of them up to it
+            return None
         with np.errstate(invalid="ignore", over="ignore"):  # of impossible classes, and numbers near the largest
             return _shares(x, low, high) or _logarithms(x, high)
     if _mostly((low >= -1e-9) & (high <= 1 + 1e-9)):  # no sums to go by

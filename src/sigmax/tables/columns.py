@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sigmax.tables.job import Job, Kind, OnBad
 
-__all__ = ["NO_NUMBER", "Plan", "make_plan", "score_matrix"]
+__all__ = ["NO_NUMBER", "Plan", "empty_matrix", "make_plan", "score_matrix"]
 
 
 NO_NUMBER = "a score is no number"
@@ -244,7 +244,7 @@ def score_matrix(batch: pa.RecordBatch, plan: Plan) -> tuple[NDArray[np.floating
         missing[np.flatnonzero(whole)[nulls]] = True
         matrix = x.T
     else:
-        matrix = np.empty((len(plan.columns), n), plan.dtype)
+        matrix = empty_matrix((len(plan.columns), n), plan.dtype)
         for row, name in zip(matrix, plan.columns, strict=True):
             column = batch.column(name)
             if not is_numeric(column.type):
@@ -269,6 +269,19 @@ def score_matrix(batch: pa.RecordBatch, plan: Plan) -> tuple[NDArray[np.floating
         if plan.kind == "softmax":  # -inf beside finite scores is an impossible class
             unscored["every score is -inf"] = (matrix == -np.inf).all(axis=0) & ~settled
     return matrix, {reason: rows for reason, rows in unscored.items() if rows.any()}
+
+
+def empty_matrix(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """
+    Return a matrix with nothing in it yet.
+
+    It lies in Arrow's pool, because fresh pages for each batch would take longer than its softmax; and its lines are a little farther
+    apart than they are long, because lines a power of two apart would all want the same few places of the cache.
+    """
+    pitch = shape[1] + 64 // dtype.itemsize
+    buffer = pa.allocate_buffer(shape[0] * pitch * dtype.itemsize)
+    found: NDArray[Any] = np.frombuffer(buffer, dtype).reshape(shape[0], pitch)[:, : shape[1]]
+    return found
 
 
 def _parsed(column: pa.Array, dialect: Dialect) -> tuple[pa.Array, NDArray[np.bool_]]:

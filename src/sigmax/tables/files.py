@@ -534,7 +534,7 @@ def behind(sink: Sink) -> Iterator[Sink]:
 
 
 def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str], delimiter: str) -> Sink:
-    """Make a writer. Probabilities hardly repeat: a dictionary of them would take most of the time and save nothing."""
+    """Make a writer. Probabilities hardly repeat: a dictionary of them, or compression, would take its time and save nothing."""
     sink: Sink
     if kind == "npy":
         sink = _NpySink(file, probabilities)
@@ -542,7 +542,8 @@ def _sink(kind: str, file: Any, schema: pa.Schema, probabilities: list[str], del
         sink = pa_csv.CSVWriter(file, schema, write_options=pa_csv.WriteOptions(delimiter=delimiter))
     elif kind == "parquet":
         repeating = [f.name for f in schema if not pa.types.is_floating(f.type) and not pa.types.is_nested(f.type)]
-        sink = pq.ParquetWriter(file, schema, use_dictionary=repeating)
+        compression = {f.name: "none" if f.name in (*probabilities, "confidence") else "snappy" for f in schema}
+        sink = pq.ParquetWriter(file, schema, use_dictionary=repeating, compression=compression)
     else:
         sink = pa.ipc.new_file(file, schema)
     return sink
@@ -570,7 +571,10 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
     if not path.parent.is_dir():
         raise TableError(f"{path}: there is no folder {path.parent}")
-    with aside(path) as part, part.open("wb") as file, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        part = stack.enter_context(aside(path))
+        # Arrow writes past the interpreter; the header of a .npy file is written a second time, for which Python's file can go back
+        file = stack.enter_context(part.open("wb") if kind == "npy" else pa.OSFile(str(part), "wb"))
         compression = _compression_of(path)
         stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
         sink = _sink(kind, stream, schema, probabilities, "\t" if ".tsv" in path.name.lower() else ",")

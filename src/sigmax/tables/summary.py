@@ -166,25 +166,29 @@ class Summary:
         self.bad_rows = (self.bad_rows + scored.bad_rows)[:FEW]
         self._confidence.append(float(confidence.sum(dtype=np.float64)))
         self._entropy.append(float(scored.entropy[good].sum(dtype=np.float64)))
-        self._counts += np.bincount(bin_of(confidence, BINS), minlength=BINS)
+        where = bin_of(confidence, BINS)
+        self._counts += np.bincount(where, minlength=BINS)
         if confidence.size and not (self._range[0] < 0 and self._range[1] > 1):
             x = scored.scores if not scored.unscored else scored.scores[:, good]
             low, high = max(float(x.min()), -1.0), min(float(x.max()), 2.0)  # farther out it makes no difference
             self._range = (min(self._range[0], low), max(self._range[1], high))
         if self.plan.label is None:
             return
-        confidence, correct = scored.confidence[scored.known], scored.correct
+        correct = scored.correct
+        if not scored.known.all():
+            confidence = scored.confidence[scored.known]
+            where = bin_of(confidence, BINS)
         self.labelled += len(correct)
         self._correct += int(correct.sum())
         if self.plan.kind != "multilabel":
             self._labels += np.bincount(scored.labels[scored.known], minlength=self._labels.size)
         self._loss.append(float(scored.loss.sum(dtype=np.float64)))
-        where = bin_of(confidence, BINS)
         self._sums += np.bincount(where, confidence, minlength=BINS)
         self._spread += np.bincount(where, confidence * (1 - confidence.astype(np.float64)), minlength=BINS)
         self._cells.add(confidence, correct)
-        self._right += np.bincount(where[correct], minlength=BINS)
-        self._wrong += np.bincount(where[~correct], minlength=BINS)
+        wrong, right = np.bincount(2 * where + correct, minlength=2 * BINS).reshape(BINS, 2).T
+        self._right += right
+        self._wrong += wrong
 
     def state(self) -> dict[str, Any]:
         """Return all that was counted, as JSON has it."""
