@@ -433,10 +433,10 @@ def test_other_columns_are_kept_as_they_are_written(tmp_path):
 
 
 def test_probabilities_are_noticed_in_later_rows_too(tmp_path, monkeypatch):
-    from sigmax.tables import files
+    from sigmax.tables import sources
 
-    monkeypatch.setattr(files, "BATCH_ROWS", 50)
-    monkeypatch.setattr(files, "BATCH_BYTES", 1)
+    monkeypatch.setattr(sources, "BATCH_ROWS", 50)
+    monkeypatch.setattr(sources, "BATCH_BYTES", 1)
     x = RNG.normal(size=(3000, 3)) * 3
     for values in (np.vstack([x, sigmax.softmax(x)]), np.vstack([np.full((3000, 3), np.nan), sigmax.softmax(x)])):
         pq.write_table(pa.table({s: values[:, k] for k, s in enumerate(SCORES)}), tmp_path / "a.parquet")

@@ -14,8 +14,9 @@ import pytest
 
 import sigmax
 from sigmax.tables import Dialect, TableError, score, score_file, score_files
-from sigmax.tables import files as table_files
+from sigmax.tables import sources as table_sources
 from sigmax.tables.dialect import WithoutRemarks
+from sigmax.tables.files import format_of
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(300, 4)) * 3
@@ -28,7 +29,7 @@ FORMATS = ["csv", "parquet", "arrow", "feather"]
 
 
 def write(table, path):
-    kind = table_files.format_of(path)
+    kind = format_of(path)
     if kind == "csv":
         pa.csv.write_csv(table, path)
     elif kind == "parquet":
@@ -41,7 +42,7 @@ def write(table, path):
 
 
 def read(path):
-    kind = table_files.format_of(path)
+    kind = format_of(path)
     if kind == "csv":
         return pa.csv.read_csv(path)
     if kind == "parquet":
@@ -203,8 +204,8 @@ def test_columns_by_name_and_glob_and_the_nearest_name(tmp_path):
 
 
 def test_label_of_a_later_batch_is_named_by_its_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
-    monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
+    monkeypatch.setattr(table_sources, "BATCH_ROWS", 50)
+    monkeypatch.setattr(table_sources, "BATCH_BYTES", 1)
     labels = ["w"] * 300
     labels[222] = "v"
     path = write(TABLE.set_column(5, "truth", pa.array(labels)), tmp_path / "in.parquet")
@@ -283,8 +284,8 @@ def test_the_input_is_recognised_through_a_link(tmp_path):
 def test_batches_make_no_difference(tmp_path, monkeypatch):
     path = write(TABLE, tmp_path / "in.parquet")
     whole = score_file(path, label="truth", output=tmp_path / "whole.csv")
-    monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
-    monkeypatch.setattr(table_files, "BATCH_ROWS", 7)
+    monkeypatch.setattr(table_sources, "BATCH_BYTES", 1)
+    monkeypatch.setattr(table_sources, "BATCH_ROWS", 7)
     parts = score_file(path, label="truth", output=tmp_path / "parts.csv")
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "parts.csv").read_bytes()
     assert math.isclose(whole.log_loss, parts.log_loss, rel_tol=1e-14)
@@ -326,7 +327,7 @@ def safetensors(path, **arrays):
 @pytest.mark.parametrize("batch", [65_536, 7])
 @pytest.mark.parametrize("form", ["npz", "npz, compressed", "npz, across", "safetensors", "npy"])
 def test_arrays_and_their_labels(tmp_path, monkeypatch, form, batch):
-    monkeypatch.setattr(table_files, "_rows_for", lambda _schema: batch)
+    monkeypatch.setattr(table_sources, "_rows_for", lambda _schema: batch)
     options = dict(label="labels", columns=["logits"])
     path = tmp_path / f"x.{form.partition(',')[0]}"
     if form == "npy":

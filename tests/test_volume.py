@@ -20,7 +20,7 @@ from command import run as command
 
 import sigmax
 from sigmax.tables import TableError, score, score_file, score_files
-from sigmax.tables import files as table_files
+from sigmax.tables import sources as table_sources
 from sigmax.tables.record import Record
 
 RNG = np.random.default_rng(3)
@@ -198,7 +198,7 @@ print("alive")
 
 
 def test_an_array_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
+    monkeypatch.setattr(table_sources, "BATCH_ROWS", 50)
     np.save(tmp_path / "x.npy", RNG.normal(size=(100_000, 4)))
     batches = iter(score(tmp_path / "x.npy", workers=1))
     next(batches)
@@ -299,8 +299,8 @@ def test_record_batches(folder):
 
 
 def test_an_error_in_a_late_batch_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "BATCH_ROWS", 50)
-    monkeypatch.setattr(table_files, "BATCH_BYTES", 1)
+    monkeypatch.setattr(table_sources, "BATCH_ROWS", 50)
+    monkeypatch.setattr(table_sources, "BATCH_BYTES", 1)
     scores = table(5000)
     broken = scores.set_column(2, "s_x", pa.array([None if i == 4321 else 1.0 for i in range(5000)], pa.float64()))
     pq.write_table(broken, tmp_path / "in.parquet", row_group_size=100)

@@ -21,7 +21,7 @@ import sigmax
 from sigmax import plots
 from sigmax.errors import InputError
 from sigmax.tables import AmbiguousError, Job, score_file
-from sigmax.tables.files import open_source
+from sigmax.tables.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sigmax.tables.errors import TableError
-from sigmax.tables.files import format_of, open_source
+from sigmax.tables.files import format_of
+from sigmax.tables.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from sigmax.tables.dialect import Dialect
-    from sigmax.tables.files import Source
+    from sigmax.tables.sources import Source
 
 __all__ = ["Labels"]
 

@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 
 from sigmax.tables.batches import output_schema
 from sigmax.tables.errors import TableError, WrongTypeError
-from sigmax.tables.files import format_of, open_sink, open_source, parts_of
+from sigmax.tables.files import format_of
 from sigmax.tables.one import numbered, score_and_make
 from sigmax.tables.reading import ScoreFile
+from sigmax.tables.sinks import open_sink
+from sigmax.tables.sources import open_source, parts_of
 from sigmax.tables.summary import Summary
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from sigmax.tables.batches import output_batch, output_schema, score_batch
 from sigmax.tables.errors import TableError, WrongTypeError
-from sigmax.tables.files import behind, format_of, open_sink
+from sigmax.tables.files import format_of
 from sigmax.tables.job import job_of
 from sigmax.tables.reading import ScoreFile
+from sigmax.tables.sinks import behind, open_sink
 from sigmax.tables.summary import Summary
 from sigmax.tables.task import Task
 from sigmax.tables.workers import in_order, use_workers

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from sigmax.tables.beside import Labels
 from sigmax.tables.families import is_numeric
-from sigmax.tables.files import format_of, keys_of, open_source
+from sigmax.tables.files import format_of, keys_of
 from sigmax.tables.kept import plain_type
+from sigmax.tables.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.errors import WrongTypeError
-    from sigmax.tables.files import Source
+    from sigmax.tables.sources import Source
     from sigmax.tables.task import Task
 
 __all__ = ["ScoreFile"]

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from sigmax.tables.batches import output_schema
 from sigmax.tables.errors import TableError, WrongTypeError
-from sigmax.tables.files import Source, expand
+from sigmax.tables.files import expand
 from sigmax.tables.job import job_of
 from sigmax.tables.one import numbered, score_and_make
 from sigmax.tables.reading import ScoreFile
+from sigmax.tables.sources import Source
 from sigmax.tables.summary import Summary
 from sigmax.tables.task import Task
 from sigmax.tables.workers import in_order, use_workers

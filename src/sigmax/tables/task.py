@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sigmax.tables.columns import Plan
-    from sigmax.tables.files import Source
     from sigmax.tables.job import Job
+    from sigmax.tables.sources import Source
 
 __all__ = ["Task"]
 
