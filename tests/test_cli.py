@@ -301,9 +301,9 @@ def test_a_copy_of_standard_input_does_not_stay(tmp_path, sign):
         ("score scores.csv -o p.csv <&- >/dev/null", "", 0),
         ("score nothing.csv 2>&-", "", 2),
         ("score scores.csv 2>&- >/dev/null", "", 0),
-        ("score scores.csv >/dev/full", "sigmax: output: No space left on device", 2),
-        ("score scores.csv -o - >/dev/full", "sigmax: output: No space left on device", 2),
-        ("explain 1 2 >/dev/full", "sigmax: output: No space left on device", 2),
+        ("score scores.csv >/dev/full", "sigmax: standard output: No space left on device", 2),
+        ("score scores.csv -o - >/dev/full", "sigmax: standard output: No space left on device", 2),
+        ("explain 1 2 >/dev/full", "sigmax: standard output: No space left on device", 2),
     ],
 )
 def test_standard_streams_that_are_closed_or_full(tmp_path, script, said, status):
@@ -338,6 +338,18 @@ def test_whoever_reads_may_stop(tmp_path, words):
     script = f"{sys.executable} -m sigmax {words} | sleep 0; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.arrow", "p.npy", "p.csv.gz"])
+def test_a_file_that_cannot_grow_is_named_and_not_left(tmp_path, name):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.normal(size=(100_000, 3)))
+    script = f"trap '' XFSZ; ulimit -f 64; {sys.executable} -m sigmax score x.npy -o {name}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.startswith(f"sigmax: {name}: ")
+    assert "File too large" in done.stderr
+    assert (done.stderr.count("\n"), done.returncode) == (1, 2)
+    assert [f.name for f in tmp_path.iterdir()] == ["x.npy"]
 
 
 def test_a_full_standard_error_changes_nothing(tmp_path):

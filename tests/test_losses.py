@@ -169,6 +169,7 @@ def test_wrong_labels_are_refused(function):
         ([0, 1], {}, ValueError, r"labels have shape \(2,\); the rows have \(3,\)"),
         (np.zeros((3, 4), int), {}, ValueError, "pass probabilities as floats"),
         ([0.0, 1.0, 2.0], {}, TypeError, "dtype float64 are not integers"),
+        ([0.0, NAN, 2.0], {}, ValueError, "the label in row 1 is NaN, as a missing one is; leave such rows out"),
         ([True, False, True], {}, TypeError, "bool"),
         (["a", "b", "c"], {}, TypeError, "<U1"),
         (np.full((3, 4), 1.5), {}, ValueError, r"label 1\.5 at \(0, 0\)"),

@@ -570,3 +570,23 @@ print(round(x.grad.sum().item(), 5), round(loss.item(), 5))
     (sigmax.softmax(x) * sigmax.sigmoid(x)).sum().backward()
     wanted = f"{round(x.grad.sum().item(), 5)} {round(sigmax.cross_entropy(x, torch.tensor([0, 2])).mean().item(), 5)}"
     assert done.stdout.split("\n")[0] == wanted, done.stderr[-2000:]
+
+
+def test_at_temperature_0_a_step_has_no_slope_by_the_temperature():
+    x = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([0.0, 0.5], dtype=torch.float64, requires_grad=True)
+    share = torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
+    gx, gt = torch.autograd.grad((sigmax.softmax(x, temperature=t) * share).sum(), (x, t))
+    assert gx[0].tolist() == [0, 0, 0]
+    assert gt[0] == 0
+    assert gt[1] != 0
+    tangent = torch.func.jvp(lambda v: sigmax.softmax(x.detach(), temperature=v), (t.detach(),), (torch.ones_like(t),))[
+        1
+    ]
+    assert tangent[0].tolist() == [0, 0, 0]
+    torch.testing.assert_close(tangent[1] @ share, gt[1])
+
+
+def test_wrong_labels_without_values_are_refused_by_their_kind():
+    with pytest.raises(TypeError, match="are not integers"):
+        sigmax.cross_entropy(torch.zeros(2, 3, device="meta"), torch.zeros(2, device="meta"))

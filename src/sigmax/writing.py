@@ -42,6 +42,10 @@ def aside(path: Path) -> Iterator[Path]:
             try:
                 yield part
                 part.replace(path)
+            except OSError as error:  # a write that failed does not know of what, or of the part alone
+                if error.filename in (None, str(part)):
+                    error.filename = str(path)
+                raise
             finally:
                 part.unlink(missing_ok=True)
             return

@@ -136,6 +136,12 @@ class Contract:
         self.floats(y, "labels")
         if shape != scores:
             if shape == rows and math.prod(rows):
+                missing = self.on.first(y != y)
+                if missing is not None:
+                    raise ValueError(
+                        f"the label{_in_row(missing, shape)} is NaN, as a missing one is; leave such rows out, "
+                        "and pass the others as integers"
+                    )
                 raise TypeError(
                     f"labels of dtype {y.dtype} are not integers; pass the number of each row's class, "
                     "or a probability for each class"
@@ -147,8 +153,7 @@ class Contract:
         """Refuse labels that are not the numbers of classes."""
         i = self.on.first((y < 0) | (y >= count))
         if i is not None:
-            row = _position(i, y.shape)
-            at = f" in row {', '.join(map(str, row))}" if row else ""
+            at = _in_row(i, y.shape)
             raise ValueError(f"label {self.on.number(y, i)}{at} is not a class; it must be in 0 ... {count - 1}")
 
     def probabilities(self, y: Array) -> None:
@@ -189,6 +194,11 @@ class Contract:
 
 def _position(i: int, shape: Shape) -> tuple[int, ...]:
     return tuple(int(k) for k in np.unravel_index(i, tuple(shape)))
+
+
+def _in_row(i: int, shape: Shape) -> str:
+    row = _position(i, shape)
+    return f" in row {', '.join(map(str, row))}" if row else ""
 
 
 def check_smoothing(value: Any) -> float:

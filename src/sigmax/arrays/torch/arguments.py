@@ -42,7 +42,9 @@ class _OnTorch:
             raise ValueError(str(wrong)) from None
 
     def first(self, bad: Tensor) -> int | None:
-        return int(bad.reshape(-1).to(torch.uint8).argmax()) if bad.any() else None
+        if bad.is_meta or not bad.any():
+            return None
+        return int(bad.reshape(-1).to(torch.uint8).argmax())
 
     def number(self, x: Tensor, i: int) -> Any:
         return x.reshape(-1)[i].item()

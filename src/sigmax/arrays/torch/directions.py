@@ -20,8 +20,11 @@ def divisor(temperature: Tensor | None, axes: Sequence[int]) -> Any:
     """Return what a derivative by x / T is divided by, one number a row or 1; at T = 0 results are steps, whose derivative is 0."""
     if temperature is None:
         return 1
-    spread = per_row(temperature, axes)
-    return torch.where(spread == 0, math.inf, spread)
+    return _stepwise(per_row(temperature, axes))
+
+
+def _stepwise(temperature: Tensor) -> Tensor:
+    return torch.where(temperature == 0, math.inf, temperature)
 
 
 def by_temperature(
@@ -32,7 +35,7 @@ def by_temperature(
         return None
     possible = torch.isfinite(x) if where is None else torch.isfinite(x) & where
     terms = torch.where(possible, widened(gx) * torch.where(possible, widened(x), 0), 0)
-    return (-terms.sum(dim=list(axis)) / temperature).to(temperature.dtype)
+    return (-terms.sum(dim=list(axis)) / _stepwise(temperature)).to(temperature.dtype)
 
 
 def direction(
@@ -47,7 +50,7 @@ def direction(
     possible = torch.isfinite(x) if where is None else torch.isfinite(x) & where
     moved = torch.zeros_like(x) if dx is None else dx
     if dt is not None and temperature is not None:
-        moved = moved - (torch.where(possible, x, 0) * per_row(dt / temperature, axis)).to(x.dtype)
+        moved = moved - (torch.where(possible, x, 0) * per_row(dt / _stepwise(temperature), axis)).to(x.dtype)
     return torch.where(possible, moved, 0)
 
 
