@@ -1,8 +1,10 @@
 """How far the probabilities of a classifier can be trusted, and what makes them true."""
 
 from sigmax.calibration.calibrator import Calibrator
+from sigmax.calibration.cells import Cells
 from sigmax.calibration.cross_fitted import calibrate
-from sigmax.calibration.error import CalibrationError, Cells, calibration_error
+from sigmax.calibration.error import CalibrationError, calibration_error
+from sigmax.calibration.evidence import Evidence, measure
 from sigmax.calibration.hypothesis import CalibrationTest, calibration_test
 from sigmax.calibration.model import CalibratedModel
 from sigmax.calibration.reliability import (
@@ -20,6 +22,7 @@ __all__ = [
     "CalibrationTest",
     "Calibrator",
     "Cells",
+    "Evidence",
     "Reliability",
     "bin_of",
     "calibrate",
@@ -27,6 +30,7 @@ __all__ = [
     "calibration_test",
     "confidence_of",
     "from_counts",
+    "measure",
     "reliability",
     "wilson_interval",
 ]

@@ -1,21 +1,23 @@
-"""The calibration error of a classifier and how sure it is, from cells that merge in any order."""
+"""The calibration error of a classifier and how sure it is."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sigmax.calibration.cells import Cells
 from sigmax.calibration.reliability import rows_of, wilson_interval
-from sigmax.links import logit
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CalibrationError", "Cells", "calibration_error"]
+    from sigmax.calibration.cells import Tally
+
+__all__ = ["CalibrationError", "calibration_error", "error_of"]
 
 
 @dataclass(frozen=True)
@@ -62,112 +64,51 @@ class CalibrationError:
         return f"{self.error:.4f} ({100 * self.level:g} %: {self.low:.4f} to {self.high:.4f})"
 
 
-class Cells:
-    """
-    Rows by confidence, counted in 65,536 cells of its logit, so that batches merge, in any order to the same bits.
-
-    A cell is as wide as a 256th of its logit: within it confidence hardly differs, and sums over it stand for its rows.
-    """
-
-    COUNT = 1 << 16
-    ONE = 1 << 30  # a probability of 1, in the unit of the sums
-
-    def __init__(self) -> None:
-        self._cells: NDArray[np.int64] = np.zeros((3, self.COUNT), np.int64)  # rows, hits, and the sum of confidence
-        self._waiting: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []  # rows that are not counted yet
-
-    def add(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
-        """Count rows; the arrays are not changed afterwards."""
-        self._waiting.append((confidence, correct))
-        if sum(len(rows) for rows, _ in self._waiting) >= TOGETHER:
-            self._settled()
-
-    def _settled(self) -> NDArray[np.int64]:
-        """Count the rows that wait, of small batches many at once, and return all cells."""
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            confidence, correct = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
-            for begin in range(0, len(confidence), AT_ONCE):
-                self._count(confidence[begin : begin + AT_ONCE], correct[begin : begin + AT_ONCE])
-        return self._cells
-
-    def _count(self, confidence: NDArray[Any], correct: NDArray[np.bool_]) -> None:
-        p = np.asarray(confidence, np.float64)
-        # the upper half of the bits of a float32, turned so that they ascend with it
-        with np.errstate(divide="ignore"):
-            bits = logit(p).astype(np.float32).view(np.int32) >> 16
-        cell = bits ^ ((bits >> 31) | 0x8000)
-        missed, hit = np.bincount(2 * cell + correct, minlength=2 * self.COUNT).reshape(self.COUNT, 2).T
-        sums = np.bincount(cell, np.rint(p * self.ONE), minlength=self.COUNT)
-        self._cells += np.stack([missed + hit, hit, sums.astype(np.int64)])
-
-    def by_logit(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """
-        Return rows and hits between whole numbers of the logit, which are edges of cells too.
-
-        Returns
-        -------
-        edges, rows, hits : ndarray
-            The numbers, one more than there are parts, from -16 to 16 at most; what lies farther out is in the first or the last part.
-        """
-        counted = self._settled()
-        filled = np.flatnonzero(counted[0])
-        bits = np.where(filled >> 15, filled ^ 0x8000, filled ^ 0xFFFF).astype(np.uint32) << 16
-        part = np.clip(np.floor(bits.view(np.float32)), -16, 15).astype(np.int64)
-        first, last = (int(part.min()), int(part.max())) if part.size else (0, 0)
-        rows, hits = (np.bincount(part - first, n[filled], last - first + 1).astype(np.int64) for n in counted[:2])
-        return np.arange(first, last + 2), rows, hits
-
-    def state(self) -> dict[str, list[int]]:
-        """Return the cells that hold a row, as JSON has them."""
-        counted = self._settled()
-        filled = np.flatnonzero(counted[0])
-        rows, hits, sums = counted[:, filled].tolist()
-        return {"cell": filled.tolist(), "rows": rows, "hits": hits, "sums": sums}
-
-    def merge(self, state: dict[str, list[int]]) -> None:
-        """Add cells that were counted elsewhere."""
-        self._settled()[:, state["cell"]] += np.asarray([state[name] for name in ("rows", "hits", "sums")], np.int64)
-
-    def error(self, bins: int = 15, level: float = 0.95) -> CalibrationError:
-        """Return the calibration error: see :func:`calibration_error`."""
-        if bins < 1 or not 0 < level < 1:
-            raise ValueError(f"{bins} bins and a level of {level}: give at least one bin, and a level between 0 and 1")
-        counted = self._settled()
-        rows, hits, sums = counted[:, np.flatnonzero(counted[0])]
-        sums = sums / self.ONE
-        n = int(rows.sum())
-        if n < FEWEST:
-            return CalibrationError(math.nan, 0.0, 1.0, level, n, 0)
-        begins = _equal_parts(rows, min(bins, n // FEWEST))
-        m, right, p, pp, py = (
-            np.add.reduceat(part, begins) for part in (rows, hits, sums, sums * sums / rows, hits * sums / rows)
+def error_of(tally: Tally, bins: int = 15, level: float = 0.95) -> CalibrationError:
+    """Return the calibration error of what was counted: see :func:`calibration_error`."""
+    if bins < 1 or not 0 < level < 1:
+        raise ValueError(f"{bins} bins and a level of {level}: give at least one bin, and a level between 0 and 1")
+    n = int(tally.rows.sum())
+    if n < FEWEST:
+        return CalibrationError(math.nan, 0.0, 1.0, level, n, 0)
+    begins = _equal_parts(tally.rows, min(bins, n // FEWEST))
+    p, w, y = tally.p, tally.weight, tally.happened
+    total, right, sums, squares = (np.add.reduceat(part, begins) for part in (w, y, p * w, tally.squares))
+    # the squares of p less outcome, and p (1 - p), each times the weight's square
+    spread, claimed = (
+        np.add.reduceat(part, begins)
+        for part in (
+            tally.squares * p * p + tally.happened_squares * (1 - 2 * p),
+            tally.squares * p * (1 - p),
         )
-        d = (p - right) / m
-        own = (pp - 2 * py + right - m * d * d) / np.maximum(m - 1, 1)
-        # Where nearly all are right, the few that are not may all be missing: the variance that the model claims is then the larger.
-        noise = np.maximum(own, (p - pp) / m) / m
-        excess = d * d - noise
-        weight = m / n
-        squared = float((weight * excess).sum())
-        # The variance of `squared`: that of noise alone, and what grows with the error itself, as far as it is in the noisy bins.
-        by_chance = float((weight**2 * 2 * noise**2 * m / np.maximum(m - 1, 1)).sum())
-        share = np.maximum(excess, 0) if (excess > 0).any() else np.ones_like(excess)
-        growth = 4 * float((weight**2 * share * noise).sum() / (weight * share).sum())
-        # The errors that `squared` is not too far from: the roots of (squared - e)^2 = z^2 (by_chance + growth e).
-        z = NormalDist().inv_cdf((1 + level) / 2)
-        middle = squared + z * z * growth / 2
-        half = math.sqrt(max(middle**2 - squared**2 + z * z * by_chance, 0))
-        low, high = (math.sqrt(min(max(end, 0), 1)) for end in (middle - half, max(middle, 0) + half))
-        # Errors that are rarer than the rows could show are not seen in any bin; but the error is not below the distance of all rows together.
-        share = wilson_interval(right.sum(), n, z)
-        gap = max(float(p.sum()) / n - float(share[0]), float(share[1]) - float(p.sum()) / n)
-        return CalibrationError(squared, low if squared > 0 else 0.0, min(max(high, gap), 1.0), level, n, len(m))
+    )
+    along = np.add.reduceat(tally.squares * p - tally.happened_squares, begins)
+    d = (sums - right) / total
+    several = total * total > squares * (1 + 1e-9)
+    own = (spread - 2 * d * along + d * d * squares) / np.where(several, total * total - squares, 1)
+    # Where nearly all are right, the few that are not may all be missing: the variance that the model claims is then the larger.
+    noise = np.maximum(np.where(several, own, 0), claimed / (total * total))
+    excess = d * d - noise
+    weight = total / total.sum()
+    squared = float((weight * excess).sum())
+    # The variance of `squared`: that of noise alone, and what grows with the error itself, as far as it is in the noisy bins.
+    by_chance = float((weight**2 * 2 * noise**2 / np.where(several, 1 - squares / total**2, 1)).sum())
+    share = np.maximum(excess, 0) if (excess > 0).any() else np.ones_like(excess)
+    growth = 4 * float((weight**2 * share * noise).sum() / (weight * share).sum())
+    # The errors that `squared` is not too far from: the roots of (squared - e)^2 = z^2 (by_chance + growth e).
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    middle = squared + z * z * growth / 2
+    half = math.sqrt(max(middle**2 - squared**2 + z * z * by_chance, 0))
+    low, high = (math.sqrt(min(max(end, 0), 1)) for end in (middle - half, max(middle, 0) + half))
+    # Errors that are rarer than the rows could show are not seen in any bin; but the error is not below the distance of all rows together.
+    counted = float(total.sum()) ** 2 / float(squares.sum())
+    mean = float(sums.sum() / total.sum())
+    ends = wilson_interval(float(right.sum() / total.sum()) * counted, counted, z)
+    gap = max(mean - float(ends[0]), float(ends[1]) - mean)
+    return CalibrationError(squared, low if squared > 0 else 0.0, min(max(high, gap), 1.0), level, n, len(begins))
 
 
 FEWEST = 5  # rows of a bin
-TOGETHER = 1 << 18  # rows are counted together, of small batches
-AT_ONCE = 1 << 22  # rows whose sums, in floats, are whole numbers below 2^53
 
 
 def _equal_parts(rows: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
@@ -234,4 +175,4 @@ def calibration_error(
         raise ValueError(f"a confidence is {c[~((c >= 0) & (c <= 1))].flat[0]}; it must be in [0, 1]")
     cells = Cells()
     cells.add(c, right)
-    return cells.error(bins, level)
+    return error_of(cells.tally(), bins, level)

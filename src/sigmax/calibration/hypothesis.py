@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sigmax.calibration.cells import Tally
 from sigmax.calibration.reliability import check_rows, confidence_of
 from sigmax.links import logit
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CalibrationTest", "calibration_test"]
+__all__ = ["CalibrationTest", "calibration_test", "p_value_of"]
 
 MANY = 200.0  # variance of all outcomes from which both statistics have their laws
 DRAWN, DRAWS = 100_000, 999  # below it: the rows for which outcomes are drawn, and how often
@@ -108,34 +109,49 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     if p.ndim == 2 and p.shape[1] == 2:
         p = p[:, 1]
     if p.ndim == 1:
-        parts = {"": _p_value(p, y == 1, bins)}
+        parts = {"": p_value_of(Tally.of_rows(p, y == 1), bins)}
     else:
-        parts = {"top label": _p_value(confidence, correct, bins)}
-        parts |= {str(k): _p_value(p[:, k], y == k, bins) for k in range(p.shape[1])}
+        parts = {"top label": p_value_of(Tally.of_rows(confidence, correct), bins)}
+        parts |= {str(k): p_value_of(Tally.of_rows(p[:, k], y == k), bins) for k in range(p.shape[1])}
     smallest = min(parts.values()) if y.size else math.nan
     return CalibrationTest(min(1.0, smallest * len(parts)), parts, int(y.size))
 
 
-def _p_value(p: NDArray[np.float64], happened: NDArray[np.bool_], bins: int) -> float:
-    """Return the p-value of two classes."""
-    variance = p * (1 - p)
-    if ((p == 0) & happened).any() or ((p == 1) & ~happened).any():
+def p_value_of(tally: Tally, bins: int = 15) -> float:
+    """
+    Return how often outcomes drawn with the given probabilities look as far from them as those that were counted, or farther.
+
+    Of weighted rows too few to have the laws of both statistics it is 1: nothing is drawn for them.
+    """
+    p = tally.p
+    if ((p == 0) & (tally.happened > 0)).any() or ((p == 1) & (tally.happened < tally.weight)).any():
         return 0.0  # the impossible
+    # weights in a unit in which they sum up to as many as their squares: to the rows that would tell as much
+    unit = tally.weight.sum() / tally.squares.sum() if tally.squares.any() else 1.0
+    variance = tally.squares * unit**2 * p * (1 - p)
     whole = float(variance.sum())
     if whole < FEWEST:
-        rarer = np.where(p > 0.5, ~happened, happened)
-        return _poisson(int(rarer.sum()), float(np.minimum(p, 1 - p).sum()))
-    order = np.argsort(p, kind="stable")
-    p, happened, variance = p[order], happened[order], variance[order]
-    found = _smaller(p, variance, (happened - p)[None, :], bins)[0]
-    if whole >= MANY or p.size > DRAWN:
+        if tally.is_weighted:
+            return 1.0
+        rarer = np.where(p > 0.5, tally.weight - tally.happened, tally.happened)
+        return _poisson(int(rarer.sum()), float((np.minimum(p, 1 - p) * tally.weight).sum()))
+    ends = _ends(tally.rows, variance, bins)
+    found = _smaller(p, variance, (tally.happened - p * tally.weight)[None, :] * unit, ends)[0]
+    if whole >= MANY or tally.is_weighted or tally.rows.sum() > DRAWN:
         return min(1.0, 2 * float(found))
     # so few outcomes that neither statistic has its law: beside those of outcomes that are drawn with these probabilities
     rng = np.random.default_rng(0)
     drawn = np.concatenate(
-        [_smaller(p, variance, (rng.random((step, p.size)) < p) - p, bins) for step in _steps(DRAWS, p.size)]
+        [_smaller(p, variance, _drawn(rng, tally, step) - p * tally.weight, ends) for step in _steps(DRAWS, p.size)]
     )
     return (1 + int((drawn <= found * (1 + 1e-9)).sum())) / (DRAWS + 1)
+
+
+def _drawn(rng: np.random.Generator, tally: Tally, times: int) -> NDArray[Any]:
+    """Return how often it happens in each of so many drawings."""
+    if tally.rows.max(initial=1) == 1:
+        return rng.random((times, tally.p.size)) < tally.p
+    return rng.binomial(tally.rows, tally.p, (times, tally.p.size))
 
 
 def _steps(draws: int, rows: int) -> list[int]:
@@ -145,10 +161,9 @@ def _steps(draws: int, rows: int) -> list[int]:
 
 
 def _smaller(
-    p: NDArray[np.float64], variance: NDArray[np.float64], excess: NDArray[np.float64], bins: int
+    p: NDArray[np.float64], variance: NDArray[np.float64], excess: NDArray[np.float64], ends: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the smaller of both p-values for each line of outcomes less probabilities, in ascending order of these."""
-    ends = _ends(variance, bins)
     sums, sizes = np.add.reduceat(excess, ends, axis=1), np.add.reduceat(variance, ends)
     of_bins = (sums**2 / sizes).sum(axis=1)
     of_curve, degrees = _score_test(p, excess, variance)
@@ -156,13 +171,13 @@ def _smaller(
     return np.array([min(_chi_square(a, degrees), _chi_square(b, len(ends))) for a, b in both])
 
 
-def _ends(variance: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+def _ends(rows: NDArray[np.int64], variance: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     """Return where bins begin that hold an equal part of the rows each, and enough variance."""
-    n = len(variance)
+    counted = rows.cumsum()
     whole = np.concatenate([[0.0], np.cumsum(variance)])
     begins = [0]
     for k in range(1, bins):
-        at = n * k // bins
+        at = int(np.searchsorted(counted, int(counted[-1]) * k // bins, side="right"))
         if whole[at] - whole[begins[-1]] >= FEWEST and whole[-1] - whole[at] >= FEWEST:
             begins.append(at)
     return np.asarray(begins)

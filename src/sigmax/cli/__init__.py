@@ -39,7 +39,11 @@ def main() -> NoReturn:
     except OSError as error:
         drop_output()
         closed = error.errno == errno.EBADF and error.filename is None
-        fail("standard output is closed" if closed else f"{error.filename or 'standard output'}: {error.strerror or error}")
+        fail(
+            "standard output is closed"
+            if closed
+            else f"{error.filename or 'standard output'}: {error.strerror or error}"
+        )
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.calibration import CalibrationError, Cells, Reliability, bin_of, from_counts
+from sigmax.calibration.error import error_of
 from sigmax.tables.batches import FEW, BadRow
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Summary:
     @property
     def calibration_error(self) -> CalibrationError:
         """How far confidence lies from the share of right predictions, free of chance, with its interval."""
-        return self._cells.error()
+        return error_of(self._cells.tally())
 
     @property
     def label_counts(self) -> NDArray[np.int64]:
