@@ -40,6 +40,8 @@ class Evidence:
     ----------
     classes : int or sequence, default 2
         How many classes there are, or what the labels call them, in the order of the probabilities.
+    by_class : bool, default True
+        Whether each of many classes is counted by itself too, which takes 100 kB a class. More than a thousand are not.
 
     Attributes
     ----------
@@ -62,15 +64,15 @@ class Evidence:
     True
     """
 
-    def __init__(self, classes: int | Sequence[Any] = 2) -> None:
+    def __init__(self, classes: int | Sequence[Any] = 2, *, by_class: bool = True) -> None:
         self.classes: list[Any] = list(range(classes)) if isinstance(classes, int | np.integer) else list(classes)
         k = len(self.classes)
         if k < 2:
             raise ValueError(f"{k} classes; there must be at least 2")
         if len(set(map(str, self.classes))) < k:
             raise ValueError(f"two classes have one name: {', '.join(map(str, self.classes[:10]))}")
-        self._event = Cells()  # of two classes the second, else the top label
-        self._each = Cells(k, COARSE) if 2 < k <= MOST_CLASSES else None
+        self._event = Cells(1, 16 if by_class else COARSE)  # of two classes the second, else the top label
+        self._each = Cells(k, COARSE) if by_class and 2 < k <= MOST_CLASSES else None
         self._loss, self._squares, self._right = RowMean(), RowMean(), RowMean()
         self._of_class = np.zeros(k)
 
@@ -111,25 +113,35 @@ class Evidence:
         if not len(p):
             return
         y = class_numbers(labels_of(labels, len(p)), np.asarray(self.classes))
+        self.count(p, y, None if sample_weight is None else weights_of(sample_weight, len(p)), losses)
+
+    def count(
+        self,
+        p: NDArray[np.float64],
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64] | None = None,
+        losses: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Count rows as :meth:`add` does; labels are numbers from 0, whatever the classes are called."""
+        k = len(self.classes)
         confidence, right = confidence_of(p, y)
         correct = np.asarray(right)
-        w = None if sample_weight is None else weights_of(sample_weight, len(p))
         both = p if p.ndim == 2 else np.stack([1 - p, p], axis=1)
         of_label = both[np.arange(len(y)), y]
         if losses is None:
             with np.errstate(divide="ignore"):  # an impossible label costs infinity
                 losses = np.abs(np.log(of_label) if p.ndim == 2 else np.where(y == 1, np.log(p), np.log1p(-p)))
-        self._loss.add(np.asarray(losses, np.float64), w)
+        self._loss.add(np.asarray(losses, np.float64), weights)
         squares = (both * both).sum(axis=1) - 2 * of_label + 1
-        self._squares.add(np.maximum(squares / 2 if k == 2 else squares, 0), w)
-        self._right.add(correct.astype(np.float64), w)
-        self._of_class += np.bincount(y, w, k)
+        self._squares.add(np.maximum(squares / 2 if k == 2 else squares, 0), weights)
+        self._right.add(correct.astype(np.float64), weights)
+        self._of_class += np.bincount(y, weights, k)
         if k == 2:
-            self._event.add(both[:, 1], y == 1, w)
+            self._event.add(both[:, 1], y == 1, weights)
         else:
-            self._event.add(confidence, correct, w)
+            self._event.add(confidence, correct, weights)
         if self._each is not None:
-            self._each.add(p, y[:, None] == np.arange(k), w)
+            self._each.add(p, y[:, None] == np.arange(k), weights)
 
     # ---- the figures ----
 
@@ -167,7 +179,7 @@ class Evidence:
 
     @property
     def mean_probabilities(self) -> NDArray[np.float64] | None:
-        """The mean probability of each class; None for more than a thousand."""
+        """The mean probability of each class; None where more than two are not counted each by itself."""
         if len(self.classes) == 2:
             tally = self._event.tally()
             second = float((tally.p * tally.weight).sum() / max(tally.weight.sum(), 1e-300))
@@ -202,7 +214,9 @@ class Evidence:
         if len(names) == 2:
             return self._event.tally() if k else _mirrored(self._event.tally())
         if self._each is None:
-            raise ValueError(f"of more than {MOST_CLASSES} classes none is counted by itself; these are {len(names)}")
+            raise ValueError(
+                f"no class was counted by itself: by_class=False, or more than {MOST_CLASSES} of them ({len(names)})"
+            )
         return self._each.tally(k)
 
     def error(self, label: Any = None, *, bins: int = 15, level: float = 0.95) -> CalibrationError:

@@ -1,0 +1,305 @@
+"""What the probabilities of labelled score files are worth: evidence on all their rows, and on groups of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmax.calibration.evidence import Evidence
+from sigmax.calibration.given import as_logits
+from sigmax.calibration.judged import Judged, judge
+from sigmax.calibration.noticed import already_probabilities
+from sigmax.tables.errors import TableError
+from sigmax.tables.files import expand
+from sigmax.tables.one import score_into
+from sigmax.tables.stream import refuse_labels_beside
+from sigmax.tables.summary import Summary
+from sigmax.tables.task import Task
+from sigmax.tables.workers import use_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from sigmax.calibration.given import Form
+    from sigmax.tables.batches import ScoredBatch
+    from sigmax.tables.columns import Plan
+    from sigmax.tables.job import Job
+
+__all__ = ["Measured", "measure_files"]
+
+MOST_GROUPS = 1000
+LOOKED_AT = 1000  # rows by which it is told what the numbers are
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    What was found.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        On all labelled rows.
+    groups : dict of str to Evidence
+        On those of each value of a column.
+    judged : Judged or None
+        What calibration would gain, found on a part of the rows, each by a fit that has not seen it; None for too few rows.
+    form : str
+        What the numbers of the file are.
+    summary : Summary
+    """
+
+    evidence: Evidence
+    groups: dict[str, Evidence]
+    judged: Judged | None
+    form: str
+    summary: Summary = field(repr=False)
+
+
+def measure_files(
+    source: str | Path | Sequence[str | Path],
+    job: Job,
+    *,
+    by: str | None = None,
+    weights: str | None = None,
+    form: Form = "auto",
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """
+    Measure what the probabilities of labelled score files are worth, in one pass over them.
+
+    Parameters
+    ----------
+    source : path, or sequence of paths
+        Files, folders (with all score files below them) and globs.
+    job : Job
+        What of them are the scores, and which column holds the true class.
+    by : str, optional
+        A column by whose values the rows are measured apart too.
+    weights : str, optional
+        A column with what each row counts for.
+    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
+        What the scores are; by default as their values tell.
+    workers, progress
+        As for :func:`sigmax.tables.score_files`.
+
+    Raises
+    ------
+    TableError
+        If a file, a column or an option cannot be used, or no row has both scores and a label.
+    """
+    task = Task(dataclasses.replace(job, as_scores=True))
+    if job.label is None and job.labels is None:
+        raise TableError(
+            "measuring needs the true classes: name their column with --label, or their file with --labels"
+        )
+    if form == "probabilities" and (job.temperature != 1 or job.calibration is not None):
+        raise TableError("probabilities are measured as they are; leave the temperature and the calibration away")
+    files, root = expand(source)
+    if root is not None:
+        refuse_labels_beside(job)
+        task = dataclasses.replace(task, root=str(root))
+    whole: _Measuring | None = None
+    summary: Summary | None = None
+    with use_workers(workers) as pool:
+        for i, path in enumerate(files):
+            found: list[_Measuring] = []
+
+            def observer(plan: Plan, found: list[_Measuring] = found, before: _Measuring | None = whole) -> _Measuring:
+                found[:] = [_Measuring(plan, by, weights, form if before is None else before.form)]
+                return found[0]
+
+            one = score_into(path, None, task, pool, progress=progress if root is None else None, observer=observer)
+            if whole is None or summary is None:
+                whole, summary, task = found[0], one, task.settled(one.plan, path)
+            else:
+                whole.merge(found[0])
+                summary.merge(one.state())
+            if progress is not None and root is not None:
+                progress(i + 1, len(files))
+    if whole is None or summary is None or not whole.evidence.rows:
+        raise TableError(
+            f"no row of {files[0] if len(files) == 1 else 'the files'} has both scores and a label; there is nothing to measure"
+        )
+    return Measured(
+        whole.evidence, dict(sorted(whole.groups.items())), whole.sample.judged(whole.plan), str(whole.form), summary
+    )
+
+
+class _Measuring:
+    """Counts the labelled rows of a file's batches."""
+
+    def __init__(self, plan: Plan, by: str | None, weights: str | None, form: Form) -> None:
+        if plan.kind == "multilabel":
+            raise TableError(
+                "these are scores of many labels a row: measure them with --kind softmax or sigmoid, one class a row"
+            )
+        for name, meaning in ((by, "the groups"), (weights, "the weights")):
+            if name is not None and name in (plan.label, *plan.columns):
+                used = "the label" if name == plan.label else "a score"
+                raise TableError(f"column '{name}' holds {used}; name another for {meaning}")
+        self.plan, self.by, self.weights, self.form = plan, by, weights, form
+        self.evidence = Evidence(plan.classes)
+        self.groups: dict[str, Evidence] = {}
+        self.sample = _Sample(len(plan.classes))
+
+    def see(self, seen: ScoredBatch) -> None:
+        """Count the labelled rows of a batch."""
+        known, y = seen.known, seen.labels[seen.known]
+        w = None if self.weights is None else self._weights_of(_column(seen.batch, self.weights), seen)[known]
+        if not y.size:
+            return
+        x = seen.scores[:, known].astype(np.float64)
+        if self.form == "auto":
+            self.form = self._form_of(x)
+        losses = None
+        if self.form == "probabilities" and self.plan.calibrator is None:
+            p = self._as_probabilities(x, seen)
+        else:
+            p, losses = seen.probability[:, known].astype(np.float64), seen.loss.astype(np.float64)
+        self.evidence.count(p.T, y, w, losses)
+        self.sample.see(p.T, x.T, y, self.plan, self.form)
+        if self.by is not None:
+            self._count_groups(_column(seen.batch, self.by).filter(pa.array(known)), p, y, w, losses)
+
+    def _form_of(self, x: NDArray[np.float64]) -> Form:
+        if self.plan.calibrator is not None or self.plan.temperature != 1:
+            return "logits"
+        found = already_probabilities(x[:, :: max(1, x.shape[1] // LOOKED_AT)], self.plan.kind)
+        if found == "probabilities":
+            return "probabilities"
+        if found not in (None, "log-probabilities"):  # whose softmax they are
+            raise TableError(
+                f"the columns hold {found}; make them probabilities, or say --form logits if they are raw scores after all"
+            )
+        return "logits"
+
+    def _as_probabilities(self, x: NDArray[np.float64], seen: ScoredBatch) -> NDArray[np.float64]:
+        odd = ~((x >= -1e-4) & (x <= 1 + 1e-4)).all(axis=0)
+        if len(x) > 1:
+            odd |= np.abs(x.sum(axis=0) - 1) > 0.05
+        if odd.any():
+            row = seen.first_row + int(np.flatnonzero(seen.known)[np.argmax(odd)])
+            values = ", ".join(f"{v:g}" for v in x[:4, int(np.argmax(odd))])
+            raise TableError(
+                f"row {row} holds {values}{', ...' if len(x) > 4 else ''}, which are no probabilities, as other rows are; "
+                "say --form logits if all are raw scores"
+            )
+        p = np.clip(x, 0, 1)
+        return np.stack([1 - p[0], p[0]]) if len(p) == 1 else p / p.sum(axis=0)
+
+    def _weights_of(self, column: pa.Array, seen: ScoredBatch) -> NDArray[np.float64]:
+        try:
+            w = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), np.float64)
+        except pa.ArrowInvalid as error:
+            raise TableError(f"column '{self.weights}' holds what is no weight: {error}") from None
+        wrong = seen.known & ~(np.isfinite(w) & (w >= 0))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise TableError(
+                f"row {seen.first_row + i}: the weight in '{self.weights}' is {column[i].as_py()}; weights are numbers from 0 on"
+            )
+        return w
+
+    def _count_groups(
+        self,
+        column: pa.Array,
+        p: NDArray[np.float64],
+        y: NDArray[np.int64],
+        w: NDArray[np.float64] | None,
+        losses: NDArray[np.float64] | None,
+    ) -> None:
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        which = np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
+        names = [str(v) for v in encoded.dictionary.to_pylist()]
+        for i in np.unique(which).tolist():
+            rows = which == i
+            name = names[i] if i >= 0 else ""
+            if name not in self.groups:
+                if len(self.groups) == MOST_GROUPS:
+                    raise TableError(
+                        f"column '{self.by}' has more than {MOST_GROUPS:,} values; name one with fewer groups"
+                    )
+                self.groups[name] = Evidence(self.plan.classes, by_class=False)
+            self.groups[name].count(
+                p[:, rows].T, y[rows], None if w is None else w[rows], None if losses is None else losses[rows]
+            )
+
+    def merge(self, other: _Measuring) -> None:
+        """Add what was counted in another file."""
+        self.evidence.merge(other.evidence)
+        for name, evidence in other.groups.items():
+            if name not in self.groups:
+                self.groups[name] = Evidence(self.plan.classes, by_class=False)
+            self.groups[name].merge(evidence)
+        self.sample.merge(other.sample)
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name not in batch.schema.names:
+        few = ", ".join(batch.schema.names[:10]) + (", ..." if len(batch.schema.names) > 10 else "")
+        raise TableError(f"there is no column '{name}'; the columns are {few}")
+    return batch.column(name)
+
+
+class _Sample:
+    """
+    Rows at equal distances, as many as it takes to see what calibration would gain.
+
+    Whenever there are twice as many as that, every second one goes.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.method = "auto" if classes == 2 else "structured-diagonal" if classes <= 100 else "temperature"
+        self.most = 50_000 if classes == 2 else 100_000 // classes if classes <= 100 else max(5_000_000 // classes, 100)
+        self._step, self._next = 1, 0  # every so manieth row; how many rows away the next one is
+        self._kept: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
+
+    def see(self, p: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.int64], plan: Plan, form: Form) -> None:
+        """Keep some of the rows: their logits and labels."""
+        chosen = slice(self._next, None, self._step)
+        self._next = (self._next - len(y)) % self._step
+        if (form == "probabilities" and plan.calibrator is None) or not 0 < plan.temperature < np.inf:
+            z = as_logits(p[chosen], "probabilities")
+        else:
+            z = as_logits(x[chosen, 0] if x.shape[1] == 1 else x[chosen], "logits") / plan.temperature
+        self._kept.append((z, y[chosen]))
+        self._thin()
+
+    def _thin(self) -> None:
+        while sum(len(y) for _, y in self._kept) > 2 * self.most:
+            z, y = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+            self._kept = [(z[::2], y[::2])]
+            self._step *= 2
+            self._next += self._step // 2 * (len(y) % 2)
+
+    def merge(self, other: _Sample) -> None:
+        """Add the rows of another file, as dense as these."""
+        step = max(self._step, other._step)
+        self._kept = [
+            (z[:: step // sample._step], y[:: step // sample._step])
+            for sample in (self, other)
+            for z, y in sample._kept
+        ]
+        self._step = step
+        self._thin()
+
+    def judged(self, plan: Plan) -> Judged | None:
+        """Return what calibration gains on rows that the fit has not seen; None for fewer than a fold can do with."""
+        if sum(len(y) for _, y in self._kept) < 50:
+            return None
+        z, y = (np.concatenate(parts) for parts in zip(*self._kept, strict=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return judge(z, y, method=self.method, form="logits", classes=plan.classes)
