@@ -230,6 +230,35 @@ def test_a_pair_of_datasets():
     assert sigmax.softmax(data, axis="row")["q"].to_numpy().tolist() == sigmax.softmax([3.0, 1.0]).tolist()
 
 
+def test_attributes_stay_whatever_is_kept_of_the_axis():
+    x = xr.DataArray(np.ones((4, 3)), dims=("r", "c"), attrs={"unit": "logit"})
+    for options in ({}, {"keepdims": True}, {"return_sign": True}, {"keepdims": True, "return_sign": True}):
+        found = sigmax.logsumexp(x, **options)
+        for one in found if isinstance(found, tuple) else (found,):
+            assert one.attrs == {"unit": "logit"}, options
+            assert one.dims == (("r", "c") if "keepdims" in options else ("r",))
+
+
+def test_labels_in_a_dataset_go_variable_by_variable():
+    x = xr.Dataset({"p": ("row", [1.0, 2.0]), "q": ("row", [3.0, 1.0])})
+    y = xr.Dataset({"q": ("row", [0.0, 1.0]), "p": ("row", [1.0, 1.0])})
+    found = sigmax.binary_cross_entropy(x, y)
+    for name in ("p", "q"):
+        want = sigmax.binary_cross_entropy(x[name].to_numpy(), y[name].to_numpy())
+        assert found[name].to_numpy().tolist() == want.tolist()
+    with pytest.raises(ValueError, match="the labels have no variable 'q', which the scores have"):
+        sigmax.binary_cross_entropy(x, y[["p"]])
+    for scores in (x["p"], x["p"].to_numpy()):
+        with pytest.raises(TypeError, match="labels in a Dataset go with scores in one; pass a DataArray"):
+            sigmax.binary_cross_entropy(scores, y)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pl.Series, pd.Series, xr.DataArray, pa.array, list])
+def test_an_option_that_there_is_not_is_told_by_the_function(kind):
+    with pytest.raises(TypeError, match=r"^logsumexp\(\) got an unexpected keyword argument 'b'"):
+        sigmax.logsumexp(kind([1.0, 2.0]), b=1)
+
+
 def test_none_is_a_group_and_functions_may_be_made_twice():
     assert groups.softmax([1.0, 2.0, 5.0, 9.0], [None, None, "a", 1]).tolist() == [*P, 1.0, 1.0]
     assert groups.softmax([1.0, 2.0, 5.0], [np.nan, None, 7.0]).tolist() == [*P, 1.0]

@@ -340,7 +340,7 @@ def test_whoever_reads_may_stop(tmp_path, words):
     assert (done.stdout, done.stderr) == ("141\n", "")
 
 
-@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.arrow", "p.npy", "p.csv.gz"])
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.arrow", "p.npy", "p.csv.gz", "p.csv.bz2", "p.csv.zst"])
 def test_a_file_that_cannot_grow_is_named_and_not_left(tmp_path, name):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.normal(size=(100_000, 3)))
@@ -350,6 +350,29 @@ def test_a_file_that_cannot_grow_is_named_and_not_left(tmp_path, name):
     assert "File too large" in done.stderr
     assert (done.stderr.count("\n"), done.returncode) == (1, 2)
     assert [f.name for f in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_a_pipe_by_its_name_is_led_in(tmp_path):
+    os.mkfifo(tmp_path / "p.csv")
+    for name in ("p.csv", "/dev/null"):
+        done = subprocess.run(
+            [sys.executable, "-m", "sigmax", "score", name], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        )
+        said = f"sigmax: {name} is a pipe or a device, which is read once; lead it into the command: sigmax score - < {name}"
+        assert (done.stderr.strip(), done.returncode) == (said, 2)
+
+
+def test_names_of_files_that_are_no_text(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    name = os.fsdecode(b"q\xff.csv")
+    rows = "s_a,s_b,y\n" + "".join(f"{i % 3},{i % 2},{'ab'[i % 2]}\n" for i in range(30))
+    (folder / name).write_text(rows)
+    for _ in range(2):  # and again, from the record
+        printed("score", str(folder), "-o", str(tmp_path / "out"), "--label", "y")
+    assert {f.name for f in (tmp_path / "out").iterdir()} == {"_sigmax.jsonl", name}
+    printed("report", str(folder / name), "--label", "y", "-o", str(tmp_path / "r.html"))
+    assert "q\ufffd.csv" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_a_full_standard_error_changes_nothing(tmp_path):

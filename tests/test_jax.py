@@ -63,6 +63,11 @@ def test_labels_inside_jit():
         sigmax.softmax(X, out=np.empty((3, 4)))
 
 
+def test_an_option_that_there_is_not_is_told_by_the_function():
+    with pytest.raises(TypeError, match=r"^logsumexp\(\) got an unexpected keyword argument 'b'"):
+        sigmax.logsumexp(X, b=1)
+
+
 def test_where_jax_gives_nan():
     none = jnp.full(3, -jnp.inf)
     assert np.isnan(np.asarray(jax.grad(lambda x: jax.nn.softmax(x)[0])(none))).all()

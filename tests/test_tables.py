@@ -602,3 +602,20 @@ def test_text_that_is_none_is_blamed_on_its_parquet_file(tmp_path):
     pq.write_table(pa.table({"s_a": [1.0, 2.0], "s_b": [0.0, 1.0], "text": text}), path)
     with pytest.raises(TableError, match=r"a\.parquet cannot be read as parquet: .*UTF8"):
         score_file(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (lambda p: score_file(p, "o.csv"), TypeError, "the second argument is 'o.csv', which is no Job; .* output='"),
+        (lambda p: score_file(p, colums=["a"]), TypeError, "there is no option 'colums': did you mean 'columns'?"),
+        (lambda p: score_file(p, wholly=1), TypeError, "there is no option 'wholly': there are columns, label, "),
+        (lambda p: score_file([p]), TableError, "a list is no path of a score file; sigmax.tables.score takes lists"),
+        (lambda p: score_file(None), TableError, "a NoneType is no path of a score file"),
+        (lambda p: score_file(p, labels=np.zeros(3)), TableError, "labels is a ndarray; pass the path of a file"),
+    ],
+)
+def test_what_is_no_argument_is_told_in_words(tmp_path, call, error, said):
+    (tmp_path / "a.csv").write_text("s_a,s_b\n1,2\n")
+    with pytest.raises(error, match=said):
+        call(tmp_path / "a.csv")

@@ -587,6 +587,32 @@ def test_at_temperature_0_a_step_has_no_slope_by_the_temperature():
     torch.testing.assert_close(tangent[1] @ share, gt[1])
 
 
+@pytest.mark.parametrize("shape", [(1, 5), (7, 9), (4, 5)])
+def test_a_symbolic_trace_of_the_loss_of_two_classes_takes_other_shapes(shape):
+    def slope(x, y):
+        return torch.func.grad(lambda z: sigmax.binary_cross_entropy(z, y).sum())(x)
+
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x, y = torch.randn(4, 5), torch.rand(4, 5)
+    traced = make_fx(slope, tracing_mode="symbolic")(x, y)
+    x, y = torch.randn(shape), torch.rand(shape)
+    torch.testing.assert_close(traced(x, y), slope(x, y))
+
+
+@pytest.mark.parametrize("error", [KeyError, RuntimeError, AssertionError, ImportError])
+def test_dynamo_may_raise_whatever_it_likes(monkeypatch, error):
+    from torch._dynamo.variables.builder import VariableBuilder
+
+    from sigmax.arrays.torch import compiling
+
+    def fails():
+        raise error("changed")
+
+    monkeypatch.setattr(VariableBuilder, "_id_dispatch", fails)
+    assert compiling._tell() is None
+
+
 def test_wrong_labels_without_values_are_refused_by_their_kind():
     with pytest.raises(TypeError, match="are not integers"):
         sigmax.cross_entropy(torch.zeros(2, 3, device="meta"), torch.zeros(2, device="meta"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,11 +102,14 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
     work = host.FUNCTIONS[entry.name]
+    known = frozenset(inspect.signature(signature).parameters)
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
         for x in args:
             if type(x) is not np.ndarray:
+                if not options.keys() <= known:
+                    signature(*args, **options)  # which says so
                 return run(entry, *args, **options)
         return work(*args, **options)
 

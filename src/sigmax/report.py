@@ -8,6 +8,7 @@ Needs ``pip install 'sigmax[cli,plot]'``.
 from __future__ import annotations
 
 import math
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -81,7 +82,7 @@ def write_report(
     summary = score_file(path, asked, head=0, progress=progress, observer=observer)
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
-    write_whole(output, render(Path(path).name, summary, found[0]).encode())
+    write_whole(output, render(_shown(Path(path)), summary, found[0]).encode())
     return summary
 
 
@@ -130,6 +131,11 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
         share=lambda count: round(100 * count / most),
     )
     return page
+
+
+def _shown(path: Path) -> str:
+    """Return a file's name; of bytes that are no text, what is."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _verdict(summary: Summary, diagnosis: Diagnosis) -> str:

@@ -26,10 +26,15 @@ def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run
     """Call a function on a DataArray, a Variable or each variable of a Dataset."""
     x, *rest = args
     if isinstance(x, xr.Dataset):
-        made = {name: call(entry, (v, *rest), options, run) for name, v in x.data_vars.items()}
+        made = {
+            name: call(entry, (v, *(_of_variable(r, name) for r in rest)), options, run)
+            for name, v in x.data_vars.items()
+        }
         if any(isinstance(r, tuple) for r in made.values()):
             return tuple(xr.Dataset({name: r[i] for name, r in made.items()}, attrs=x.attrs) for i in (0, 1))
         return xr.Dataset(made, attrs=x.attrs)
+    if any(isinstance(v, xr.Dataset) for v in rest):
+        raise TypeError("labels in a Dataset go with scores in one; pass a DataArray, such as one of its variables")
     if isinstance(x, xr.Variable):
         made = call(entry, (xr.DataArray(x), *rest), options, run)
         return tuple(r.variable for r in made) if isinstance(made, tuple) else made.variable
@@ -57,6 +62,15 @@ def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run
         options["temperature"] = _spread(options["temperature"], template, "temperature")
     labels = [_ordered(v, x, x.dims if np.ndim(v) == x.ndim else rows) for v in rest]
     return _each(run(entry, x.data, *labels, **options), x, dims)
+
+
+def _of_variable(labels: Any, name: Any) -> Any:
+    """Return the labels of a variable: of a Dataset, those of that name."""
+    if not isinstance(labels, xr.Dataset):
+        return labels
+    if name not in labels.data_vars:
+        raise ValueError(f"the labels have no variable '{name}', which the scores have")
+    return labels[name]
 
 
 def _alike(value: xr.DataArray, x: xr.DataArray, what: str) -> xr.DataArray:
@@ -131,10 +145,7 @@ def _put(x: xr.DataArray, data: Any) -> xr.DataArray:
 def _wrap(data: Any, x: xr.DataArray, dims: tuple[Any, ...]) -> xr.DataArray:
     if np.shape(data) == x.shape:
         return _put(x, data)
-    if np.ndim(data) == x.ndim:  # keepdims
-        return xr.DataArray(
-            data, dims=x.dims, coords={k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}, name=x.name
-        )
-    rows = [d for d in x.dims if d not in dims]
+    kept = np.ndim(data) == x.ndim  # keepdims
+    rows = [d for d in x.dims if kept or d not in dims]
     coords = {k: v for k, v in x.coords.items() if not set(v.dims) & set(dims)}
     return xr.DataArray(data, dims=rows, coords=coords, name=x.name, attrs=x.attrs)

@@ -178,7 +178,7 @@ class Contract:
     def two_classes(self, x: Array, y: Array) -> tuple[int, ...]:
         """Return the shape that logits and labels have together."""
         try:
-            return np.broadcast_shapes(tuple(x.shape), tuple(y.shape))
+            return _together(tuple(x.shape), tuple(y.shape))
         except ValueError:
             raise ValueError(
                 f"labels of shape {tuple(y.shape)} do not broadcast with logits of {tuple(x.shape)}"
@@ -190,6 +190,16 @@ class Contract:
             raise ValueError(f"out has shape {tuple(out.shape)}; the result has {tuple(shape)}")
         if self.on.dtype(out.dtype) != dtype:
             raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
+
+
+def _together(a: Shape, b: Shape) -> tuple[int, ...]:
+    """Return the shape that two broadcast to; lengths may be symbols, of which NumPy would make numbers."""
+    if len(a) < len(b):
+        a, b = b, a
+    b = (1,) * (len(a) - len(b)) + tuple(b)
+    if not all(m == n or m == 1 or n == 1 for m, n in zip(a, b, strict=True)):
+        raise ValueError
+    return tuple(n if m == 1 else m for m, n in zip(a, b, strict=True))
 
 
 def _position(i: int, shape: Shape) -> tuple[int, ...]:

@@ -65,6 +65,10 @@ def check_source(path: Path) -> None:
         raise TableError(f"{path}: no such file")
     if path.is_dir():
         raise TableError(f"{path} is a folder; name a file in it")
+    if not path.is_file():
+        raise TableError(
+            f"{path} is a pipe or a device, which is read once; lead it into the command: sigmax score - < {path}"
+        )
     format_of(path)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+import os
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -93,8 +95,8 @@ class Job:
         settled = {
             "columns": _words("columns", self.columns),
             "classes": _words("classes", [str(c) if isinstance(c, int) else c for c in classes]),
-            "labels": None if self.labels is None else Path(self.labels),
-            "calibration": None if self.calibration is None else Path(self.calibration),
+            "labels": _path("labels", self.labels),
+            "calibration": _path("calibration", self.calibration),
             "temperature": float(self.temperature),
             "as_scores": bool(self.as_scores),
         }
@@ -133,8 +135,24 @@ class Options(TypedDict, total=False):
 
 def job_of(job: Job | None, options: Any) -> Job:
     """Return the job, with the options that are given beside it in place of its own."""
+    if job is not None and not isinstance(job, Job):
+        raise TypeError(
+            f"the second argument is {job!r}, which is no Job; name what it is, as in output='probabilities.csv'"
+        )
+    known = [f.name for f in dataclasses.fields(Job)]
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+            raise TypeError(f"there is no option '{name}': {meant}")
     given = {k: v for k, v in options.items() if not (k == "dialect" and v is None)}
     return dataclasses.replace(job or Job(), **given)
+
+
+def _path(what: str, value: Any) -> Path | None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise TableError(f"{what} is a {type(value).__name__}; pass the path of a file")
+    return None if value is None else Path(value)
 
 
 def _listed(what: str, words: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
@@ -101,6 +102,10 @@ def score_file(
     TableError
         If a file, a column or an option cannot be used.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TableError(
+            f"a {type(path).__name__} is no path of a score file; sigmax.tables.score takes lists of paths and Arrow data"
+        )
     task = Task(job_of(job, options))
     target = None if output is None else Path(output)
     check_target(Path(path), target)

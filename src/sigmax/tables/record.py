@@ -111,7 +111,7 @@ def _options_of(job: Job) -> dict[str, Any]:
 
 def _line(value: Any) -> str:
     """Return a line of JSON, in which an infinite number, for which JSON has none, is a word."""
-    return json.dumps(_worded(value), ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_worded(value), allow_nan=False) + "\n"
 
 
 def _worded(value: Any) -> Any:

@@ -131,14 +131,18 @@ def open_sink(path: Path, schema: pa.Schema, probabilities: list[str]) -> Iterat
         raise TableError(f"{path}: CSV cannot hold the list column '{nested[0]}'; write .parquet or .arrow")
     if not path.parent.is_dir():
         raise TableError(f"{path}: there is no folder {path.parent}")
-    with contextlib.ExitStack() as stack:
-        part = stack.enter_context(aside(path))
+    with aside(path) as part:
         # Arrow writes past the interpreter; the header of a .npy file is written a second time, for which Python's file can go back
-        file = stack.enter_context(part.open("wb") if kind == "npy" else pa.OSFile(str(part), "wb"))
+        file = part.open("wb") if kind == "npy" else pa.OSFile(str(part), "wb")
         compression = compression_of(path)
-        stream = file if compression is None else stack.enter_context(pa.CompressedOutputStream(file, compression))
+        stream = file if compression is None else pa.CompressedOutputStream(file, compression)
         sink = _sink(kind, stream, schema, probabilities, "\t" if ".tsv" in path.name.lower() else ",")
         try:
             yield sink
-        finally:
-            sink.close()
+            for left in (sink, stream, file):
+                left.close()
+        except BaseException:
+            for left in (sink, stream, file):
+                with contextlib.suppress(Exception):  # what cannot be ended after an error is not what went wrong
+                    left.close()
+            raise

@@ -62,7 +62,7 @@ def _tell() -> None:
 
     These are private names of PyTorch. Where one is missing, the graph breaks at our ufuncs and goes on behind them.
     """
-    with contextlib.suppress(ImportError, AttributeError, TypeError):
+    with contextlib.suppress(Exception):  # whatever they raise is no reason for `import torch._dynamo` to fail
         from torch._dynamo.guards import GuardBuilder
         from torch._dynamo.variables import PolyfilledFunctionVariable
         from torch._dynamo.variables.builder import VariableBuilder
