@@ -112,6 +112,7 @@ _NO_SCORES = _LABELS | frozenset(
         "year",
     ]
 )
+_BESIDE = ("prediction", "confidence")  # what stands beside the probabilities in a file of results
 _IDS = frozenset(["fold", "id", "idx", "index", "timestamp", "uid", "uuid"])
 _NO_CLASSES = _IDS | frozenset(
     [
@@ -265,6 +266,8 @@ def score_columns(table: Table) -> list[str]:
         return _everything(table, numeric, [n for n in table.names if n not in known and not is_row_name(n)])
     chosen, inside = found[0], set().union(*found)
     odd_ones = [n for n in numeric if n not in inside]
+    if all(n.startswith("p_") for n in chosen) and set(odd_ones) <= {*_BESIDE}:  # a file of results
+        odd_ones = []
     if len(found) > 1:
         why = f"{_pattern(table, chosen)} and {_pattern(table, found[1])} could both be scores"
         raise _ambiguous(table, why, found)

@@ -52,7 +52,7 @@ class Measured:
     groups : dict of str to Evidence
         On those of each value of a column.
     judged : Judged or None
-        What calibration would gain, found on a part of the rows, each by a fit that has not seen it; None for too few rows.
+        What calibration would gain, found on a part of the rows, each by a fit that has not seen it; None for too few rows, and with weights.
     form : str
         What the numbers of the file are.
     summary : Summary
@@ -132,7 +132,11 @@ def measure_files(
             f"no row of {files[0] if len(files) == 1 else 'the files'} has both scores and a label; there is nothing to measure"
         )
     return Measured(
-        whole.evidence, dict(sorted(whole.groups.items())), whole.sample.judged(whole.plan), str(whole.form), summary
+        whole.evidence,
+        dict(sorted(whole.groups.items())),
+        None if weights else whole.sample.judged(whole.plan),
+        str(whole.form),
+        summary,
     )
 
 
