@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 from command import run as command
-from scipy.stats import binomtest
+from sklearn.isotonic import IsotonicRegression
 
 import sigmax
 from sigmax import plots
-from sigmax.calibration import Cells, calibration_error, confidence_of, reliability, wilson_interval
+from sigmax.calibration import Cells, calibration_error, confidence_of, wilson_interval
 
 rng = np.random.default_rng(0)
 SCORES = rng.normal(size=(400, 4)) * 2
@@ -143,31 +143,39 @@ def test_the_confidence_histogram_counts_every_row_once():
     assert having(plots.confidence_histogram(np.ones(3)), "rows")[0][-1] == 3
 
 
-def test_the_reliability_diagram_agrees_with_counting():
+@pytest.mark.parametrize("two", [False, True])
+def test_the_reliability_diagram_agrees_with_counting(two):
     p = sigmax.softmax(SCORES)
-    names = ("confidence", "accuracy", "low", "high", "rows")
-    chart = plots.reliability_diagram(p, LABELS, bins=5)
-    confidence, accuracy, low, high, rows = having_rows(
-        [r for r in rows_of(chart.to_dict()["vconcat"][0]) if "rows" in r][:5], *names
+    sure, right = (p[:, 1], LABELS == 1) if two else (p.max(axis=1), p.argmax(axis=1) == LABELS)
+    chart = plots.reliability_diagram(sure, right.astype(int)) if two else plots.reliability_diagram(p, LABELS)
+    upper, lower = chart.to_dict()["vconcat"]
+    at, share = having_rows(
+        [r for r in rows_of(upper) if set(r) == {"probability", "share"}][2:], "probability", "share"
     )
-    sure, right = p.max(axis=1), p.argmax(axis=1) == LABELS
-    filled = 0
-    error = 0
-    for b in range(5):
-        inside = (sure >= b / 5) & (sure < (b + 1) / 5)
-        if not inside.any():
-            continue
-        assert rows[filled] == inside.sum()
-        assert confidence[filled] == pytest.approx(sure[inside].mean(), rel=1e-12)
-        assert accuracy[filled] == pytest.approx(right[inside].mean(), rel=1e-12)
-        interval = binomtest(int(right[inside].sum()), int(inside.sum())).proportion_ci(method="wilson")
-        assert (low[filled], high[filled]) == pytest.approx((interval.low, interval.high), abs=1e-12)
-        error += inside.mean() * abs(sure[inside].mean() - right[inside].mean())
-        filled += 1
-    assert reliability(sure, right, 5).error == pytest.approx(error, rel=1e-12)
-    drawn = json.dumps(chart.to_dict())
-    assert f"plug-in error {error:.4f}" in drawn
-    assert f"calibration error: {calibration_error(sure, right)}" in drawn
+    want = IsotonicRegression().fit(sure, right).predict(sure)
+    np.testing.assert_allclose(np.interp(sure, at, share), want, atol=0.02)  # some rows share a cell
+    np.testing.assert_allclose(np.interp(sure, at, share).mean(), right.mean(), atol=0.002)
+    rows = having_rows(rows_of(lower), "rows")[0]
+    np.testing.assert_array_equal(rows, np.histogram(sure, 20, (0, 1))[0])
+    assert f"calibration error: {calibration_error(sure, right)}" in json.dumps(chart.to_dict())
+
+
+def test_a_logit_axis_places_what_a_probability_axis_does():
+    p = sigmax.softmax(SCORES)
+    plain, stretched = (
+        [r for r in rows_of(chart.to_dict()["vconcat"][0]) if set(r) == {"probability", "share"}][2:]
+        for chart in (plots.reliability_diagram(p, LABELS, axis=axis) for axis in ("probability", "logit"))
+    )
+    for name in ("probability", "share"):
+        with np.errstate(divide="ignore"):
+            want = np.asarray(sigmax.logit([r[name] for r in plain]))
+        low, high = min(r["probability"] for r in stretched), max(r["probability"] for r in stretched)
+        got = np.array([r[name] for r in stretched])
+        inside = (want > low) & (want < high)
+        assert inside.any()
+        np.testing.assert_allclose(got[inside], want[inside], atol=1e-9)
+    with pytest.raises(ValueError, match="axis is 'odds'; it must be 'probability' or 'logit'"):
+        plots.reliability_diagram(p, LABELS, axis="odds")
 
 
 def test_an_interval_stays_within_its_range():
@@ -197,9 +205,12 @@ def test_two_classes_may_come_as_one_probability():
         (lambda: plots.reliability_diagram(SCORES, LABELS), "turn scores into probabilities"),
         (
             lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS + 1),
-            "the label 4 is none of the classes 0 to 3",
+            "the label 4 is none of the classes: 0, 1, 2, 3",
         ),
-        (lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS[1:]), r"\(399,\) for 400 rows"),
+        (
+            lambda: plots.reliability_diagram(sigmax.softmax(SCORES), LABELS[1:]),
+            r"labels of shape \(399,\) for 400 rows",
+        ),
         (lambda: plots.confidence_histogram([0.5], bins=0), "0 bins"),
         (lambda: plots.sigmoid_curve(1e6), "the logit is 1e.06; the picture reaches from -50 to 50"),
         (lambda: plots.odds_and_log_odds(0.99999), "the picture reaches from 0.005 to 0.995"),

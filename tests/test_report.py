@@ -8,7 +8,7 @@ import pytest
 from command import run
 
 import sigmax
-from sigmax.calibration import Cells, calibration_error, reliability
+from sigmax.calibration import Cells, calibration_error, measure
 from sigmax.report import write_report
 from sigmax.tables import TableError
 
@@ -83,7 +83,6 @@ LOSS = sigmax.cross_entropy(SCORES[KEPT] / 1.5, Y)
 def test_the_figures_are_those_of_counting(page):
     cards = Page(page).cards
     whole = np.eye(4)[Y]
-    found = reliability(P.max(axis=1), GUESS == Y)
     error = calibration_error(P.max(axis=1), GUESS == Y)
     assert not error.is_found
     for card, number, name in (
@@ -94,8 +93,11 @@ def test_the_figures_are_those_of_counting(page):
         assert card.split()[0] == f"{number:.4f}"
         assert name in card
     assert cards[3].split() == f"none found calibration error no error found, at most {error.high:.4f} (95 %)".split()
+    found = measure(P, Y)
     text = " ".join(re.sub(r"<[^>]*>", " ", page).split())
-    assert f"is {found.error:.4f} here; a calibrated model would show {found.error_by_chance:.4f}" in text
+    for mean, name in ((found.log_loss, "log-loss"), (found.brier, "Brier score"), (found.accuracy, "accuracy")):
+        assert f"{name} {mean.mean:.4f} (95 %: {mean.low:.4f} to {mean.high:.4f})" in text
+    assert f"test {found.test()}" in text
     assert f"guessing evenly gives {np.log(4):.4f}" in cards[1]
 
 
@@ -329,7 +331,7 @@ def test_the_command_writes_the_page(file, page):
     assert (file.parent / "again.html").read_text() == page
 
 
-def test_the_verdict_is_one_sentence_and_true(tmp_path):
+def test_the_verdict_is_true(tmp_path):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(4000, 3)) * 3
     p = sigmax.softmax(x)
@@ -349,11 +351,11 @@ def test_the_verdict_is_one_sentence_and_true(tmp_path):
     assert said.startswith(
         f"The model is right in {right:.1%} of 4,000 labelled rows, where always saying the most frequent class"
     )
-    assert "nothing speaks against its probabilities, which are off by" in said
+    assert "Nothing speaks against these probabilities: they are off by" in said
     assert said.endswith("at most.")
-    assert "it is too sure of itself." in verdict(x * 3, y)
-    assert "it is not sure enough." in verdict(x / 3, y)
-    assert "too few rows to tell whether its probabilities hold." in verdict(x[:4], y[:4])
+    assert "too sure. Calibrated, they would lose" in verdict(x * 3, y)
+    assert "not sure enough. Calibrated, they would lose" in verdict(x / 3, y)
+    assert "4 labelled rows are too few to tell whether these probabilities hold." in verdict(x[:4], y[:4])
 
 
 def test_confident_rows_lie_apart_on_the_logit_scale():

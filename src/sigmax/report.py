@@ -11,26 +11,31 @@ import math
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import jinja2
 
 import sigmax
 from sigmax import plots
 from sigmax.calibration import wilson_interval
-from sigmax.tables import Diagnosis, Summary, TableError, score_file
+from sigmax.calibration.told import class_lines, lines_of, verdict
+from sigmax.tables import Diagnosis, TableError, score_file
 from sigmax.tables.job import job_of
+from sigmax.tables.measured import Measuring
 from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sigmax.tables import Job
+    from sigmax.tables import Job, Summary
+    from sigmax.tables.batches import ScoredBatch
+    from sigmax.tables.columns import Plan
     from sigmax.tables.job import Options
+    from sigmax.tables.measured import Measured
 
 __all__ = ["write_report"]
 
-SECOND = 452  # pixels
+SECOND = 428  # pixels, as high as the two parts of a reliability diagram
 MATRIX = 20  # classes up to which the confusion matrix is shown whole
 
 
@@ -73,31 +78,50 @@ def write_report(
     asked = job_of(job, options)
     if asked.label is None and asked.labels is None:
         raise TableError("a report needs the true classes: name their column with --label, or their file with --labels")
-    found: list[Diagnosis] = []
+    found: list[_Reported] = []
 
-    def observer(plan: Any) -> Diagnosis:
-        found[:] = [Diagnosis(plan, worst)]
+    def observer(plan: Plan) -> _Reported:
+        found[:] = [_Reported(plan, worst)]
         return found[0]
 
     summary = score_file(path, asked, head=0, progress=progress, observer=observer)
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
-    write_whole(output, render(_shown(Path(path)), summary, found[0]).encode())
+    write_whole(output, render(_shown(Path(path)), found[0].diagnosis, found[0].measuring.measured(summary)).encode())
     return summary
 
 
-def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
+class _Reported:
+    """What a report is made of: the figures of the model, and those of its probabilities."""
+
+    def __init__(self, plan: Plan, worst: int) -> None:
+        self.diagnosis, self.measuring = Diagnosis(plan, worst), Measuring(plan)
+
+    def see(self, seen: ScoredBatch) -> None:
+        """Count the rows of a batch."""
+        self.diagnosis.see(seen)
+        self.measuring.see(seen)
+
+
+def render(name: str, diagnosis: Diagnosis, found: Measured) -> str:
     """Return the page for what was counted."""
+    summary, evidence = found.summary, found.evidence
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     template = environment.from_string(files("sigmax").joinpath("templates/report.html.j2").read_text(encoding="utf-8"))
     logits, counts = summary.by_logit
+    # where most rows are sure, they lie apart on the scale of the logit
+    axis: plots.Axis = "logit" if summary.mean_confidence > 0.9 else "probability"
     figures = {
-        "reliability": plots.reliability_chart(summary.reliability, summary.calibration_error),
-        # as high as the two parts of the other
-        "confidence": plots.confidence_chart(counts, logits).properties(width=320, height=SECOND),
+        "reliability": plots.reliability_chart(
+            evidence, axis=axis, title="Reliability" if found.before is None else "Calibrated"
+        )
     }
+    if found.before is not None:
+        figures["before"] = plots.reliability_chart(found.before, axis=axis, title="As the scores are")
+    else:
+        figures["confidence"] = plots.confidence_chart(counts, logits).properties(width=320, height=SECOND)
     thresholds = diagnosis.thresholds
     if thresholds is not None and 0 < (positives := diagnosis.classes[1].rows) < diagnosis.rows:
         curves = thresholds.curves()
@@ -114,13 +138,17 @@ def render(name: str, summary: Summary, diagnosis: Diagnosis) -> str:
     most = max([1, *(count for line in matrix for count in line)])
     page: str = template.render(
         name=name,
-        verdict=_verdict(summary, diagnosis),
+        verdict=_verdict(summary, diagnosis, found),
+        lines=list(lines_of(evidence, found.judged)),
+        before=None if found.before is None else dict(lines_of(found.before)),
+        class_lines=class_lines(evidence),
+        shown=[key for key in ("before", "reliability", "confidence") if key in figures],
+        axis=axis,
         version=sigmax.__version__,
         summary=summary,
         plan=summary.plan,
         diagnosis=diagnosis,
-        reliability=summary.reliability,
-        error=summary.calibration_error,
+        error=evidence.error(),
         accuracy_interval=tuple(map(float, wilson_interval(diagnosis.right, diagnosis.rows))),
         guess=math.log(len(summary.plan.classes)),
         figures=drawn,
@@ -138,22 +166,10 @@ def _shown(path: Path) -> str:
     return os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def _verdict(summary: Summary, diagnosis: Diagnosis) -> str:
-    """Return what there is to say in one sentence: how often the model is right, and whether it may be believed."""
-    error = summary.calibration_error
-    often = f"The model is right in {summary.accuracy:.1%} of {diagnosis.rows:,} labelled rows"
+def _verdict(summary: Summary, diagnosis: Diagnosis, found: Measured) -> str:
+    """Return what there is to say in two sentences: how often the model is right, and whether its probabilities hold."""
     most = max(c.rows for c in diagnosis.classes) / diagnosis.rows
-    guess = f", where always saying the most frequent class would be right in {most:.1%}"
-    if not error.bins:
-        return f"{often}{guess}; there are too few rows to tell whether its probabilities hold."
-    if not error.is_found:
-        return f"{often}{guess}; nothing speaks against its probabilities, which are off by {error.high:.1%} at most."
-    gap = summary.mean_confidence - summary.accuracy
-    lean = (
-        "too sure of itself"
-        if gap > error.error / 2
-        else "not sure enough"
-        if gap < -error.error / 2
-        else "sure at the wrong rows"
+    return (
+        f"The model is right in {summary.accuracy:.1%} of {diagnosis.rows:,} labelled rows, where always saying the most frequent class would be "
+        f"right in {most:.1%}. {verdict(found.evidence, found.judged)}"
     )
-    return f"{often}{guess}; its probabilities are off by {error.error:.1%} (between {error.low:.1%} and {error.high:.1%}): it is {lean}."

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["ExactSum", "Mean", "RowMean"]
 
 PLACES = 80  # binary places of a sum
-PART = 1 << 31  # rows whose parts, of 31 bits each, add up in 63
 Z = NormalDist().inv_cdf(0.975)
 
 
@@ -37,20 +36,20 @@ class Mean:
 
 
 class ExactSum:
-    """A sum of numbers to 80 binary places, in whole numbers; infinite ones are counted beside it."""
+    """A sum of numbers from 0 on to 80 binary places, in whole numbers; infinite ones are counted beside it."""
 
     def __init__(self) -> None:
         self.units = 0  # of 2^-80
         self.infinite = 0
 
     def add(self, x: NDArray[np.float64]) -> None:
-        """Add numbers from 0 on."""
+        """Add some."""
         large = ~(x < 2.0**30)
         if large.any():
-            finite = x[large & (x < math.inf)]
-            self.infinite += int(large.sum()) - finite.size
-            self.units += sum(int(v) << PLACES for v in np.floor(finite).tolist())
-            x = np.where(large, np.where(x < math.inf, x - np.floor(x), 0.0), x)
+            whole = np.floor(x[large & (x < math.inf)])
+            self.infinite += int(large.sum()) - whole.size
+            self.units += sum(int(v) << PLACES for v in whole.tolist())
+            x = np.concatenate([x[~large], x[large & (x < math.inf)] - whole])
         for places in (20, 50, 80):
             units = np.floor(x * 2.0**places) if places < PLACES else np.rint(x * 2.0**places)
             x = x - units * 2.0**-places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,11 +64,10 @@ def lines_of(evidence: Evidence, judged: Judged | None = None) -> Iterator[tuple
     yield "log-loss", f"{_interval(evidence.log_loss)} nats"
     if judged is not None:
         gain, low, high = judged.gain
-        by = f"by {judged.calibrator.method_} on rows that the fit has not seen, {judged.loss[0].size:,} of them"
-        yield (
-            "  calibration would gain",
-            f"{gain:.4f} (95 %: {low:.4f} to {high:.4f}) nats, {by}".replace("-0.", "\u22120."),
-        )
+        seen = judged.loss[0].size
+        by = f"by {judged.calibrator.method_}" + (f" on {seen:,} rows" if seen < evidence.rows else "")
+        told = f"{gain:.4f} (95 %: {low:.4f} to {high:.4f}) nats, {by}"
+        yield "  calibration would gain", re.sub(r"-(?=0\.)", "\u2212", told)
     yield "Brier score", _interval(evidence.brier)
     if len(evidence.classes) == 2 and evidence.rows:
         for name, parts in evidence.decomposition().items():

@@ -98,17 +98,26 @@ def _everything(found: Measured) -> dict[str, Any]:
         "form": found.form,
         "columns": list(found.summary.plan.columns),
         "classes": list(found.summary.plan.classes),
+        "before": None if found.before is None else figures_of(found.before),
         "groups": {name: figures_of(evidence) for name, evidence in found.groups.items()},
         "warnings": found.summary.warnings,
     }
 
 
 def _figures(found: Measured) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column()
-    for name, value in lines_of(found.evidence, found.judged):
-        table.add_row(plain(name), plain(value))
+    table = Table(header_style="bold", box=None, show_header=found.before is not None, padding=(0, 2, 0, 0))
+    table.add_column("", style="bold")
+    after = list(lines_of(found.evidence, found.judged))
+    if found.before is None:
+        table.add_column()
+        for name, value in after:
+            table.add_row(plain(name), plain(value))
+        return table
+    table.add_column("as they are")
+    table.add_column("calibrated")
+    before = dict(lines_of(found.before))
+    for name, value in after:
+        table.add_row(plain(name), plain(before.get(name, "")), plain(value))
     return table
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
+Axis = Literal["probability", "logit"]
 Picture = Literal["sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability"]
 
 
@@ -31,6 +32,7 @@ def plot(
     /,
     *values: str,
     output: Annotated[Path, Parameter(alias="-o")],
+    axis: Axis = "probability",
     job: Asked = FOUND,
     dark: bool = False,
     scale: float = 2.0,
@@ -39,7 +41,8 @@ def plot(
     Draw a picture: of the functions, of your scores, or of a score file.
 
     sigmoid [LOGIT], odds [PROBABILITY], and softmax, sigmoid-each and temperature [SCORES] explain; accuracy shows where textbook
-    formulas go wrong; confidence FILE and reliability FILE --label COLUMN show what a model's probabilities are worth.
+    formulas go wrong; confidence FILE and reliability FILE --label COLUMN show what a model's probabilities are worth (of scores, or of
+    probabilities as they are).
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def plot(
         The numbers or the score file to draw.
     output : Path
         Where to write it; the ending names the format: .png, .svg, .pdf or .html, which opens without network.
+    axis : {'probability', 'logit'}
+        The scale of a reliability diagram: on that of the logit probabilities near 0 and 1 lie apart.
     dark : bool
         Draw for a dark page.
     scale : float
@@ -68,20 +73,17 @@ def plot(
                 "a reliability diagram needs the true classes: name their column with --label, or their file with --labels"
             )
         from sigmax.tables import score_file
+        from sigmax.tables.measured import measure_files
 
         with progress_bar(values[0]) as progress:
-            summary = score_file(
-                Path(values[0]),
-                job,
-                head=0,
-                progress=progress,
-            )
+            if name == "reliability":
+                found = measure_files(values[0], job, progress=progress, gain=False)
+                summary, chart = found.summary, plots.reliability_chart(found.evidence, axis=axis)
+            else:
+                summary = score_file(Path(values[0]), job, head=0, progress=progress)
+                counts = summary.by_logit[::-1] if summary.labelled else (summary.by_confidence,)
+                chart = plots.confidence_chart(*counts)
         say_how(summary)
-        chart = (
-            plots.reliability_chart(summary.reliability, summary.calibration_error)
-            if name == "reliability"
-            else plots.confidence_chart(*(summary.by_logit[::-1] if summary.labelled else (summary.by_confidence,)))
-        )
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]
         if told:

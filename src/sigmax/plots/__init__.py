@@ -13,8 +13,14 @@ except ModuleNotFoundError as missing:
         f"sigmax.plots needs '{missing.name}'; install it with: pip install 'sigmax[plot]'", name=missing.name
     ) from missing
 from sigmax.plots.classes import sigmoid_each, softmax_bars, temperature_curves
+from sigmax.plots.confidence import confidence_chart as confidence_chart
+from sigmax.plots.confidence import confidence_histogram
+from sigmax.plots.confidence import histogram_counts as histogram_counts
 from sigmax.plots.formulas import formula_errors
 from sigmax.plots.functions import odds_and_log_odds, sigmoid_curve
+from sigmax.plots.reliability import Axis as Axis
+from sigmax.plots.reliability import reliability_chart as reliability_chart
+from sigmax.plots.reliability import reliability_diagram
 from sigmax.plots.saving import check_ending as check_ending
 from sigmax.plots.saving import save
 from sigmax.plots.style import BLUE as BLUE
@@ -27,10 +33,6 @@ from sigmax.plots.style import on_dark, on_light
 from sigmax.plots.style import rows_of as rows_of
 from sigmax.plots.thresholds import precision_recall_chart as precision_recall_chart
 from sigmax.plots.thresholds import roc_chart as roc_chart
-from sigmax.plots.trust import confidence_chart as confidence_chart
-from sigmax.plots.trust import confidence_histogram, reliability_diagram
-from sigmax.plots.trust import histogram_counts as histogram_counts
-from sigmax.plots.trust import reliability_chart as reliability_chart
 
 __all__ = [
     "confidence_histogram",

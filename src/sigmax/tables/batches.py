@@ -49,8 +49,8 @@ class ScoredBatch:
         The rows as they were read.
     first_row : int
         The number of the first of them in its file, from 1.
-    scores, probability : ndarray of shape (classes, rows)
-        Their scores (for a sigmoid one line) and probabilities.
+    given, scores, probability : ndarray of shape (classes, rows)
+        Their scores in the file, and as a calibrator makes them (for a sigmoid one line), and probabilities.
     predicted : ndarray of int of shape (rows,)
         Their classes; for multilabel, a line of booleans for each class.
     confidence, entropy : ndarray of shape (rows,)
@@ -69,6 +69,7 @@ class ScoredBatch:
 
     batch: pa.RecordBatch
     first_row: int
+    given: NDArray[Any]
     scores: NDArray[Any]
     probability: NDArray[Any]
     predicted: NDArray[Any]
@@ -106,6 +107,7 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             "empty with --on-bad null, or out with --on-bad drop"
         )
 
+    given = x
     if plan.calibrator is not None:
         x = _calibrated(x, bad, plan.calibrator, file)
     predicted: NDArray[Any]
@@ -144,7 +146,21 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             labels = np.where(known, labels, -1)
     counts = {reason: int(rows.sum()) for reason, rows in unscored.items()}
     return ScoredBatch(
-        batch, first_row, x, p, predicted, confidence, entropy, labels, known, correct, loss, bad, counts, bad_rows
+        batch,
+        first_row,
+        given,
+        x,
+        p,
+        predicted,
+        confidence,
+        entropy,
+        labels,
+        known,
+        correct,
+        loss,
+        bad,
+        counts,
+        bad_rows,
     )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,8 @@ from sigmax.calibration.evidence import Evidence
 from sigmax.calibration.given import as_logits
 from sigmax.calibration.judged import Judged, judge
 from sigmax.calibration.noticed import already_probabilities
+from sigmax.links import sigmoid
+from sigmax.rows import softmax
 from sigmax.tables.errors import TableError
 from sigmax.tables.files import expand
 from sigmax.tables.one import score_into
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job
 
-__all__ = ["Measured", "measure_files"]
+__all__ = ["Measured", "Measuring", "measure_files"]
 
 MOST_GROUPS = 1000
 LOOKED_AT = 1000  # rows by which it is told what the numbers are
@@ -51,6 +53,8 @@ class Measured:
         On all labelled rows.
     groups : dict of str to Evidence
         On those of each value of a column.
+    before : Evidence or None
+        On all of them without the calibrator, where there is one.
     judged : Judged or None
         What calibration would gain, found on a part of the rows, each by a fit that has not seen it; None for too few rows, and with weights.
     form : str
@@ -60,6 +64,7 @@ class Measured:
 
     evidence: Evidence
     groups: dict[str, Evidence]
+    before: Evidence | None
     judged: Judged | None
     form: str
     summary: Summary = field(repr=False)
@@ -72,6 +77,7 @@ def measure_files(
     by: str | None = None,
     weights: str | None = None,
     form: Form = "auto",
+    gain: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
@@ -90,6 +96,8 @@ def measure_files(
         A column with what each row counts for.
     form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
         What the scores are; by default as their values tell.
+    gain : bool, default True
+        Whether to find what calibration would gain, which takes seconds.
     workers, progress
         As for :func:`sigmax.tables.score_files`.
 
@@ -109,14 +117,14 @@ def measure_files(
     if root is not None:
         refuse_labels_beside(job)
         task = dataclasses.replace(task, root=str(root))
-    whole: _Measuring | None = None
+    whole: Measuring | None = None
     summary: Summary | None = None
     with use_workers(workers) as pool:
         for i, path in enumerate(files):
-            found: list[_Measuring] = []
+            found: list[Measuring] = []
 
-            def observer(plan: Plan, found: list[_Measuring] = found, before: _Measuring | None = whole) -> _Measuring:
-                found[:] = [_Measuring(plan, by, weights, form if before is None else before.form)]
+            def observer(plan: Plan, found: list[Measuring] = found, before: Measuring | None = whole) -> Measuring:
+                found[:] = [Measuring(plan, by, weights, form if before is None else before.form)]
                 return found[0]
 
             one = score_into(path, None, task, pool, progress=progress if root is None else None, observer=observer)
@@ -131,19 +139,21 @@ def measure_files(
         raise TableError(
             f"no row of {files[0] if len(files) == 1 else 'the files'} has both scores and a label; there is nothing to measure"
         )
-    return Measured(
-        whole.evidence,
-        dict(sorted(whole.groups.items())),
-        None if weights else whole.sample.judged(whole.plan),
-        str(whole.form),
-        summary,
-    )
+    return whole.measured(summary, gain=gain)
 
 
-class _Measuring:
-    """Counts the labelled rows of a file's batches."""
+class Measuring:
+    """
+    Counts the labelled rows of a file's batches.
 
-    def __init__(self, plan: Plan, by: str | None, weights: str | None, form: Form) -> None:
+    Parameters
+    ----------
+    plan : Plan
+    by, weights, form
+        As for :func:`measure_files`.
+    """
+
+    def __init__(self, plan: Plan, by: str | None = None, weights: str | None = None, form: Form = "logits") -> None:
         if plan.kind == "multilabel":
             raise TableError(
                 "these are scores of many labels a row: measure them with --kind softmax or sigmoid, one class a row"
@@ -155,6 +165,7 @@ class _Measuring:
         self.plan, self.by, self.weights, self.form = plan, by, weights, form
         self.evidence = Evidence(plan.classes)
         self.groups: dict[str, Evidence] = {}
+        self.before = None if plan.calibrator is None else Evidence(plan.classes)
         self.sample = _Sample(len(plan.classes))
 
     def see(self, seen: ScoredBatch) -> None:
@@ -172,6 +183,8 @@ class _Measuring:
         else:
             p, losses = seen.probability[:, known].astype(np.float64), seen.loss.astype(np.float64)
         self.evidence.count(p.T, y, w, losses)
+        if self.before is not None and self.plan.calibrator is not None:
+            self.before.count(_uncalibrated(seen.given[:, known], self.plan.calibrator.form_), y, w)
         self.sample.see(p.T, x.T, y, self.plan, self.form)
         if self.by is not None:
             self._count_groups(_column(seen.batch, self.by).filter(pa.array(known)), p, y, w, losses)
@@ -239,14 +252,28 @@ class _Measuring:
                 p[:, rows].T, y[rows], None if w is None else w[rows], None if losses is None else losses[rows]
             )
 
-    def merge(self, other: _Measuring) -> None:
+    def measured(self, summary: Summary, *, gain: bool = True) -> Measured:
+        """Return what was found, and what calibration would gain if that is asked for: not of weighted rows."""
+        judged = self.sample.judged(self.plan) if gain and self.weights is None else None
+        groups = dict(sorted(self.groups.items()))
+        return Measured(self.evidence, groups, self.before, judged, str(self.form), summary)
+
+    def merge(self, other: Measuring) -> None:
         """Add what was counted in another file."""
         self.evidence.merge(other.evidence)
+        if self.before is not None and other.before is not None:
+            self.before.merge(other.before)
         for name, evidence in other.groups.items():
             if name not in self.groups:
                 self.groups[name] = Evidence(self.plan.classes, by_class=False)
             self.groups[name].merge(evidence)
         self.sample.merge(other.sample)
+
+
+def _uncalibrated(x: NDArray[Any], form: Form) -> NDArray[np.float64]:
+    """Return the probabilities that scores stand for as they are."""
+    z = as_logits(x[0].astype(np.float64) if len(x) == 1 else x.T.astype(np.float64), form)
+    return np.asarray(sigmoid(z) if z.ndim == 1 else softmax(z))
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
