@@ -52,7 +52,7 @@ def test_calibrated_scores_stay_as_good(method, classes):
     x, y = drawn(300, classes)
     new, truth = drawn(20_000, classes, seed=1)
     before = loss_of(Calibrator("none").fit(x, y), new, truth)
-    assert loss_of(Calibrator(method).fit(x, y), new, truth) < before + (0.1 if method == "isotonic" else 0.03)
+    assert loss_of(Calibrator(method).fit(x, y), new, truth) < before + (0.1 if method in ("isotonic", "venn-abers") else 0.03)
 
 
 # ---- the temperature ----
@@ -133,6 +133,45 @@ def test_a_parabola_that_would_turn_is_a_line_and_says_so():
         found = Calibrator("quadratic").fit(x, (x < 0).astype(int))
     assert found.method_ == "prior"
     assert found.predict_proba([4.0])[0, 1] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_venn_abers_is_two_isotonic_regressions_with_the_row_in_them(seed):
+    from sklearn.isotonic import IsotonicRegression
+
+    rng = np.random.default_rng(seed)
+    rows = int(rng.integers(2, 40))
+    z = rng.normal(size=rows) if seed % 2 else rng.integers(-3, 4, rows).astype(float)  # and ties
+    y = rng.integers(0, 2, rows)
+    w = rng.exponential(size=rows) if seed % 3 else np.ones(rows)
+    found = Calibrator("venn-abers", scores="logits", classes=[0, 1]).fit(z, y, w)
+    new = np.concatenate([z, 2 * rng.normal(size=6), rng.integers(-4, 5, 4)])
+    low, high = found.predict_interval(new)
+    for i, value in enumerate(new):
+        ends = []
+        for label in (0, 1):
+            more = IsotonicRegression(y_min=0, y_max=1).fit(np.append(z, value), np.append(y, label), np.append(w, 1))
+            ends.append(float(more.predict([value])[0]))
+        assert (low[i, 1], high[i, 1]) == pytest.approx(ends, abs=1e-7)
+        assert (low[i, 0], high[i, 0]) == pytest.approx((1 - ends[1], 1 - ends[0]), abs=1e-7)
+        p = found.predict_proba(new[i : i + 1])[0, 1]
+        assert p == pytest.approx(ends[1] / (1 - ends[0] + ends[1]), abs=1e-7)
+        assert low[i, 1] <= p <= high[i, 1]
+
+
+def test_venn_abers_of_many_classes_and_of_many_rows():
+    x, y = drawn(20_000, 4, 2.0)
+    found = Calibrator("venn-abers").fit(x, y)
+    again = Calibrator.from_json(found.to_json())
+    low, high = again.predict_interval(x[:50])
+    assert low.shape == high.shape == (50, 4)
+    assert (low <= high).all()
+    assert (again.predict_proba(x[:50]) == found.predict_proba(x[:50])).all()
+    assert (
+        loss_of(found, *drawn(5000, 4, 2.0, 1)) < loss_of(Calibrator("none").fit(x, y), *drawn(5000, 4, 2.0, 1)) - 0.1
+    )
+    with pytest.raises(ValueError, match="'platt' gives one probability; intervals are those of"):
+        Calibrator("platt").fit(x[:, 0], y == 0).predict_interval(x[:, 0])
 
 
 def test_pooling_is_isotonic_regression_as_defined():

@@ -51,7 +51,7 @@ class Calibrator(Estimator):
     method : str, default 'auto'
         'auto': for two classes a parabola in the logit ('quadratic'), for more a matrix ('structured') whose strength cross-validation
         chooses, above 200 classes its diagonal alone ('structured-diagonal'). Or 'none', 'temperature', 'platt', 'beta', 'vector', 'matrix',
-        'dirichlet', 'isotonic'. 'platt', 'beta', 'quadratic' and 'isotonic' take each of more than two classes against the rest.
+        'dirichlet', 'isotonic', 'venn-abers'. 'platt', 'beta', 'quadratic', 'isotonic' and 'venn-abers' take each of more than two classes against the rest.
     scores : {'auto', 'logits', 'log-probabilities', 'probabilities'}, default 'auto'
         What the scores are; 'auto' tells by their values.
     classes : sequence, optional
@@ -82,8 +82,8 @@ class Calibrator(Estimator):
 
     Notes
     -----
-    All but 'isotonic' are one logistic regression on features made of the scores, with a ridge that holds them to the scores as
-    they are: with few rows little changes. Then one part in rows + 1 is shared out evenly (but for 'none'): no probability is 0. Of two
+    All but 'isotonic' and 'venn-abers' are one logistic regression on features made of the scores, with a ridge that holds them to the scores as
+    they are: with few rows little changes. Then one part in rows + 1 is shared out evenly (but for 'none' and 'venn-abers'): no probability is 0. Of two
     classes ranks are kept; scores whose class is certain may tie. Sources: Platt 1999 and Guo et al. 2017 (temperature) for logits; Kull et al. 2017 and 2019 (beta, Dirichlet);
     Berta et al. 2025, arXiv 2511.03685 (quadratic and structured).
 
@@ -172,7 +172,7 @@ class Calibrator(Estimator):
 
     def _calibrated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         found = self.map_(z)
-        return found if self.method_ == "none" else mixed(found, self.rows_)
+        return found if self.method_ in ("none", "venn-abers") else mixed(found, self.rows_)
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         if not hasattr(self, "map_"):
@@ -203,13 +203,17 @@ class Calibrator(Estimator):
         return self._mapped(scores_of(x))
 
     def _mapped(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._calibrated(self._scores(x))
+
+    def _scores(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return scores as the map takes them."""
         columns = 1 if x.ndim == 1 else x.shape[1]
         if columns != self.n_features_in_:
             raise ValueError(
                 f"X has {columns} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
             )
         form_of(x, self.form_)
-        return self._calibrated(bounded(as_logits(x, self.form_), self.limit_))
+        return bounded(as_logits(x, self.form_), self.limit_)
 
     def _check_names(self, X: Any) -> None:  # noqa: N803
         names, known = names_of_columns(X), list(getattr(self, "feature_names_in_", ())) or None
@@ -269,6 +273,35 @@ class Calibrator(Estimator):
         z = self._logits(X)
         logs = np.column_stack([log_sigmoid(-z), log_sigmoid(z)]) if z.ndim == 1 else np.asarray(log_softmax(z))
         return _as_given(logs, X)
+
+    def predict_interval(self, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803
+        """
+        Return between what the probabilities lie, whichever class the row is of: for 'venn-abers'.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, classes) or (rows,)
+
+        Returns
+        -------
+        low, high : ndarray of shape (rows, classes)
+            What the isotonic regression of the fitted rows and this one gives each class if the row is not of it, and if it is: one of the two
+            is calibrated, whatever the scores are. Of more than two classes each is taken against the rest.
+
+        Raises
+        ------
+        ValueError
+            If the calibrator was fitted by another method.
+        """
+        if not hasattr(self, "map_"):
+            raise not_fitted(self)
+        if self.method_ != "venn-abers":
+            raise ValueError(f"'{self.method_}' gives one probability; intervals are those of Calibrator('venn-abers')")
+        self._check_names(X)
+        low, high = self.map_.ends(self._scores(scores_of(X)))
+        if low.ndim == 1:
+            low, high = np.column_stack([1 - high, low]), np.column_stack([1 - low, high])
+        return _as_given(low, X), _as_given(high, X)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """

@@ -1,4 +1,4 @@
-"""How each method fits its map: all but the isotonic one are the one solver, on features made of the scores."""
+"""How each method fits its map: all but the isotonic ones are the one solver, on features made of the scores."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sigmax.calibration.given import fold_of
 from sigmax.calibration.isotonic import isotonic
 from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered, mixed
 from sigmax.calibration.temperature import best_temperature
+from sigmax.calibration.venn_abers import venn_abers
 from sigmax.links import log_sigmoid
 from sigmax.losses import binary_cross_entropy, cross_entropy
 from sigmax.regression import Own, Problem, Shared, Solution, solve
@@ -108,6 +109,10 @@ def _beta(z: Floats, y: NDArray[np.int64], w: Floats) -> Fitted:
 
 def _isotonic(z: Floats, y: NDArray[np.int64], w: Floats) -> Fitted:
     return Fitted(isotonic(z, y, w), "isotonic")
+
+
+def _venn_abers(z: Floats, y: NDArray[np.int64], w: Floats) -> Fitted:
+    return Fitted(venn_abers(z, y, w), "venn-abers")
 
 
 # ---- any number of classes ----
@@ -242,6 +247,7 @@ METHODS = {
     "structured": Method(_quadratic, _structured),
     "structured-diagonal": Method(_quadratic, partial(_structured, diagonal=True)),
     "isotonic": Method(_isotonic, _each(_isotonic)),
+    "venn-abers": Method(_venn_abers, _each(_venn_abers)),
 }
 
 

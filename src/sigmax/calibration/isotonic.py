@@ -11,7 +11,7 @@ from sigmax.calibration.maps import Steps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["isotonic", "pooled"]
+__all__ = ["grouped", "isotonic", "pooled"]
 
 MOST = 1 << 16  # different scores that are told apart; beyond, they are counted in cells
 
@@ -41,7 +41,7 @@ def pooled(means: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 def isotonic(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64]) -> Steps:
     """Fit probabilities that never fall to logits, labels of 0 or 1 and weights."""
     counted = w > 0
-    at, sums, hits = _grouped(z[counted], y[counted], w[counted])
+    at, sums, hits = grouped(z[counted], y[counted], w[counted])
     if not at.size:
         return Steps(np.zeros(1), np.full(1, 0.5))
     fitted = pooled(hits / sums, sums)
@@ -51,7 +51,7 @@ def isotonic(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64
     return Steps(at[~inner], fitted[~inner])
 
 
-def _grouped(
+def grouped(
     z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the different scores in ascending order, and for each the weight of its rows, and of those of class 1."""

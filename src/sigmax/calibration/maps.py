@@ -18,7 +18,7 @@ from sigmax.rows import log_softmax, logit_softmax
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Affine", "Beta", "Map", "OneVsRest", "Polynomial", "Steps", "Tempered"]
+__all__ = ["Affine", "Beta", "Between", "Map", "OneVsRest", "Polynomial", "Steps", "Tempered"]
 
 Floats = Any
 
@@ -28,6 +28,10 @@ class Map:
 
     def __call__(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return calibrated scores."""
+        raise NotImplementedError
+
+    def ends(self, z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return between which probabilities of the second class, or of each, they lie: where a map knows it."""
         raise NotImplementedError
 
 
@@ -103,6 +107,37 @@ class Steps(Map):
 
 
 @dataclass(frozen=True)
+class Between(Map):
+    """
+    Of two classes: what a row of either class would be given, which never falls; and one probability between both.
+
+    Attributes
+    ----------
+    at : ndarray of shape (knots,)
+        Logits, ascending.
+    if_zero : ndarray of shape (knots + 1,)
+        The probability of the second class if the row is of the first: below the first knot, from it on, from the next one on.
+    if_one : ndarray of shape (knots + 1,)
+        The same if it is of the second: up to the first knot, up to the next one, above all.
+    """
+
+    at: NDArray[np.float64] = field(repr=False)
+    if_zero: NDArray[np.float64] = field(repr=False)
+    if_one: NDArray[np.float64] = field(repr=False)
+
+    def ends(self, z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: D102
+        return (
+            self.if_zero[np.searchsorted(self.at, z, side="right")],
+            self.if_one[np.searchsorted(self.at, z, side="left")],
+        )
+
+    def __call__(self, z: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: D102
+        low, high = self.ends(z)  # p = high / (1 - low + high), whose odds are
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(high) - np.log1p(-low))
+
+
+@dataclass(frozen=True)
 class Affine(Map):
     """
     Of many classes: with s = z / temperature, ``s + W (s - mean s) + bias``.
@@ -137,6 +172,11 @@ class OneVsRest(Map):
     def __call__(self, z: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: D102
         each = np.asarray(logit_softmax(z))
         return np.column_stack([log_sigmoid(of(each[:, k])) for k, of in enumerate(self.maps)])
+
+    def ends(self, z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # noqa: D102
+        each = np.asarray(logit_softmax(z))
+        ends = [of.ends(each[:, k]) for k, of in enumerate(self.maps)]
+        return np.column_stack([low for low, _ in ends]), np.column_stack([high for _, high in ends])
 
 
 def mixed(z: NDArray[np.float64], rows: float) -> NDArray[np.float64]:

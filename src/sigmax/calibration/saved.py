@@ -15,7 +15,7 @@ import numpy as np
 
 from sigmax.calibration.fits import METHODS
 from sigmax.calibration.given import Form
-from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Steps, Tempered
+from sigmax.calibration.maps import Affine, Beta, Between, Map, OneVsRest, Polynomial, Steps, Tempered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "VERSION", "checked", "map_of", "number_out", "or_none", "read", "state_of", "written"]
 
 FORMAT, VERSION = "sigmax calibrator", 1
-KINDS: dict[str, type[Map]] = {k.__name__: k for k in (Tempered, Polynomial, Beta, Steps, Affine, OneVsRest)}
+KINDS: dict[str, type[Map]] = {k.__name__: k for k in (Tempered, Polynomial, Beta, Steps, Between, Affine, OneVsRest)}
 
 
 def written(state: Mapping[str, Any]) -> str:
@@ -116,7 +116,7 @@ def map_of(state: Any, classes: int) -> Map:
         value = state[name]
         if name == "maps":
             given[name] = tuple(map_of(one, 2) for one in _listed(value))
-        elif name in ("at", "probability", "weights", "bias"):
+        elif name in ("at", "probability", "if_zero", "if_one", "weights", "bias"):
             array = np.asarray(_listed(value))
             if array.dtype.kind not in "if" or not np.isfinite(array).all():
                 raise ValueError(f"{name} holds what is no number")
@@ -128,7 +128,7 @@ def map_of(state: Any, classes: int) -> Map:
 
 
 def _check_shapes(kind: type[Map], given: dict[str, Any], classes: int) -> None:
-    two = kind in (Polynomial, Beta, Steps)
+    two = kind in (Polynomial, Beta, Steps, Between)
     if two and classes != 2:
         raise ValueError(f"a {kind.__name__} is of two classes, and there are {classes}")
     if kind is OneVsRest and len(given["maps"]) != classes:
@@ -138,6 +138,13 @@ def _check_shapes(kind: type[Map], given: dict[str, Any], classes: int) -> None:
         good = at.ndim == 1 and at.shape == p.shape and at.size and (np.diff(at) >= 0).all() and (np.diff(p) >= 0).all()
         if not (good and ((p >= 0) & (p <= 1)).all()):
             raise ValueError("steps ascend, and are probabilities")
+    if kind is Between:
+        at, ends = given["at"], (given["if_zero"], given["if_one"])
+        good = at.ndim == 1 and (np.diff(at) > 0).all() and all(e.shape == (at.size + 1,) for e in ends)
+        if not (good and all(((e >= 0) & (e <= 1)).all() and (np.diff(e) >= 0).all() for e in ends)):
+            raise ValueError("what either class would be given ascends, and is a probability")
+        if not (ends[0] <= ends[1]).all() or ends[0][-1] == 1 or ends[1][0] == 0:
+            raise ValueError("a row of the second class would be given less than one of the first, or nothing")
     if kind is Affine and (
         given["bias"].shape != (classes,) or given["weights"].shape not in ((classes,), (classes, classes))
     ):

@@ -29,6 +29,7 @@ Method = Literal[
     "structured",
     "structured-diagonal",
     "isotonic",
+    "venn-abers",
 ]
 
 
