@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | planted | coverage | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -33,6 +33,11 @@ def main() -> None:
     what.add_parser("planted", help="NumPy's and scikit-learn's own tests with sigmax in them")
     coverage = what.add_parser("coverage", help="how often the interval of the calibration error holds the truth")
     coverage.add_argument("--draws", type=int, default=1000)
+    calibrators = what.add_parser("calibrators", help="calibrators side by side, on scores that packages ship")
+    calibrators.add_argument("--sizes", type=int, nargs="+", default=(100, 300, 1000, 0), help="rows to fit to; 0: all")
+    calibrators.add_argument(
+        "--sets", default="", metavar="NAME", help="the sets with this in their names; writes nothing"
+    )
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     hostile = what.add_parser("hostile", help="give damaged score files to the command")
     hostile.add_argument("--files", type=int, default=1000, help="of each format")
@@ -44,6 +49,8 @@ def main() -> None:
     speed.add_argument("--threads", type=int, default=1)
     speed.add_argument("--rounds", type=int, default=15)
     options = vars(parser.parse_args())
+    if "sizes" in options:
+        options["sizes"] = tuple(options["sizes"])
     importlib.import_module(f"benchmarks.{options.pop('what')}").main(**options)
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sigmax.calibration import CalibratedModel, Calibrator, calibrate, calibrati
 from sigmax.calibration.fits import METHODS
 from sigmax.calibration.given import fold_of
 from sigmax.calibration.isotonic import pooled
+from sigmax.calibration.saved import KINDS
 from sigmax.calibration.temperature import best_temperature
 
 METHODS_ALL = ["auto", *METHODS]
@@ -52,7 +54,9 @@ def test_calibrated_scores_stay_as_good(method, classes):
     x, y = drawn(300, classes)
     new, truth = drawn(20_000, classes, seed=1)
     before = loss_of(Calibrator("none").fit(x, y), new, truth)
-    assert loss_of(Calibrator(method).fit(x, y), new, truth) < before + (0.1 if method in ("isotonic", "venn-abers") else 0.03)
+    assert loss_of(Calibrator(method).fit(x, y), new, truth) < before + (
+        0.1 if method in ("isotonic", "venn-abers") else 0.03
+    )
 
 
 # ---- the temperature ----
@@ -431,7 +435,44 @@ def test_rows_of_a_group_stay_together():
         np.testing.assert_array_equal(held_out[out], others.decision_function(x[out]))
 
 
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
+def test_what_was_kept_once_says_the_same_for_ever(name):
+    text = (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+    found = Calibrator.from_json(text)
+    assert json.loads(found.to_json()) | {"created_by": ""} == json.loads(text) | {"created_by": ""}
+    expected = json.loads((GOLDEN / f"{name}.expected").read_text(encoding="utf-8"))
+    p = found.predict_proba(np.array(expected["scores"]))
+    np.testing.assert_allclose(p, expected["probabilities"], rtol=1e-13)  # products of matrices may round otherwise
+
+
+def test_every_kind_of_map_was_kept_once():
+    def kinds(state):
+        yield state["kind"]
+        for one in state.get("maps", ()):
+            yield from kinds(one)
+
+    kept = {kind for path in GOLDEN.glob("*.json") for kind in kinds(json.loads(path.read_text())["map"])}
+    assert kept == set(KINDS)
+
+
 # ---- scikit-learn ----
+
+
+def test_a_probability_of_one_of_many_classes_that_is_rarer_than_was_ever_counted_stands_for_one_in_a_thousand_million():
+    x, y = drawn(2000, 4, 40.0)
+    p = sigmax.softmax(x)
+    assert (p < 1e-30).mean() > 0.2
+    found = Calibrator("temperature").fit(p, y)
+    same = Calibrator("temperature", scores="logits").fit(np.maximum(np.log(np.maximum(p, 1e-300)), np.log(1e-9)), y)
+    np.testing.assert_allclose(
+        found.predict_proba(p[:9]), same.predict_proba(np.log(np.maximum(p[:9], 1e-9))), rtol=1e-9
+    )
+    assert (Calibrator("none").fit(p, y).predict_proba(p) < 1e-20).any()
+    again = Calibrator.from_json(found.to_json())
+    np.testing.assert_array_equal(again.predict_proba(p[:9]), found.predict_proba(p[:9]))
 
 
 def test_scikit_learns_checks_pass():
@@ -457,6 +498,7 @@ def test_it_works_in_pipelines_and_searches():
     x, y = drawn(400, 3, 3.0)
     search = GridSearchCV(Calibrator(), {"method": ["none", "temperature", "auto"]}, scoring="neg_log_loss").fit(x, y)
     assert search.best_params_["method"] != "none"
+    x, y = drawn(400, 3)
     piped = make_pipeline(FunctionTransformer(np.log), Calibrator("temperature")).fit(sigmax.softmax(x), y)
     np.testing.assert_allclose(
         piped.predict_proba(sigmax.softmax(x)), Calibrator("temperature").fit(x, y).predict_proba(x), rtol=1e-9

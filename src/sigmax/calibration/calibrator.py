@@ -17,6 +17,7 @@ from sigmax.calibration.given import (
     bounded,
     class_numbers,
     classes_of,
+    floored,
     form_of,
     labels_of,
     limit_of,
@@ -83,7 +84,7 @@ class Calibrator(Estimator):
     Notes
     -----
     All but 'isotonic' and 'venn-abers' are one logistic regression on features made of the scores, with a ridge that holds them to the scores as
-    they are: with few rows little changes. Then one part in rows + 1 is shared out evenly (but for 'none' and 'venn-abers'): no probability is 0. Of two
+    they are: with few rows little changes. Of more than two classes a probability below 1e-9 counts as this (but for 'none'). Then one part in rows + 1 is shared out evenly (but for 'none' and 'venn-abers'): no probability is 0. Of two
     classes ranks are kept; scores whose class is certain may tie. Sources: Platt 1999 and Guo et al. 2017 (temperature) for logits; Kull et al. 2017 and 2019 (beta, Dirichlet);
     Berta et al. 2025, arXiv 2511.03685 (quadratic and structured).
 
@@ -151,7 +152,7 @@ class Calibrator(Estimator):
                 )
         numbers = class_numbers(labels, self.classes_)
         self.form_ = form_of(x, self.scores)
-        z = as_logits(x, self.form_)
+        z = self._unbounded(x)
         self.limit_ = limit_of(z)
         z = bounded(z, self.limit_)
         self.rows_ = float(w.sum())
@@ -213,7 +214,11 @@ class Calibrator(Estimator):
                 f"X has {columns} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
             )
         form_of(x, self.form_)
-        return bounded(as_logits(x, self.form_), self.limit_)
+        return bounded(self._unbounded(x), self.limit_)
+
+    def _unbounded(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        z = as_logits(x, self.form_)
+        return z if self.method == "none" else floored(z, self.form_)
 
     def _check_names(self, X: Any) -> None:  # noqa: N803
         names, known = names_of_columns(X), list(getattr(self, "feature_names_in_", ())) or None

@@ -23,6 +23,7 @@ __all__ = [
     "bounded",
     "class_numbers",
     "classes_of",
+    "floored",
     "fold_of",
     "form_of",
     "labels_of",
@@ -35,6 +36,7 @@ __all__ = [
 Form = Literal["auto", "logits", "log-probabilities", "probabilities"]
 SLACK = 1e-4  # by which a rounded probability may be out of range
 LARGEST = 1e100  # finite scores beyond count as this
+RAREST = 1e-9  # a probability of one of many classes that is rarer stands for this: how rare says nothing
 CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
 
 
@@ -119,6 +121,11 @@ def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
             z = x[:, 1] - x[:, 0]
         return np.where(np.isnan(z), 0.0, z)  # both impossible, or both certain: nothing tells them apart
     return x
+
+
+def floored(z: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
+    """Return log-probabilities of more than two classes of which none is below that of one in 10^9: what is rarer was never counted."""
+    return z if z.ndim == 1 or form == "logits" else np.maximum(z, np.log(RAREST))
 
 
 def bounded(z: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
