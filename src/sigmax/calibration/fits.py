@@ -30,6 +30,7 @@ Floats = Any
 MANY = 200  # classes above which a matrix has more numbers than rows can tell
 STRENGTHS = (25.0, 5.0, 1.0)  # of the ridge of a matrix, beside an infinite one: the temperature alone
 FOLDS = 3
+ENOUGH = 100  # rows, below which folds of them cannot tell a matrix from chance
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,9 @@ def _usual_temperature(z: Floats, y: NDArray[np.int64], w: Floats) -> float:
 def _structured(z: Floats, y: NDArray[np.int64], w: Floats, *, diagonal: bool = False) -> Fitted:
     name = "structured-diagonal" if diagonal else "structured"
     fit = _diagonal if diagonal else _matrix
+    if (w > 0).sum() < ENOUGH:
+        t = _usual_temperature(z, y, w)
+        return Fitted(Tempered(t), name, (f"fewer than {ENOUGH} rows tell a temperature, and no more",))
     held = dict.fromkeys((math.inf, *STRENGTHS), 0.0)
     folds = fold_of(len(y), FOLDS)
     for fold in range(FOLDS):
