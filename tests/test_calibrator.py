@@ -458,6 +458,80 @@ def test_every_kind_of_map_was_kept_once():
     assert kept == set(KINDS)
 
 
+# ---- elsewhere ----
+
+ELSEWHERE = [
+    (method, classes, form)
+    for method in METHODS_ALL
+    if method not in ("isotonic", "venn-abers")
+    for classes in (2, 4)
+    for form in ("logits", "probabilities")
+]
+
+
+def fitted_for_elsewhere(method, classes, form, columns=1):
+    x, y = drawn(300, classes, 2.5)
+    if classes == 2 and columns == 2:
+        x = np.column_stack([np.zeros(len(x)), x])
+    if form == "probabilities":
+        x = sigmax.sigmoid(x) if x.ndim == 1 else sigmax.softmax(x)
+    if classes > 2 or columns == 2:
+        certain = np.eye(x.shape[1])  # a row for each class
+        x[: len(certain)] = certain if form == "probabilities" else np.where(certain, 5.0, -np.inf)
+    else:
+        x[:2] = [0.0, 1.0] if form == "probabilities" else [-np.inf, np.inf]
+    names = ["ant", "bee's", 'c"at', "dog"][:classes]
+    return Calibrator(method, scores=form, classes=names).fit(x, np.array(names, object)[y]), x
+
+
+@pytest.mark.parametrize(("method", "classes", "form"), ELSEWHERE)
+@pytest.mark.parametrize("columns", [1, 2])
+def test_an_onnx_model_says_the_same(method, classes, form, columns):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    found, x = fitted_for_elsewhere(method, classes, form, columns)
+    session = onnxruntime.InferenceSession(found.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"])
+    (p,) = session.run(["probabilities"], {"scores": x.reshape(len(x), -1)})
+    np.testing.assert_allclose(p, found.predict_proba(x), rtol=1e-11, atol=1e-15)
+    properties = session.get_modelmeta().custom_metadata_map
+    assert json.loads(properties["classes"]) == list(found.classes_)
+    assert properties["scores"] == form
+
+
+@pytest.mark.parametrize(("method", "classes", "form"), ELSEWHERE)
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_query_says_the_same(method, classes, form, columns):
+    duckdb = pytest.importorskip("duckdb")
+    import pyarrow as pa
+
+    found, x = fitted_for_elsewhere(method, classes, form, columns)
+    names = [f"s {k}" for k in range(x.reshape(len(x), -1).shape[1])]
+    table = pa.table(dict(zip(names, x.reshape(len(x), -1).T, strict=True)) | {"id": np.arange(len(x))})
+    missing = pa.table({n: pa.array([None if n == "s 0" else 0.5, np.nan]) for n in names} | {"id": [-1, -2]})
+    connection = duckdb.connect()
+    connection.register("scores", pa.concat_tables([table, missing]))
+    result = connection.sql(found.to_sql("scores", columns=names) + " ORDER BY id").to_arrow_table()
+    made = [f"p_{c}" for c in found.classes_]
+    assert result.column_names == [*names, "id", *made]
+    assert [result[n].to_pylist()[:2] for n in made] == [[None, None]] * classes
+    p = np.column_stack([result[n].to_numpy()[2:] for n in made])
+    np.testing.assert_allclose(p, found.predict_proba(x), rtol=1e-11, atol=1e-15)
+
+
+def test_what_has_no_formula_is_not_exported(tmp_path):
+    x, y = drawn(300, 2)
+    steps = Calibrator("isotonic").fit(x, y)
+    for export in (steps.to_onnx, lambda: steps.to_sql("t", ["s"])):
+        with pytest.raises(ValueError, match="a map of steps has no formula; export one of the other methods"):
+            export()
+    found = Calibrator("platt").fit(x, y)
+    with pytest.raises(ValueError, match="0 columns for 1 scores; name them"):
+        found.to_sql("t")
+    with pytest.raises(ValueError, match="ends in .onnx"):
+        found.to_onnx(tmp_path / "c.json")
+    found.to_onnx(tmp_path / "c.onnx")
+    assert (tmp_path / "c.onnx").read_bytes() == found.to_onnx().SerializeToString()
+
+
 # ---- scikit-learn ----
 
 

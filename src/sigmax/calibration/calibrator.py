@@ -462,6 +462,76 @@ class Calibrator(Estimator):
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
 
+    def to_onnx(self, path: str | Path | None = None) -> Any:
+        """
+        Return the fitted calibrator as an ONNX model, for whatever runs those.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to write it to as well, ending in .onnx.
+
+        Returns
+        -------
+        onnx.ModelProto
+            From `scores`, of shape (rows, classes), or (rows, 1) for a single column of two classes, in float64, to `probabilities` of shape
+            (rows, classes). What the scores have to be, and the classes, stand in its properties.
+
+        Raises
+        ------
+        ValueError
+            For 'isotonic' and 'venn-abers', which have no formula.
+        ModuleNotFoundError
+            Without the package onnx.
+        """
+        if not hasattr(self, "map_"):
+            raise not_fitted(self)
+        try:
+            from sigmax.calibration.exported import onnx_of
+
+            model = onnx_of(self)
+        except ModuleNotFoundError as missing:
+            raise ModuleNotFoundError(
+                f"an ONNX model needs '{missing.name}'; install it with: pip install onnx", name=missing.name
+            ) from missing
+        if path is not None:
+            if Path(path).suffix != ".onnx":
+                raise InputError(f"{path}: an ONNX model is written to a file that ends in .onnx")
+            write_whole(Path(path), model.SerializeToString())
+        return model
+
+    def to_sql(self, source: str, columns: Sequence[str] | None = None) -> str:
+        """
+        Return the fitted calibrator as a query for DuckDB.
+
+        Parameters
+        ----------
+        source : str
+            The table, or what else may stand behind FROM: a name in quotes where it needs them, ``'scores.parquet'``, a query in brackets.
+        columns : sequence of str, optional
+            The columns with the scores, in the order of the classes; default: their names at the fit.
+
+        Returns
+        -------
+        str
+            ``SELECT`` of all columns of the source and a probability ``p_<class>`` for each class, in float64; NULL where a score is missing.
+
+        Raises
+        ------
+        ValueError
+            For 'isotonic' and 'venn-abers', which have no formula, and if there are not as many columns as scores.
+        """
+        if not hasattr(self, "map_"):
+            raise not_fitted(self)
+        from sigmax.calibration.exported import sql_of
+
+        names = list(getattr(self, "feature_names_in_", ())) if columns is None else list(columns)
+        if len(names) != self.n_features_in_:
+            raise ValueError(
+                f"{len(names)} columns for {self.n_features_in_} scores; name them in the order of the classes: columns=[...]"
+            )
+        return sql_of(self, source, names)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"parameters": self.get_params(deep=False), "fitted": self.to_json() if hasattr(self, "map_") else None}
 
