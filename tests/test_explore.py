@@ -16,6 +16,7 @@ import pytest
 from command import run as command
 
 import sigmax
+from sigmax.calibration.judged import judge
 from sigmax.explain import weighted_sum
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -318,6 +319,24 @@ def test_the_file_of_the_command_is_shown(page):
     least = min((losses(x, TRUE, v), v) for v in np.geomspace(0.2, 10, 4000))[1]
     shown = float(re.search(r"Least log-loss at temperature (\S+):", page.page.inner_text("body"))[1])
     assert shown == pytest.approx(least, rel=5e-3)
+
+
+@needs_browser
+def test_the_calibrators_of_the_page_are_judged_on_rows_they_have_not_seen(page):
+    x = np.stack([np.zeros(120), LOGITS], axis=1)
+    for method in ("auto", "temperature"):
+        dropdowns = page.page.locator("marimo-dropdown select")
+        dropdowns.filter(has=page.page.locator("option", has_text="venn-abers")).select_option(method)
+        judged = judge(x, TRUE, method=method, form="logits", classes=["0", "1"])
+        page.wait("mended: log-loss before", float(judged.loss[0].mean()))
+        page.wait("mended: after", float(judged.loss[1].mean()))
+        page.page.get_by_text(judged.sentence()).first.wait_for(timeout=20_000)
+    shown = page.table("changed")
+    before, after = (np.stack([sigmax.sigmoid(-z), sigmax.sigmoid(z)], axis=1) for z in judged.scores)
+    guess = before.argmax(axis=1)
+    moved = np.abs(after - before)[np.arange(120), guess]
+    assert [row[1] for row in shown] == [f"p{i}" for i in np.argsort(-moved, kind="stable")[:8]]
+    assert [row[-1] for row in shown] == [["no", "yes"][TRUE[int(row[1][1:])]] for row in shown]
 
 
 @needs_browser

@@ -41,12 +41,15 @@ class Judged:
         Whether the most probable class was the true one.
     error : (CalibrationError, CalibrationError)
         Of the most probable class's probability.
+    scores : (ndarray, ndarray)
+        The scores before, and after by a fit that has not seen the row.
     """
 
     calibrator: Calibrator
     loss: tuple[NDArray[np.float64], NDArray[np.float64]] = field(repr=False)
     right: tuple[NDArray[np.bool_], NDArray[np.bool_]] = field(repr=False)
     error: tuple[CalibrationError, CalibrationError]
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]] = field(repr=False)
 
     @property
     def gain(self) -> tuple[float, float, float]:
@@ -109,8 +112,8 @@ def judge(
     if columns is not None:
         calibrator.feature_names_in_ = np.asarray(columns, dtype=object)
     before = bounded(as_logits(scores_of(scores), calibrator.form_), calibrator.limit_)
-    sides = [_side(calibrator, z, labels) for z in (before, held_out)]
-    return Judged(calibrator, *(tuple(pair) for pair in zip(*sides, strict=True)))
+    first, second = (_side(calibrator, z, labels) for z in (before, held_out))
+    return Judged(calibrator, (first[0], second[0]), (first[1], second[1]), (first[2], second[2]), (before, held_out))
 
 
 def _side(

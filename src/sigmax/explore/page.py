@@ -17,7 +17,9 @@ def _():
     import sigmax
     from sigmax import plots
     from sigmax.explore.parts import (
+        METHODS,
         best_temperature,
+        changed,
         chart,
         chosen_columns,
         columns_of,
@@ -26,6 +28,8 @@ def _():
         figures,
         formula_table,
         job_of,
+        mended,
+        mended_charts,
         read_scores,
         tempered_chart,
         unsure,
@@ -37,7 +41,9 @@ def _():
     given = mo.cli_args().get("file")
     return (
         BFLOAT16,
+        METHODS,
         best_temperature,
+        changed,
         chart,
         chosen_columns,
         columns_of,
@@ -47,6 +53,8 @@ def _():
         formula_table,
         given,
         job_of,
+        mended,
+        mended_charts,
         mo,
         np,
         plots,
@@ -602,6 +610,46 @@ def _(best, chart, figures, mo, own, own_temperature, plots, tempered_chart):
                 wrap=True,
                 justify="start",
             ),
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(METHODS, mo, own):
+    mo.stop(own.labels is None or len(own.scores) < 50)
+    method = mo.ui.dropdown(METHODS, value="auto", label="by")
+    mo.vstack(
+        [
+            mo.md(
+                "### Make the probabilities hold\n\nA calibrator learns from labelled rows what a score is worth; each row below is judged by one that has "
+                "not seen it. `sigmax calibrate` writes one, `sigmax score --calibration` applies it."
+            ),
+            method,
+        ]
+    )
+    return (method,)
+
+
+@app.cell(hide_code=True)
+def _(changed, figures, mended, mended_charts, method, mo, own):
+    _found = mended(own, method.value)
+    _gain, _low, _high = _found.judged.gain
+    mo.vstack(
+        [
+            mo.md(_found.judged.sentence()),
+            figures(
+                "mended",
+                {
+                    "log-loss before": float(_found.judged.loss[0].mean()),
+                    "after": float(_found.judged.loss[1].mean()),
+                    "gain, from": _low,
+                    "to": _high,
+                },
+            ),
+            mo.hstack(mended_charts(own, _found), wrap=True, justify="start"),
+            mo.md("The rows that change the most:"),
+            changed(own, _found),
         ]
     )
     return

@@ -8,6 +8,7 @@ import fnmatch
 import json
 import math
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 
 import sigmax
 from sigmax import plots
+from sigmax.calibration import Evidence
+from sigmax.calibration.judged import Judged, judge
 from sigmax.errors import InputError
 from sigmax.tables import AmbiguousError, Job, score_file
 from sigmax.tables.sources import open_source
@@ -32,8 +35,10 @@ if TYPE_CHECKING:
     from sigmax.tables.columns import Plan
 
 __all__ = [
+    "METHODS",
     "OwnScores",
     "best_temperature",
+    "changed",
     "chart",
     "chosen_columns",
     "columns_of",
@@ -42,6 +47,8 @@ __all__ = [
     "figures",
     "formula_table",
     "job_of",
+    "mended",
+    "mended_charts",
     "read_scores",
     "tempered_chart",
     "unsure",
@@ -383,6 +390,58 @@ def decision_costs(
     least = false_alarm / (false_alarm + miss) if false_alarm + miss else math.nan
     cost = alarms * false_alarm + misses * miss
     return {"false alarms": alarms, "misses": misses, "cost": cost, "best threshold if calibrated": least}
+
+
+METHODS = ("auto", "temperature", "platt", "beta", "quadratic", "structured", "isotonic", "venn-abers")
+MENDED = 30_000  # numbers that a calibrator is fitted to on the page: a second or two
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What calibration makes of the reader's rows, or of some at equal distances."""
+
+    judged: Judged
+    rows: NDArray[np.int64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+
+def mended(own: OwnScores, method: str) -> Mended:
+    """Calibrate, each row by a fit that has not seen it."""
+    step = max(1, -(-own.scores.size // MENDED))
+    rows = np.arange(0, len(own.scores), step)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the notes say the same
+        judged = judge(own.scores[rows], own.truth[rows], method=method, form="logits", classes=own.classes)
+    before, after = (
+        np.column_stack([sigmax.sigmoid(-z), sigmax.sigmoid(z)]) if z.ndim == 1 else sigmax.softmax(z)
+        for z in judged.scores
+    )
+    return Mended(judged, rows, before, after)
+
+
+def mended_charts(own: OwnScores, found: Mended) -> list[Any]:
+    """Draw how far the probabilities hold before and after."""
+    y = own.truth[found.rows]
+    drawn = []
+    for title, p in (("Before", found.before), ("After", found.after)):
+        evidence = Evidence(own.classes)
+        evidence.count(p, y)
+        drawn.append(chart(plots.reliability_chart(evidence, title=title)))
+    return drawn
+
+
+def changed(own: OwnScores, found: Mended, rows: int = 8) -> Any:
+    """Show the rows for which calibration changes the most."""
+    guess = found.before.argmax(axis=1)
+    at = np.arange(len(guess))
+    before, after = found.before[at, guess], found.after[at, guess]
+    lines = []
+    for i in np.argsort(-np.abs(after - before), kind="stable")[:rows]:
+        row = own.rows[found.rows[i]]
+        line = [*(escape(v) for v in row.values()), escape(own.classes[guess[i]])]
+        lines.append([*line, f"{before[i]:.4f}", f"{after[i]:.4f}", escape(own.classes[own.truth[found.rows[i]]])])
+    return table([*own.rows[0], "predicted", "P before", "P after", "true class"], lines, "changed")
 
 
 def unsure(own: OwnScores, rows: int = 10) -> Any:
