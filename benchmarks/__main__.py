@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -22,6 +22,7 @@ def main() -> None:
     volume.add_argument("--keep-in", help="the folder for the temporary files")
     cluster = what.add_parser("cluster", help="kill a worker in the middle of a run on a Dask cluster")
     cluster.add_argument("--gigabytes", type=float, default=0.5)
+    what.add_parser("gpu", help="PyTorch tensors on a GPU: digits beside the core, speed beside PyTorch")
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)
@@ -38,6 +39,7 @@ def main() -> None:
     calibrators.add_argument(
         "--sets", default="", metavar="NAME", help="the sets with this in their names; writes nothing"
     )
+    calibrators.add_argument("--only-speed", action="store_true", help="only how long fits take")
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     hostile = what.add_parser("hostile", help="give damaged score files to the command")
     hostile.add_argument("--files", type=int, default=1000, help="of each format")

