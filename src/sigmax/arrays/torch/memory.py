@@ -22,8 +22,10 @@ __all__ = [
     "Flat",
     "as_array",
     "as_tensor",
+    "check_heat",
     "formulas",
     "is_native",
+    "on_kernels",
     "per_row",
     "row_shape",
     "scale_of",
@@ -67,6 +69,27 @@ def formulas() -> Formulas:
             name="array_api_compat",
         ) from None
     return Formulas(xp)
+
+
+@functools.cache
+def kernels() -> Any:
+    """Return the kernels for GPUs, or None without Triton, which PyTorch for GPUs comes with: then the formulas do the work."""
+    try:
+        from sigmax.arrays.torch import kernels as found
+    except ModuleNotFoundError:
+        return None
+    return found
+
+
+def on_kernels(x: Tensor) -> Any:
+    """Return the kernels if they work on the memory of `x`, else None."""
+    return kernels() if x.device.type == "cuda" and x.numel() else None
+
+
+def check_heat(temperature: Tensor | None) -> None:
+    """Refuse temperatures below 0 and NaN, of which one is brought to the host only if there is any."""
+    if temperature is not None and bool((~(temperature >= 0)).any()):
+        scale_of(temperature.detach().cpu())
 
 
 def widened(x: Tensor) -> Tensor:

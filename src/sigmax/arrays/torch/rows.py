@@ -23,6 +23,11 @@ __all__ = ["per_class", "pull_softmax"]
 def _run_row(
     name: str, x: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int], dtype: torch.dtype
 ) -> Tensor:
+    fast = memory.on_kernels(x)
+    if fast is not None and name in fast.NAMES:
+        memory.check_heat(temperature)
+        found: Tensor = fast.per_class(name, x, temperature, where, axis, dtype)
+        return found
     if not memory.is_native(x):
         flat = Flat(x, axis)
         made = flat.back(getattr(formulas(), name)(flat.row(x, temperature, where)))
@@ -39,13 +44,20 @@ def _run_row(
 def _pullback(
     name: str, x: Tensor, g: Tensor, temperature: Tensor | None, where: Tensor | None, axis: Sequence[int]
 ) -> Tensor:
+    fast = memory.on_kernels(x)
+    if fast is not None:
+        memory.check_heat(temperature)
+        found: Tensor = fast.pullback(name, x, g, temperature, where, axis)
+        return found
     if not memory.is_native(x):
         flat, f = Flat(x, axis), formulas()
         r = flat.row(x, temperature, where)
         g = torch.where(r.possible, flat.to(widened(g)), 0)
         p, q = f.shares(r)
         y = p * (q * g - f.others_sum(r, p * g)) if name == "softmax_pullback" else q * g - p * f.others_sum(r, g)
-        y = y if temperature is None else y / temperature.to(y.dtype)[..., None]
+        if temperature is not None:
+            t = temperature.to(y.dtype)[..., None]
+            y = torch.where((t == 0) & (y == 0), 0, y / t)
         return torch.empty_like(x).copy_(flat.back(y))
     table, y = table_of(x, where, axis), torch.empty_like(x)
     table.call(name, scale_of(temperature), weights=table.per_score(as_array(g), "the gradient"), y=as_array(y))

@@ -27,6 +27,10 @@ def _run_logsumexp(
 ) -> tuple[Tensor, Tensor]:
     if weights is not None:
         CONTRACT.weights(weights, where, signed)
+    fast = memory.on_kernels(x)
+    if fast is not None and weights is None:
+        found: Tensor = fast.logsumexp(x, where, axis, dtype)
+        return found, torch.where(torch.isnan(found), found, (found > -math.inf).to(dtype))
     if not memory.is_native(x):
         flat, f = Flat(x, axis), formulas()
         w = torch.ones_like(x) if weights is None else weights
