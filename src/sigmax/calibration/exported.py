@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,9 +14,23 @@ from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Te
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sigmax.calibration.calibrator import Calibrator
+    from numpy.typing import NDArray
 
 __all__ = ["onnx_of", "sql_of"]
+
+
+class Fitted(Protocol):
+    """What is looked at of a fitted calibrator."""
+
+    method: str
+    method_: str
+    form_: str
+    classes_: NDArray[Any]
+    map_: Map
+    n_features_in_: int
+    limit_: float
+    rows_: float
+
 
 OPSET = 18
 COLD = 1e300  # a temperature of 0: what scores are multiplied by
@@ -67,7 +81,7 @@ class _Graph:
         return output
 
 
-def onnx_of(calibrator: Calibrator) -> Any:
+def onnx_of(calibrator: Fitted) -> Any:
     """Return the model; see :meth:`Calibrator.to_onnx`."""
     from onnx import TensorProto, checker, helper
 
@@ -104,7 +118,7 @@ def onnx_of(calibrator: Calibrator) -> Any:
     return model
 
 
-def _logits(g: _Graph, x: str, calibrator: Calibrator) -> str:
+def _logits(g: _Graph, x: str, calibrator: Fitted) -> str:
     """Return finite scores as the map takes them: of two classes one column."""
     form, count, limit = calibrator.form_, len(calibrator.classes_), calibrator.limit_
     single = calibrator.n_features_in_ == 1
@@ -166,7 +180,7 @@ def _log_sigmoid(g: _Graph, z: str) -> str:
 # ---- DuckDB ----
 
 
-def sql_of(calibrator: Calibrator, source: str, columns: Sequence[str]) -> str:
+def sql_of(calibrator: Fitted, source: str, columns: Sequence[str]) -> str:
     """Return the query; see :meth:`Calibrator.to_sql`."""
     _check(calibrator.map_)
     count, names = len(calibrator.classes_), [_quoted(c) for c in columns]
@@ -213,7 +227,7 @@ def _select(source: str, made: dict[str, str]) -> _Query:
     return query
 
 
-def _logarithm(column: str, calibrator: Calibrator) -> str:
+def _logarithm(column: str, calibrator: Fitted) -> str:
     """Return a score as a logit or a log-probability, which may be infinite."""
     x, infinite = f"CAST({column} AS DOUBLE)", _number(math.inf)
     if calibrator.form_ != "probabilities":
@@ -223,7 +237,7 @@ def _logarithm(column: str, calibrator: Calibrator) -> str:
     return f"CASE WHEN {x} <= 0 THEN -{infinite} WHEN {x} >= 1 THEN {infinite} ELSE ln({x}) - ln(1 - {x}) END"
 
 
-def _of_two(query: str, calibrator: Calibrator, columns: int) -> _Query:
+def _of_two(query: str, calibrator: Fitted, columns: int) -> _Query:
     if columns == 2:
         both = "isinf(_x0) AND isinf(_x1) AND _x0 = _x1"
         query = _select(query, {"_d": f"CASE WHEN {both} THEN 0 ELSE _x1 - _x0 END"})
@@ -252,7 +266,7 @@ def _sql_log_sigmoid(z: str) -> str:
     return f"(least({z}, 0) - ln(1 + exp(-abs({z}))))"
 
 
-def _of_many(query: str, calibrator: Calibrator, count: int) -> _Query:
+def _of_many(query: str, calibrator: Fitted, count: int) -> _Query:
     x, fitted, limit = [f"_x{k}" for k in range(count)], calibrator.map_, _number(calibrator.limit_)
     if calibrator.form_ != "logits" and calibrator.method != "none":
         query = _select(query, _named("z", [f"greatest({c}, {_number(math.log(RAREST))})" for c in x]))

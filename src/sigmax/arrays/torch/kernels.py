@@ -351,6 +351,8 @@ def _wide(*dtypes: torch.dtype) -> tuple[torch.dtype, Any]:
 def _flat(x: Tensor, axes: Sequence[int]) -> tuple[Tensor, list[int]]:
     """Return rows in a matrix, and the order of the axes that it has."""
     order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+    if order[-1] == x.ndim - 1 and len(axes) == 1 and x.is_contiguous():  # as most are
+        return x.reshape(-1, x.shape[-1]), order
     shape = [x.shape[i] for i in order]
     classes = 1
     for n in shape[x.ndim - len(axes) :]:
@@ -365,7 +367,8 @@ def _back(y: Tensor, x: Tensor, order: list[int]) -> Tensor:
 
 def _launch(short: Any, long: Any, rows: int, classes: int, *args: Any, **constants: Any) -> None:
     device: Any = args[0].device
-    with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+    elsewhere = device.type == "cuda" and device.index != torch.cuda.current_device()
+    with torch.cuda.device(device) if elsewhere else contextlib.nullcontext():
         if classes <= LONGEST:
             width = triton.next_power_of_2(classes)
             together = max(1, TILE // width)
