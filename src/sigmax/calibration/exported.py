@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sigmax.calibration.given import LARGEST, RAREST
+from sigmax.calibration.given import LARGEST, RAREST, Form
 from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Fitted(Protocol):
 
     method: str
     method_: str
-    form_: str
+    form_: Form
     classes_: NDArray[Any]
     map_: Map
     n_features_in_: int

@@ -237,11 +237,11 @@ def _long_losses(
     rest = tl.sum(sums, axis=0, keep_dims=True)
     one = tl.arange(0, 1)
     label = tl.load(labels + row + one)
-    hi, lo = _apart(tl.load(x + start + label).to(wide), largest)
+    high, low = _apart(tl.load(x + start + label).to(wide), largest)
     log = _log1p(rest)
     none = largest == -float("inf")
-    found = tl.where(label == place, log, (log - hi) - lo)
-    tl.store(loss + row + one, tl.where(spoiled | none, float("nan"), found))
+    paid = tl.where(label == place, log, (log - high) - low)
+    tl.store(loss + row + one, tl.where(spoiled | none, float("nan"), paid))
     if sloped:
         for begin in range(0, classes, piece):
             k = begin + tl.arange(0, piece)
@@ -365,14 +365,19 @@ def _back(y: Tensor, x: Tensor, order: list[int]) -> Tensor:
     return y.reshape([x.shape[i] for i in order]).permute(inverse)
 
 
+def _shape(width: int) -> tuple[int, int]:
+    """Return how many rows of so many places one program takes, and by how many warps."""
+    together = max(1, TILE // width)
+    return together, 4 if width <= 2048 else 8 if width <= 8192 else 16
+
+
 def _launch(short: Any, long: Any, rows: int, classes: int, *args: Any, **constants: Any) -> None:
     device: Any = args[0].device
     elsewhere = device.type == "cuda" and device.index != torch.cuda.current_device()
     with torch.cuda.device(device) if elsewhere else contextlib.nullcontext():
         if classes <= LONGEST:
             width = triton.next_power_of_2(classes)
-            together = max(1, TILE // width)
-            warps = 4 if width <= 2048 else 8 if width <= 8192 else 16
+            together, warps = _shape(width)
             grid = (triton.cdiv(rows, together),)
             short[grid](*args, rows, classes, **constants, together=together, width=width, num_warps=warps)
         else:
