@@ -43,14 +43,16 @@ else:
 
 
 @triton.jit
-def _apart(x, largest):
-    """Return x less the largest in two terms; -inf for what is impossible beside it."""
+def _apart(x, largest, two: tl.constexpr):
+    """Return x less the largest, in two terms where it may have more digits than one; -inf for what is impossible beside it."""
     inf = float("inf")
     plain = (x > -inf) & (x < inf) & (largest < inf)
     a, b = tl.where(plain, x, 0), tl.where(plain, largest, 0)
     hi = a - b
-    back = hi - a
-    lo = (a - (hi - back)) - (b + back)
+    lo = hi * 0
+    if two:
+        back = hi - a
+        lo = (a - (hi - back)) - (b + back)
     return tl.where(plain, hi, tl.where((x == largest) & (x > -inf), 0, -inf)), lo
 
 
@@ -108,7 +110,8 @@ def _empty(kind: tl.constexpr):
 @triton.jit
 def _short_rows(
     x, where, heat, y, rows, classes,
-    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, wide: tl.constexpr,
+    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr,
+    wide: tl.constexpr,
     together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
@@ -121,7 +124,7 @@ def _short_rows(
     largest = tl.max(v, axis=1)[:, None]
     place = tl.min(tl.where(v == largest, k[None, :], width), axis=1)[:, None]
     first = k[None, :] == place
-    hi, lo = _apart(v, largest)
+    hi, lo = _apart(v, largest, two)
     if heated:
         t1 = tl.load(heat + row, mask=row < rows, other=1).to(wide)[:, None]
         t2 = tl.load(heat + rows + row, mask=row < rows, other=0).to(wide)[:, None]
@@ -160,7 +163,7 @@ def _seen(x, where, start, classes, masked: tl.constexpr, wide: tl.constexpr, pi
 @triton.jit
 def _long_rows(
     x, where, heat, y, rows, classes,
-    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
+    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     start = row * classes
@@ -171,7 +174,7 @@ def _long_rows(
     sums = tl.full([piece], 0, wide)
     for begin in range(0, classes, piece):
         k = begin + tl.arange(0, piece)
-        hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest)
+        hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest, two)
         if heated:
             hi, lo = _divided(hi, lo, t1, t2)
         sums += tl.where(k == place, 0, _term(hi, lo))
@@ -183,7 +186,7 @@ def _long_rows(
     else:
         for begin in range(0, classes, piece):
             k = begin + tl.arange(0, piece)
-            hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest)
+            hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest, two)
             if heated:
                 hi, lo = _divided(hi, lo, t1, t2)
             found = _value(hi, lo, _term(hi, lo), k == place, rest, kind)
@@ -194,7 +197,7 @@ def _long_rows(
 @triton.jit
 def _short_losses(
     x, labels, loss, slope, rows, classes,
-    sloped: tl.constexpr, wide: tl.constexpr, together: tl.constexpr, width: tl.constexpr,
+    sloped: tl.constexpr, two: tl.constexpr, wide: tl.constexpr, together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
     k = tl.arange(0, width)
@@ -205,7 +208,7 @@ def _short_losses(
     v = tl.where(v != v, 0, v)
     largest = tl.max(v, axis=1)[:, None]
     first = k[None, :] == tl.min(tl.where(v == largest, k[None, :], width), axis=1)[:, None]
-    hi, lo = _apart(v, largest)
+    hi, lo = _apart(v, largest, two)
     t = _term(hi, lo)
     rest = tl.sum(tl.where(first, 0, t), axis=1)[:, None]
     own = k[None, :] == tl.load(labels + row, mask=row < rows, other=0)[:, None]
@@ -224,7 +227,7 @@ def _short_losses(
 @triton.jit
 def _long_losses(
     x, labels, loss, slope, rows, classes,
-    sloped: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
+    sloped: tl.constexpr, two: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     start = row * classes
@@ -232,12 +235,12 @@ def _long_losses(
     sums = tl.full([piece], 0, wide)
     for begin in range(0, classes, piece):
         k = begin + tl.arange(0, piece)
-        hi, lo = _apart(_load(x, x, start + k, k < classes, False, wide), largest)
+        hi, lo = _apart(_load(x, x, start + k, k < classes, False, wide), largest, two)
         sums += tl.where(k == place, 0, _term(hi, lo))
     rest = tl.sum(sums, axis=0, keep_dims=True)
     one = tl.arange(0, 1)
     label = tl.load(labels + row + one)
-    high, low = _apart(tl.load(x + start + label).to(wide), largest)
+    high, low = _apart(tl.load(x + start + label).to(wide), largest, two)
     log = _log1p(rest)
     none = largest == -float("inf")
     paid = tl.where(label == place, log, (log - high) - low)
@@ -246,7 +249,7 @@ def _long_losses(
         for begin in range(0, classes, piece):
             k = begin + tl.arange(0, piece)
             v = _load(x, x, start + k, k < classes, False, wide)
-            hi, lo = _apart(v, largest)
+            hi, lo = _apart(v, largest, two)
             t, first = _term(hi, lo), k == place
             found = tl.where(k == label, -_value(hi, lo, t, first, rest, 2), _value(hi, lo, t, first, rest, 0))
             found = tl.where(v > -float("inf"), found, 0)
@@ -264,7 +267,8 @@ def _pulled(possible, g, p, q, others, t, kind: tl.constexpr):
 @triton.jit
 def _short_pulls(
     x, where, heat, g, y, rows, classes,
-    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, wide: tl.constexpr,
+    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr,
+    wide: tl.constexpr,
     together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
@@ -276,7 +280,7 @@ def _short_pulls(
     v = tl.where(v != v, 0, v)
     largest = tl.max(v, axis=1)[:, None]
     first = k[None, :] == tl.min(tl.where(v == largest, k[None, :], width), axis=1)[:, None]
-    hi, lo = _apart(v, largest)
+    hi, lo = _apart(v, largest, two)
     t1 = tl.full([together, 1], 1, wide)
     if heated:
         t1 = tl.load(heat + row, mask=row < rows, other=1).to(wide)[:, None]
@@ -297,7 +301,7 @@ def _short_pulls(
 @triton.jit
 def _long_pulls(
     x, where, heat, g, y, rows, classes,
-    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
+    kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr, wide: tl.constexpr, piece: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     start = row * classes
@@ -309,7 +313,7 @@ def _long_pulls(
     sums = tl.full([piece], 0, wide)
     for begin in range(0, classes, piece):
         k = begin + tl.arange(0, piece)
-        hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest)
+        hi, lo = _apart(_load(x, where, start + k, k < classes, masked, wide), largest, two)
         if heated:
             hi, lo = _divided(hi, lo, t1, t2)
         sums += tl.where(k == place, 0, _term(hi, lo))
@@ -318,7 +322,7 @@ def _long_pulls(
     for begin in range(0, classes, piece):
         k = begin + tl.arange(0, piece)
         v = _load(x, where, start + k, k < classes, masked, wide)
-        hi, lo = _apart(v, largest)
+        hi, lo = _apart(v, largest, two)
         if heated:
             hi, lo = _divided(hi, lo, t1, t2)
         own = tl.where(v > -float("inf"), tl.load(g + start + k, mask=k < classes, other=0).to(wide), 0)
@@ -329,7 +333,7 @@ def _long_pulls(
     for begin in range(0, classes, piece):
         k = begin + tl.arange(0, piece)
         v = _load(x, where, start + k, k < classes, masked, wide)
-        hi, lo = _apart(v, largest)
+        hi, lo = _apart(v, largest, two)
         if heated:
             hi, lo = _divided(hi, lo, t1, t2)
         t, first = _term(hi, lo), k == place
@@ -346,6 +350,11 @@ def _long_pulls(
 def _wide(*dtypes: torch.dtype) -> tuple[torch.dtype, Any]:
     """Return in what the work is done, as PyTorch and as Triton call it."""
     return (torch.float64, tl.float64) if torch.float64 in dtypes else (torch.float32, tl.float32)
+
+
+def _has_all(x: Tensor, kind: Any) -> bool:
+    """Return whether scores have as many digits as what they are worked out in: a difference of them may then need two terms."""
+    return x.dtype == torch.float64 or (x.dtype == torch.float32 and kind == tl.float32)
 
 
 def _flat(x: Tensor, axes: Sequence[int]) -> tuple[Tensor, list[int]]:
@@ -406,7 +415,7 @@ def per_class(
     heat = _heat(temperature, wide)
     _launch(
         _short_rows, _long_rows, rows, classes, flat, flat if mask is None else mask, flat if heat is None else heat, y,
-        kind=NAMES[name], masked=mask is not None, heated=heat is not None, wide=kind,
+        kind=NAMES[name], masked=mask is not None, heated=heat is not None, two=_has_all(x, kind), wide=kind,
     )  # fmt: skip
     return (
         torch.empty_like(x, dtype=dtype).copy_(_back(y, x, order))
@@ -428,7 +437,7 @@ def pullback(
     _launch(
         _short_pulls, _long_pulls, rows, classes, flat, flat if mask is None else mask, flat if heat is None else heat,
         _flat(g.expand(x.shape), axes)[0], y,
-        kind=PULLBACKS[name], masked=mask is not None, heated=heat is not None, wide=kind,
+        kind=PULLBACKS[name], masked=mask is not None, heated=heat is not None, two=_has_all(x, kind), wide=kind,
     )  # fmt: skip
     return torch.empty_like(x).copy_(_back(y, x, order))
 
@@ -441,7 +450,7 @@ def logsumexp(x: Tensor, where: Tensor | None, axes: Sequence[int], dtype: torch
     y = torch.empty(rows, dtype=dtype, device=x.device)
     _launch(
         _short_rows, _long_rows, rows, classes, flat, flat if mask is None else mask, flat, y,
-        kind=3, masked=mask is not None, heated=False, wide=_wide(x.dtype, dtype)[1],
+        kind=3, masked=mask is not None, heated=False, two=_has_all(x, (kind := _wide(x.dtype, dtype)[1])), wide=kind,
     )  # fmt: skip
     return y.reshape([x.shape[i] for i in order[: x.ndim - len(axes)]])
 
@@ -454,7 +463,7 @@ def cross_entropy(x: Tensor, labels: Tensor, axes: Sequence[int], with_gradient:
     slope = torch.empty_like(flat) if with_gradient else None
     _launch(
         _short_losses, _long_losses, rows, classes, flat, labels.reshape(-1).contiguous(), loss, flat if slope is None else slope,
-        sloped=with_gradient, wide=_wide(x.dtype)[1],
+        sloped=with_gradient, two=_has_all(x, (kind := _wide(x.dtype)[1])), wide=kind,
     )  # fmt: skip
     loss = loss.reshape([x.shape[i] for i in order[: x.ndim - len(axes)]])
     return loss, None if slope is None else _back(slope, x, order)
