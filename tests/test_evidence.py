@@ -271,7 +271,12 @@ def test_exact_sums_do_not_hang_on_the_order():
         (lambda: Evidence().decomposition(), "there are no rows"),
         (lambda: Evidence().tally("c"), "'c' is none of the classes: 0, 1"),
         (lambda: Evidence(3, by_class=False).error("1"), "no class was counted by itself"),
-        (lambda: Evidence(2).merge(Evidence(3)), "evidence on other classes"),
+        (lambda: Evidence(3).merge(Evidence(4)), "evidence on other classes"),
+        (
+            lambda: Evidence(3).merge(Evidence(3, by_class=False)),
+            "one counts each class by itself and the other does not",
+        ),
+        (lambda: Evidence().merge({}), "this is no state of Evidence: it has no"),
     ],
 )
 def test_what_cannot_be_measured_is_named(call, said):

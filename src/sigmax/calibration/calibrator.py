@@ -514,7 +514,8 @@ class Calibrator(Estimator):
         Returns
         -------
         str
-            ``SELECT`` of all columns of the source and a probability ``p_<class>`` for each class, in float64; NULL where a score is missing.
+            ``SELECT`` of all columns of the source and a probability ``p_<class>`` for each class, in float64; NULL where a score is missing. The
+            source has no columns of these names, nor any that begins with ``_sigmax_``.
 
         Raises
         ------

@@ -49,7 +49,7 @@ class Decomposition:
     Attributes
     ----------
     miscalibration : float
-        What the best line that never falls would take off the loss: 0 for probabilities that hold.
+        What the best line that never falls would take off the loss: about 0 for probabilities that hold.
     discrimination : float
         What that line gains on saying the same of every row.
     uncertainty : float

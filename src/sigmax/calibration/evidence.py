@@ -10,7 +10,7 @@ import numpy as np
 from sigmax.calibration.cells import Cells
 from sigmax.calibration.corp import Decomposition, ReliabilityLine, decomposed, reliability_line
 from sigmax.calibration.error import CalibrationError, error_of
-from sigmax.calibration.given import class_numbers, labels_of, weights_of
+from sigmax.calibration.given import class_numbers, classes_of, host_array, labels_of, names_of_columns, weights_of
 from sigmax.calibration.hypothesis import CalibrationTest, p_value_of
 from sigmax.calibration.reliability import check_rows, confidence_of, wilson_interval
 from sigmax.calibration.smooth import smooth_error
@@ -27,13 +27,14 @@ __all__ = ["Evidence", "measure"]
 
 MOST_CLASSES = 1000  # that are counted each by itself
 COARSE = 12  # bits of the cells of many classes
+LEAST = 1e-9  # weight: of less the sums would have few digits
 
 
 class Evidence:
     """
     What labelled rows say of a model's probabilities.
 
-    Counts rows batch by batch; parts that were counted elsewhere merge, in any order to the same bits. Of two classes the probability of the second
+    Counts rows batch by batch; parts that were counted elsewhere merge, in any order to the same bits (with weights, but for the last digits). Of two classes the probability of the second
     is looked at; of more that of the predicted class (the top label), and each class by itself.
 
     Parameters
@@ -41,7 +42,7 @@ class Evidence:
     classes : int or sequence, default 2
         How many classes there are, or what the labels call them, in the order of the probabilities.
     by_class : bool, default True
-        Whether each of many classes is counted by itself too, which takes 100 kB a class. More than a thousand are not.
+        Whether each of more than two classes is counted by itself too, which takes 100 kB a class. More than a thousand are not.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Evidence:
             raise ValueError(f"{k} classes; there must be at least 2")
         if len(set(map(str, self.classes))) < k:
             raise ValueError(f"two classes have one name: {', '.join(map(str, self.classes[:10]))}")
-        self._event = Cells(1, 16 if by_class else COARSE)  # of two classes the second, else the top label
+        self._event = Cells()  # of two classes the second, else the top label
         self._each = Cells(k, COARSE) if by_class and 2 < k <= MOST_CLASSES else None
         self._loss, self._squares, self._right = RowMean(), RowMean(), RowMean()
         self._of_class = np.zeros(k)
@@ -104,7 +105,8 @@ class Evidence:
             If a probability is not in [0, 1], or the labels or weights do not fit.
         """
         check_rows(probabilities=probabilities, labels=labels)
-        p = np.asarray(probabilities, np.float64)
+        p = np.asarray(host_array(probabilities), np.float64)
+        p = p[:, 0] if p.ndim == 2 and p.shape[1] == 1 else p
         k = len(self.classes)
         if p.ndim == 2 and p.shape[1] != k:
             raise ValueError(f"probabilities of {p.shape[1]} classes for the {k} classes of this evidence")
@@ -112,8 +114,17 @@ class Evidence:
             raise ValueError(f"one probability a row for {k} classes; give one for each class")
         if not len(p):
             return
+        sums = p.sum(axis=1) if p.ndim == 2 else np.ones(1)
+        if (np.abs(sums - 1) > 0.05).any():
+            row = int(np.argmax(np.abs(sums - 1) > 0.05))
+            raise ValueError(f"the probabilities of row {row} add up to {sums[row]:.4g}, not to 1")
         y = class_numbers(labels_of(labels, len(p)), np.asarray(self.classes))
-        self.count(p, y, None if sample_weight is None else weights_of(sample_weight, len(p)), losses)
+        w = None if sample_weight is None else weights_of(sample_weight, len(p))
+        if w is not None and (odd := (w > 0) & ~((w >= LEAST) & (w <= 1 / LEAST))).any():
+            raise ValueError(
+                f"a sample weight is {w[odd][0]:g}; they are 0, or from {LEAST:g} to {1 / LEAST:g}: multiply all by the same number"
+            )
+        self.count(p, y, w, losses)
 
     def count(
         self,
@@ -149,6 +160,11 @@ class Evidence:
     def rows(self) -> int:
         """How many rows were counted."""
         return self._right.rows
+
+    @property
+    def impossible(self) -> int:
+        """How many rows are of a class that was given the probability 0."""
+        return self._loss.infinite
 
     @property
     def log_loss(self) -> Mean:
@@ -254,6 +270,8 @@ class Evidence:
 
     # ---- parts that merge ----
 
+    state_names = frozenset(["classes", "event", "each", "loss", "squares", "right", "of_class"])
+
     def state(self) -> dict[str, Any]:
         """Return all that was counted, as JSON has it."""
         return {
@@ -276,6 +294,11 @@ class Evidence:
             Evidence on the same classes, or its :meth:`state`.
         """
         state = other.state() if isinstance(other, Evidence) else other
+        missing = sorted(self.state_names - set(state))
+        if missing:
+            raise ValueError(f"this is no state of Evidence: it has no {missing[0]!r}")
+        if (self._each is None) != (state["each"] is None):
+            raise ValueError("one counts each class by itself and the other does not: make both with the same by_class")
         if state["classes"] != list(map(str, self.classes)):
             raise ValueError(
                 f"evidence on other classes ({', '.join(state['classes'][:5])}) than these ({', '.join(map(str, self.classes[:5]))})"
@@ -319,7 +342,8 @@ def measure(
     sample_weight : array_like of shape (rows,), optional
         What each row counts for.
     classes : sequence, optional
-        What the labels call the classes, in the order of the probabilities; default: numbers from 0.
+        What the labels call the classes, in the order of the probabilities; default: the names of a table's columns where the labels are among
+        them, else numbers from 0.
 
     Returns
     -------
@@ -339,7 +363,11 @@ def measure(
     >>> found.rows, round(found.log_loss.mean, 4)
     (3, 0.1902)
     """
-    p = np.asarray(probabilities)
-    evidence = Evidence(classes if classes is not None else 2 if p.ndim == 1 else p.shape[-1])
+    shape = np.shape(host_array(probabilities))
+    columns = 2 if len(shape) == 1 or shape[-1] == 1 else shape[-1]
+    names = names_of_columns(probabilities)
+    if classes is None and names is not None and len(names) == columns and len(shape) == 2:
+        classes = classes_of(labels_of(labels, shape[0]), columns, names).tolist()
+    evidence = Evidence(columns if classes is None else classes)
     evidence.add(probabilities, labels, sample_weight)
     return evidence

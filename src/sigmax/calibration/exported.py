@@ -127,8 +127,9 @@ def _logits(g: _Graph, x: str, calibrator: Fitted) -> str:
         x = g("Sub", g("Log", x), g("Log", g("Sub", 1.0, x))) if single else g("Log", x)
     if count == 2 and not single:
         first, second = (g("Gather", x, np.array([k]), axis=1) for k in (0, 1))
+        missing = g("Or", g("IsNaN", first), g("IsNaN", second))
         x = g("Sub", second, first)
-        x = g("Where", g("IsNaN", x), 0.0, x)
+        x = g("Where", missing, math.nan, g("Where", g("IsNaN", x), 0.0, x))
     infinite = g("IsInf", x)
     if count == 2:
         return g("Where", infinite, g("Mul", g("Sign", x), limit), g("Clip", x, -LARGEST, LARGEST))
@@ -189,9 +190,12 @@ def sql_of(calibrator: Fitted, source: str, columns: Sequence[str]) -> str:
     query = _select(source, _named("x", scores))
     query = _of_two(query, calibrator, len(columns)) if count == 2 else _of_many(query, calibrator, count)
     part = 0.0 if calibrator.method_ == "none" else 1 / (calibrator.rows_ + 1)
-    mixed = [f"{_number(1 - part)} * _p{k} + {_number(part / count)}" if part else f"_p{k}" for k in range(count)]
+    mixed = [
+        f"{_number(1 - part)} * _sigmax_p{k} + {_number(part / count)}" if part else f"_sigmax_p{k}"
+        for k in range(count)
+    ]
     final = ", ".join(
-        f"CASE WHEN _x0 IS NULL THEN NULL ELSE {p} END AS {_quoted(f'p_{c}')}"
+        f"CASE WHEN _sigmax_x0 IS NULL THEN NULL ELSE {p} END AS {_quoted(f'p_{c}')}"
         for p, c in zip(mixed, calibrator.classes_.tolist(), strict=True)
     )
     return f"SELECT * EXCLUDE ({', '.join(_made(query))}), {final} FROM ({query})"  # noqa: S608 - names are quoted
@@ -206,7 +210,7 @@ def _number(value: float) -> str:
 
 
 def _named(letter: str, expressions: Sequence[str]) -> dict[str, str]:
-    return {f"_{letter}{k}": e for k, e in enumerate(expressions)}
+    return {f"_sigmax_{letter}{k}": e for k, e in enumerate(expressions)}
 
 
 class _Query(str):
@@ -239,13 +243,13 @@ def _logarithm(column: str, calibrator: Fitted) -> str:
 
 def _of_two(query: str, calibrator: Fitted, columns: int) -> _Query:
     if columns == 2:
-        both = "isinf(_x0) AND isinf(_x1) AND _x0 = _x1"
-        query = _select(query, {"_d": f"CASE WHEN {both} THEN 0 ELSE _x1 - _x0 END"})
-    x, limit = "_d" if columns == 2 else "_x0", _number(calibrator.limit_)
+        both = "isinf(_sigmax_x0) AND isinf(_sigmax_x1) AND _sigmax_x0 = _sigmax_x1"
+        query = _select(query, {"_sigmax_d": f"CASE WHEN {both} THEN 0 ELSE _sigmax_x1 - _sigmax_x0 END"})
+    x, limit = "_sigmax_d" if columns == 2 else "_sigmax_x0", _number(calibrator.limit_)
     finite = f"CASE WHEN isinf({x}) THEN sign({x}) * {limit} ELSE greatest(least({x}, {LARGEST!r}), -{LARGEST!r}) END"
-    query = _select(query, {"_z": finite})
-    query = _select(query, {"_y": _of_one(calibrator.map_, "_z")})
-    return _select(query, {"_p0": "1 / (1 + exp(_y))", "_p1": "1 / (1 + exp(-_y))"})
+    query = _select(query, {"_sigmax_z": finite})
+    query = _select(query, {"_sigmax_y": _of_one(calibrator.map_, "_sigmax_z")})
+    return _select(query, {"_sigmax_p0": "1 / (1 + exp(_sigmax_y))", "_sigmax_p1": "1 / (1 + exp(-_sigmax_y))"})
 
 
 def _of_one(fitted: Map, z: str) -> str:
@@ -267,55 +271,61 @@ def _sql_log_sigmoid(z: str) -> str:
 
 
 def _of_many(query: str, calibrator: Fitted, count: int) -> _Query:
-    x, fitted, limit = [f"_x{k}" for k in range(count)], calibrator.map_, _number(calibrator.limit_)
+    x, fitted, limit = [f"_sigmax_x{k}" for k in range(count)], calibrator.map_, _number(calibrator.limit_)
     if calibrator.form_ != "logits" and calibrator.method != "none":
         query = _select(query, _named("z", [f"greatest({c}, {_number(math.log(RAREST))})" for c in x]))
     else:
         finite = f"list_filter([{', '.join(x)}], lambda v: isfinite(v))"
         ends = {
-            "_low": f"coalesce(list_min({finite}) - {limit}, 0)",
-            "_high": f"coalesce(list_max({finite}) + {limit}, {limit})",
+            "_sigmax_low": f"coalesce(list_min({finite}) - {limit}, 0)",
+            "_sigmax_high": f"coalesce(list_max({finite}) + {limit}, {limit})",
         }
         query = _select(query, ends)
         query = _select(
             query,
             _named(
-                "z", [f"CASE WHEN isinf({c}) THEN CASE WHEN {c} > 0 THEN _high ELSE _low END ELSE {c} END" for c in x]
+                "z",
+                [
+                    f"CASE WHEN isinf({c}) THEN CASE WHEN {c} > 0 THEN _sigmax_high ELSE _sigmax_low END ELSE {c} END"
+                    for c in x
+                ],
             ),
         )
-    z = [f"_z{k}" for k in range(count)]
+    z = [f"_sigmax_z{k}" for k in range(count)]
     if isinstance(fitted, OneVsRest):
         made = []
         for k, of in enumerate(fitted.maps):
             others = [c for j, c in enumerate(z) if j != k]
-            query = _select(query, {f"_m{k}": f"greatest({', '.join(others)})"})
-            terms = " + ".join(f"exp({c} - _m{k})" for c in others)
-            query = _select(query, {f"_l{k}": f"{z[k]} - _m{k} - ln({terms})"})
-            made.append(_sql_log_sigmoid(f"({_of_one(of, f'_l{k}')})"))
+            query = _select(query, {f"_sigmax_m{k}": f"greatest({', '.join(others)})"})
+            terms = " + ".join(f"exp({c} - _sigmax_m{k})" for c in others)
+            query = _select(query, {f"_sigmax_l{k}": f"{z[k]} - _sigmax_m{k} - ln({terms})"})
+            made.append(_sql_log_sigmoid(f"({_of_one(of, f'_sigmax_l{k}')})"))
         query = _select(query, _named("y", made))
     elif isinstance(fitted, Affine):
         query = _select(query, _named("s", [f"{c} / {_number(fitted.temperature)}" for c in z]))
-        s = [f"_s{k}" for k in range(count)]
+        s = [f"_sigmax_s{k}" for k in range(count)]
         if fitted.centred:
-            query = _select(query, {"_mean": f"({' + '.join(s)}) / {count}"})
+            query = _select(query, {"_sigmax_mean": f"({' + '.join(s)}) / {count}"})
         else:
-            query = _select(query, {"_most": f"greatest({', '.join(s)})"})
-            query = _select(query, {"_mean": f"_most + ln({' + '.join(f'exp({c} - _most)' for c in s)})"})
-        query = _select(query, _named("c", [f"{c} - _mean" for c in s]))
+            query = _select(query, {"_sigmax_most": f"greatest({', '.join(s)})"})
+            query = _select(
+                query, {"_sigmax_mean": f"_sigmax_most + ln({' + '.join(f'exp({c} - _sigmax_most)' for c in s)})"}
+            )
+        query = _select(query, _named("c", [f"{c} - _sigmax_mean" for c in s]))
         made = []
         for k in range(count):
             if fitted.weights.ndim == 1:
-                moved = f"_c{k} * {_number(float(fitted.weights[k]))}"
+                moved = f"_sigmax_c{k} * {_number(float(fitted.weights[k]))}"
             else:
-                moved = " + ".join(f"_c{j} * {_number(float(fitted.weights[j, k]))}" for j in range(count))
-            made.append(f"_c{k} + {moved} + {_number(float(fitted.bias[k]))}")
+                moved = " + ".join(f"_sigmax_c{j} * {_number(float(fitted.weights[j, k]))}" for j in range(count))
+            made.append(f"_sigmax_c{k} + {moved} + {_number(float(fitted.bias[k]))}")
         query = _select(query, _named("y", made))
     elif isinstance(fitted, Tempered):
         factor = _number(_factor(fitted))
-        query = _select(query, {"_top": f"greatest({', '.join(z)})"})
-        query = _select(query, _named("y", [f"({c} - _top) * {factor}" for c in z]))
-    y = [f"_y{k}" for k in range(count)]
-    query = _select(query, {"_best": f"greatest({', '.join(y)})"})
-    query = _select(query, _named("e", [f"exp({c} - _best)" for c in y]))
-    query = _select(query, {"_sum": " + ".join(f"_e{k}" for k in range(count))})
-    return _select(query, _named("p", [f"_e{k} / _sum" for k in range(count)]))
+        query = _select(query, {"_sigmax_top": f"greatest({', '.join(z)})"})
+        query = _select(query, _named("y", [f"({c} - _sigmax_top) * {factor}" for c in z]))
+    y = [f"_sigmax_y{k}" for k in range(count)]
+    query = _select(query, {"_sigmax_best": f"greatest({', '.join(y)})"})
+    query = _select(query, _named("e", [f"exp({c} - _sigmax_best)" for c in y]))
+    query = _select(query, {"_sigmax_sum": " + ".join(f"_sigmax_e{k}" for k in range(count))})
+    return _select(query, _named("p", [f"_sigmax_e{k} / _sigmax_sum" for k in range(count)]))

@@ -26,6 +26,7 @@ __all__ = [
     "floored",
     "fold_of",
     "form_of",
+    "host_array",
     "labels_of",
     "limit_of",
     "names_of_columns",
@@ -38,6 +39,14 @@ SLACK = 1e-4  # by which a rounded probability may be out of range
 LARGEST = 1e100  # finite scores beyond count as this
 RAREST = 1e-9  # a probability of one of many classes that is rarer stands for this: how rare says nothing
 CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
+
+
+def host_array(x: Any) -> Any:
+    """Return a tensor's values, wherever they are and whether or not they are derived, as a NumPy array; others as they are."""
+    if type(x).__module__.partition(".")[0] != "torch":
+        return x
+    x = x.detach()
+    return (x.float() if str(x.dtype) == "torch.bfloat16" else x).cpu().numpy()
 
 
 def names_of_columns(scores: Any) -> list[str] | None:
@@ -54,7 +63,7 @@ def scores_of(scores: Any) -> NDArray[np.float64]:
     refuse_masked("scores", scores)
     if hasattr(scores, "tocsr") or hasattr(scores, "todense"):
         raise TypeError("sparse scores are not supported; pass a dense array: X.toarray()")
-    x = np.asarray(scores)
+    x = np.asarray(host_array(scores))
     if x.dtype.kind == "c":
         raise ValueError("Complex data not supported: complex scores have no order; pass real ones")
     if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
@@ -236,7 +245,7 @@ def labels_of(y: Any, rows: int) -> NDArray[Any]:
     refuse_masked("labels", y)
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
-    labels = np.asarray(y)
+    labels = np.asarray(host_array(y))
     if labels.ndim == 2 and labels.shape[1] == 1:
         _warn_column()
         labels = labels[:, 0]
@@ -267,7 +276,7 @@ def weights_of(sample_weight: Any, rows: int) -> NDArray[np.float64]:
     """Return what each row counts for: 1 if nothing is said."""
     if sample_weight is None:
         return np.ones(rows)
-    w = np.asarray(sample_weight, np.float64)
+    w = np.asarray(host_array(sample_weight), np.float64)
     if w.ndim == 0:
         w = np.full(rows, float(w))
     if w.shape != (rows,):

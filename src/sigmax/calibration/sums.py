@@ -89,6 +89,11 @@ class RowMean:
                 self._sums[name].add(part)
 
     @property
+    def infinite(self) -> int:
+        """How many of the numbers are infinite."""
+        return self._sums["sum"].infinite
+
+    @property
     def mean(self) -> Mean:
         """The mean with its interval; NaN without rows."""
         weight, total, squares, cross, square_weights = (self._sums[name].value for name in self.NAMES)
