@@ -517,6 +517,38 @@ def test_a_query_says_the_same(method, classes, form, columns):
     np.testing.assert_allclose(p, found.predict_proba(x), rtol=1e-11, atol=1e-15)
 
 
+def test_a_query_keeps_columns_of_any_usual_name():
+    duckdb = pytest.importorskip("duckdb")
+    import pyarrow as pa
+
+    x, y = drawn(300, 3)
+    found = Calibrator().fit(x, y)
+    others = ["_x0", "_y0", "_z0", "_e0", "_p0", "_sum", "_low", "_best"]
+    table = pa.table({f"s{k}": x[:, k] for k in range(3)} | dict.fromkeys(others, np.full(300, 7.0)))
+    connection = duckdb.connect()
+    connection.register("t", table)
+    result = connection.sql(found.to_sql("t", columns=["s0", "s1", "s2"])).to_arrow_table()
+    assert result.column_names == [*table.column_names, "p_0", "p_1", "p_2"]
+    p = np.column_stack([result[f"p_{k}"].to_numpy() for k in range(3)])
+    np.testing.assert_allclose(p, found.predict_proba(x), rtol=1e-11)
+
+
+@pytest.mark.parametrize("form", ["logits", "probabilities"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_missing_score_is_no_probability_in_onnx(form, classes):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, classes))
+    x = sigmax.softmax(x) if form == "probabilities" else x
+    found = Calibrator("platt", scores=form).fit(x, rng.integers(0, classes, 300))
+    session = onnxruntime.InferenceSession(found.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"])
+    rows = np.full((2, classes), 0.5)
+    rows[0, 0] = np.nan
+    (p,) = session.run(None, {"scores": rows})
+    assert np.isnan(p[0]).all()
+    assert np.isfinite(p[1]).all()
+
+
 def test_what_has_no_formula_is_not_exported(tmp_path):
     x, y = drawn(300, 2)
     steps = Calibrator("isotonic").fit(x, y)
@@ -753,7 +785,7 @@ def test_harm_is_said():
     loss = np.full(100, 0.5), np.linspace(0.55, 0.65, 100)
     right = np.ones(100, bool)
     fine = calibration_error(np.full(100, 0.99), right)
-    found = Judged(Calibrator().fit(*drawn(50, 2)), loss, (right, right), (fine, fine))
+    found = Judged(Calibrator().fit(*drawn(50, 2)), loss, (right, right), (fine, fine), loss)
     assert "does harm" in found.sentence()
 
 

@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from command import run
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
@@ -18,7 +21,7 @@ from sigmax.calibration.error import error_of
 from sigmax.calibration.hypothesis import p_value_of
 from sigmax.calibration.smooth import smooth_error
 from sigmax.calibration.sums import ExactSum, RowMean
-from sigmax.calibration.told import class_lines, group_lines, holm, verdict
+from sigmax.calibration.told import class_lines, group_lines, holm, percent, verdict
 from sigmax.tables import Job, TableError, score_file
 from sigmax.tables.measured import measure_files
 
@@ -324,7 +327,7 @@ def test_the_verdict_says_which_way():
 
 def test_groups_are_shown_the_largest_first():
     rng = np.random.default_rng(16)
-    groups = {"a": measure(*two(rng, 100)), "": measure(*two(rng, 5000, 0.4)), "b": Evidence()}
+    groups = {"a": measure(*two(rng, 100)), "(none)": measure(*two(rng, 5000, 0.4)), "b": Evidence()}
     lines = group_lines(groups, "region")
     assert [line["region"] for line in lines] == ["(none)", "a"]
     assert lines[0]["p"] == "< 0.0001"
@@ -417,7 +420,7 @@ def test_a_sample_of_many_rows_is_spread_over_all(tmp_path):
         (ASKED, dict(by="logit_cat"), "column 'logit_cat' holds a score; name another for the groups"),
         (ASKED, dict(by="y"), "column 'y' holds the label"),
         (ASKED, dict(by="nothing"), "there is no column 'nothing'; the columns are logit_cat, "),
-        (ASKED, dict(by="w"), "column 'w' has more than 1,000 values"),
+        (ASKED, dict(by="w"), "column 'w' has more than 250 values"),
         (ASKED, dict(weights="region"), "column 'region' holds what is no weight"),
         (ASKED, dict(form="probabilities"), "row 1 holds .* which are no probabilities"),
         (ASKED | dict(temperature=2.0), dict(form="probabilities"), "measured as they are; leave the temperature"),
@@ -441,7 +444,8 @@ def test_the_command_prints_the_verdict_and_the_figures(scores):
     done = run(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
     want = measure(sigmax.softmax(x), y)
-    assert "These probabilities do not hold: they are off by" in done.stdout
+    assert "These probabilities do not hold: those of the predicted class are off by" in done.stdout
+    assert "; taken for: logits; " in done.stdout
     assert f"calibration error         {want.error()}" in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["south", "north"]
     figures = json.loads(run(*words, "--json", cwd=folder).stdout)
@@ -496,3 +500,148 @@ def test_measuring_nothing_is_an_error():
         2,
         "sigmax: name the files to measure, as in: sigmax measure scores.csv --label label\n",
     )
+
+
+# ---- what a stranger found ----
+
+
+def swapped(rng, rows):
+    """Probabilities whose two smaller ones are given to the wrong classes: the predicted class holds."""
+    x = 2 * rng.normal(size=(rows, 3))
+    p = sigmax.softmax(x)
+    y = (rng.random(rows)[:, None] > p.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    order = np.argsort(p, axis=1)
+    q = p.copy()
+    at = np.arange(rows)
+    q[at, order[:, 0]], q[at, order[:, 1]] = p[at, order[:, 1]], p[at, order[:, 0]]
+    return q, y
+
+
+def test_the_verdict_names_the_class_that_is_off_where_the_predicted_one_is_not():
+    q, y = swapped(np.random.default_rng(20), 5000)
+    found = measure(q, y)
+    assert not found.error().is_found
+    said = verdict(found)
+    assert "those of the predicted class are off by " in said
+    worst = max(range(3), key=lambda k: found.error(k).error)
+    assert f"Against all others '{worst}' is off the most, by {percent(found.error(worst).error)}" in said
+
+
+def test_a_limit_is_rounded_away_from_what_it_limits():
+    assert percent(0.04701, "up") == "4.8 %"
+    assert percent(0.04699, "down") == "4.6 %"
+    assert percent(0.000123, "up") == "0.013 %"
+    assert percent(0.000129, "down") == "0.012 %"
+    assert percent(0.05, "up") == "5.0 %"
+    assert percent(0.0) == "0.0 %"
+    rng = np.random.default_rng(21)
+    rare = measure(np.full(100_000, 1e-4), (rng.random(100_000) < 1e-4).astype(int))
+    limit = float(re.search(r"off by (\S+) % at most", verdict(rare))[1]) / 100
+    assert limit >= rare.error().high > 0
+
+
+def test_a_class_that_occurs_though_it_was_given_0_is_told():
+    rng = np.random.default_rng(22)
+    z = 5 * rng.normal(size=20_000)
+    y = (rng.random(20_000) < sigmax.sigmoid(z)).astype(int)
+    found = measure(sigmax.sigmoid(z).round(2), y)
+    assert found.impossible > 1
+    assert f"{found.impossible} rows are of a class that was given the probability 0: were they rounded?" in verdict(
+        found
+    )
+
+
+@pytest.mark.parametrize("weight", [1e-20, 1e-10, 1e10, 1e160])
+def test_weights_that_sums_cannot_hold_are_refused(weight):
+    with pytest.raises(ValueError, match="multiply all by the same number"):
+        measure([0.5, 0.2], [0, 1], [weight, weight])
+
+
+def test_tensors_and_tables_are_measured():
+    rng = np.random.default_rng(23)
+    p, y = many(rng, 500, 3)
+    want = measure(p, y)
+    tensor = torch.tensor(p, requires_grad=True)
+    assert measure(tensor, torch.tensor(y)).state() == want.state()
+    assert measure(torch.tensor(p).bfloat16(), y).rows == 500
+    frame = pd.DataFrame(p, columns=["p_ant", "p_bee", "p_cat"])
+    named = measure(frame, np.array(["ant", "bee", "cat"])[y])
+    assert named.classes == ["ant", "bee", "cat"]
+    assert named.error() == want.error()
+    q, truth = two(rng, 300)
+    assert measure(q[:, None], truth).state() == measure(q, truth).state()
+    with pytest.raises(ValueError, match="the probabilities of row 1 add up to 0.5, not to 1"):
+        measure([[0.5, 0.5], [0.3, 0.2]], [0, 1])
+
+
+@pytest.fixture
+def pair(tmp_path):
+    rng = np.random.default_rng(24)
+    z = 2 * rng.normal(size=2000)
+    y = (rng.random(2000) < sigmax.sigmoid(z)).astype(int)
+    for name, values in (("logits", z), ("probabilities", sigmax.sigmoid(z))):
+        pq.write_table(pa.table({"score": values, "y": y}), tmp_path / f"{name}.parquet")
+    return tmp_path, z, y
+
+
+def test_a_file_of_probabilities_is_not_accused_of_what_a_sigmoid_would_make_of_it(pair):
+    folder, z, y = pair
+    done = run("measure", "probabilities.parquet", "--label", "y", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "; taken for: probabilities; " in done.stdout
+    assert measure_files(folder / "probabilities.parquet", Job(label="y")).warnings == []
+    turned = pa.table({"score": sigmax.sigmoid(-z), "y": y})
+    pq.write_table(turned, folder / "turned.parquet")
+    (warning,) = measure_files(folder / "turned.parquet", Job(label="y")).warnings
+    assert "is worse than always saying the most frequent class" in warning
+    pq.write_table(pa.table({"logit": np.random.default_rng(0).random(500), "y": y[:500]}), folder / "named.parquet")
+    found = measure_files(folder / "named.parquet", Job(label="y")).warnings
+    assert any("column 'logit' is called a logit, and its numbers were taken for probabilities" in w for w in found)
+
+
+def test_probabilities_go_through_no_temperature_and_no_calibrator_of_logits(pair):
+    folder, _, _ = pair
+    assert run("calibrate", "logits.parquet", "--label", "y", "-o", "c.json", cwd=folder).returncode == 0
+    for options, why in (
+        (("--temperature", "2"), "a temperature divides logits"),
+        (("--calibration", "c.json"), "the calibrator is one of logits"),
+    ):
+        done = run("measure", "probabilities.parquet", "--label", "y", *options, cwd=folder)
+        assert done.returncode == 2
+        assert f"the columns hold probabilities, and {why}; say --form logits" in done.stderr
+    for files in (("logits", "probabilities"), ("probabilities", "logits")):
+        done = run("measure", *(f"{f}.parquet" for f in files), "--label", "y", cwd=folder)
+        assert done.returncode == 2
+        assert f"{files[1]}.parquet holds {files[1]}, and {files[0]}.parquet {files[0]}" in done.stderr
+
+
+def test_rows_that_are_not_measured_are_counted(tmp_path):
+    rows = [f"{(i % 7) - 3 if i % 5 else ''},{i % 2 if i % 3 else ''}" for i in range(300)]
+    (tmp_path / "s.csv").write_text("\n".join(["score,y", *rows]) + "\n")
+    done = run("measure", "s.csv", "--label", "y", cwd=tmp_path)
+    assert "Not measured: 140 of 300 rows (80 without a label; 60: a score is missing)" in done.stdout
+    figures = json.loads(run("measure", "s.csv", "--label", "y", "--json", cwd=tmp_path).stdout)
+    assert (figures["rows_read"], figures["rows"], figures["without_label"]) == (300, 160, 80)
+    assert figures["not_scored"] == {"a score is missing": 60}
+
+
+def test_groups_of_lists_are_refused_and_missing_ones_named(pair):
+    folder, z, y = pair
+    table = pa.table({"score": z, "y": y, "many": [[1.0]] * 2000, "g": [None, "", "a", "b"] * 500})
+    pq.write_table(table, folder / "g.parquet")
+    asked = Job(label="y", columns=("score",))
+    with pytest.raises(TableError, match="column 'many' holds list.* name one with plain values"):
+        measure_files(folder / "g.parquet", asked, by="many")
+    with pytest.raises(TableError, match="column 'many' holds what is no weight"):
+        measure_files(folder / "g.parquet", asked, weights="many")
+    assert list(measure_files(folder / "g.parquet", asked, by="g").groups) == ["(empty)", "(none)", "a", "b"]
+
+
+def test_the_limit_of_groups_holds_over_all_files(pair):
+    folder, z, y = pair
+    for i in range(2):
+        part = pa.table({"score": z[:200], "y": y[:200], "g": [f"{i}-{j}" for j in range(200)]})
+        (folder / "parts").mkdir(exist_ok=True)
+        pq.write_table(part, folder / "parts" / f"{i}.parquet")
+    with pytest.raises(TableError, match="column 'g' has more than 250 values"):
+        measure_files(folder / "parts", Job(label="y", columns=("score",)), by="g")

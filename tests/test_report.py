@@ -351,10 +351,11 @@ def test_the_verdict_is_true(tmp_path):
     assert said.startswith(
         f"The model is right in {right:.1%} of 4,000 labelled rows, where always saying the most frequent class"
     )
-    assert "Nothing speaks against these probabilities: they are off by" in said
+    assert "Nothing speaks against these probabilities: those of the predicted class are off by" in said
     assert said.endswith("at most.")
-    assert "too sure. Calibrated, they would lose" in verdict(x * 3, y)
-    assert "not sure enough. Calibrated, they would lose" in verdict(x / 3, y)
+    assert ", too sure. " in verdict(x * 3, y)
+    assert "Calibrated, they would lose" in verdict(x * 3, y)
+    assert ", not sure enough. " in verdict(x / 3, y)
     assert "4 labelled rows are too few to tell whether these probabilities hold." in verdict(x[:4], y[:4])
 
 

@@ -114,6 +114,7 @@ class Evidence:
             raise ValueError(f"one probability a row for {k} classes; give one for each class")
         if not len(p):
             return
+        confidence_of(p, None)  # which refuses what is no probability
         sums = p.sum(axis=1) if p.ndim == 2 else np.ones(1)
         if (np.abs(sums - 1) > 0.05).any():
             row = int(np.argmax(np.abs(sums - 1) > 0.05))

@@ -24,16 +24,55 @@ def verdict(evidence: Evidence, judged: Judged | None = None) -> str:
     """Return what there is to say in one sentence or two: whether the probabilities hold, and what it costs that they do not."""
     error, test = evidence.error(), evidence.test()
     if evidence.rows < FEW or not error.bins:
-        return f"{evidence.rows:,} labelled rows are too few to tell whether these probabilities hold."
+        rows = "1 labelled row is" if evidence.rows == 1 else f"{evidence.rows:,} labelled rows are"
+        return f"{rows} too few to tell whether these probabilities hold."
+    whose = "they are" if len(evidence.classes) == 2 else "those of the predicted class are"
     if not test.is_rejected() and not error.is_found:
-        return f"Nothing speaks against these probabilities: they are off by {error.high:.1%} at most."
+        return f"Nothing speaks against these probabilities: {whose} off by {percent(error.high, 'up')} at most."
     off = (
-        f"off by {error.error:.1%} (95 %: {error.low:.1%} to {error.high:.1%}), {_lean(evidence)}"
+        f"off by {percent(error.error)} (95 %: {percent(error.low, 'down')} to {percent(error.high, 'up')}), {_lean(evidence)}"
         if error.is_found
-        else f"off by less than {error.high:.1%}, but not by chance"
+        else f"off by {percent(error.high, 'up')} at most, but not by chance"
     )
     hold = "do not hold" if test.is_rejected() else "may not hold, though the test finds nothing certain"
-    return f"These probabilities {hold}: they are {off}.{_cost(evidence, judged)}"
+    return (
+        f"These probabilities {hold}: {whose} {off}.{_worst(evidence)}{_impossible(evidence)}{_cost(evidence, judged)}"
+    )
+
+
+def percent(value: float, way: str = "") -> str:
+    """Return a share in per cent, with two digits where it is small; a limit is rounded away from what it limits, 'up' or 'down'."""
+    whole = 100 * value
+    if not 0 < whole < math.inf:
+        return f"{whole:.1f} %"
+    places = max(1, 1 - math.floor(math.log10(whole)))
+    step = 10.0**-places
+    rounded = {"up": math.ceil, "down": math.floor}.get(way, round)(
+        whole / step * (1 - 1e-12 if way == "up" else 1)
+    ) * step
+    return f"{rounded:.{places}f} %"
+
+
+def _worst(evidence: Evidence) -> str:
+    """Return which of many classes is off, where one is."""
+    if len(evidence.classes) == 2 or evidence.mean_probabilities is None:
+        return ""
+    adjusted = holm(evidence.test().parts)
+    errors = {str(c): evidence.error(c) for c in evidence.classes if adjusted[str(c)] <= 0.05}
+    found = {name: error for name, error in errors.items() if error.is_found}
+    if not found:
+        return ""
+    name = max(found, key=lambda c: found[c].error)
+    low, high = percent(found[name].low, "down"), percent(found[name].high, "up")
+    return f" Against all others '{name}' is off the most, by {percent(found[name].error)} (95 %: {low} to {high})."
+
+
+def _impossible(evidence: Evidence) -> str:
+    """Return what is to be said of classes that occur though they were given 0."""
+    rows = evidence.impossible
+    if not rows:
+        return ""
+    return f" {rows:,} row{' is' if rows == 1 else 's are'} of a class that was given the probability 0: were they rounded?"
 
 
 def _lean(evidence: Evidence) -> str:
@@ -84,6 +123,8 @@ def lines_of(evidence: Evidence, judged: Judged | None = None) -> Iterator[tuple
 
 
 def _interval(found: Mean) -> str:
+    if not math.isfinite(found.high):
+        return f"{found.mean:.4f}"
     return f"{found.mean:.4f} (95 %: {found.low:.4f} to {found.high:.4f})"
 
 
@@ -113,7 +154,7 @@ def group_lines(groups: Mapping[str, Evidence], by: str) -> list[dict[str, str]]
     adjusted = holm({name: evidence.test().p_value for name, evidence in filled.items()})
     return [
         {
-            by: name or "(none)",
+            by: name,
             "rows": f"{evidence.rows:,}",
             "accuracy": f"{evidence.accuracy.mean:.4f}",
             "log-loss": f"{evidence.log_loss.mean:.4f}",

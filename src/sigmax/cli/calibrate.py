@@ -92,7 +92,8 @@ def calibrate(
             )
         except ValueError as error:
             raise InputError(f"{file}: {error}") from None
-    say_how(found.summary)
+    form = judged.calibrator.form_
+    say_how(found.summary, form, None if form == "logits" else found.plan.notes)
     console = Console()
     table = Table(title="On rows that the fit has not seen", title_justify="left", header_style="bold", box=None)
     for name in ("", "before", "after"):
@@ -106,4 +107,5 @@ def calibrate(
         console.print(plain(f"Note: {note}"), soft_wrap=True)
     if output is not None:
         judged.calibrator.save(output)
-        console.print(plain(f"Wrote {output}: sigmax score NEW --calibration {output} applies it"), soft_wrap=True)
+        applied = "" if judged.gain[2] < 0 else f": sigmax score NEW --calibration {output} applies it"
+        console.print(plain(f"Wrote {output}{applied}"), soft_wrap=True)

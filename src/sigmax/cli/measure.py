@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from sigmax.calibration.given import Form
-from sigmax.calibration.told import class_lines, figures_of, group_lines, lines_of, verdict
+from sigmax.calibration.told import class_lines, figures_of, group_lines, holm, lines_of, verdict
 from sigmax.cli.app import FOUND, JUDGE, Asked, Console, app, examples, fail, plain, progress_bar
 from sigmax.cli.shown import say_how
 from sigmax.errors import InputError
@@ -42,8 +42,8 @@ def measure(
     """
     Measure what the probabilities in labelled score files are worth: whether they hold, by how much they are off, what that costs.
 
-    One pass over the files. Figures have 95 % intervals, over samples of as many rows; a calibrated model is taken for one that is
-    not once in 20 times.
+    One pass over the files. Figures have 95 % intervals, over samples of as many rows; the test rejects a calibrated model once in 20
+    times. Errors are seen over runs of rows with like probabilities: what averages out within one is not seen.
 
     Parameters
     ----------
@@ -79,10 +79,12 @@ def measure(
     if as_json:
         print(json.dumps(_everything(found), ensure_ascii=False))
         return
-    say_how(found.summary)
+    say_how(found.summary, found.form, found.warnings)
     console = Console()
     console.print(plain(verdict(found.evidence, found.judged)), style="bold", soft_wrap=True)
     console.print(_figures(found))
+    if found.left_out:
+        console.print(plain(f"Not measured: {found.left_out}"), soft_wrap=True)
     for title, lines in (
         ("By class, each against all others", class_lines(found.evidence)),
         (f"By {by}", group_lines(found.groups, by or "")),
@@ -92,6 +94,7 @@ def measure(
 
 
 def _everything(found: Measured) -> dict[str, Any]:
+    adjusted = holm({name: e.test().p_value for name, e in found.groups.items() if e.rows})
     return {
         **figures_of(found.evidence, found.judged),
         "verdict": verdict(found.evidence, found.judged),
@@ -99,8 +102,14 @@ def _everything(found: Measured) -> dict[str, Any]:
         "columns": list(found.summary.plan.columns),
         "classes": list(found.summary.plan.classes),
         "before": None if found.before is None else figures_of(found.before),
-        "groups": {name: figures_of(evidence) for name, evidence in found.groups.items()},
-        "warnings": found.summary.warnings,
+        "groups": {
+            name: {**figures_of(evidence), "p_value_of_all": adjusted.get(name)}
+            for name, evidence in found.groups.items()
+        },
+        "rows_read": found.summary.rows,
+        "not_scored": dict(found.summary.unscored),
+        "without_label": found.summary.scored - found.summary.labelled,
+        "warnings": found.warnings,
     }
 
 

@@ -112,7 +112,7 @@ def score(
     if output is None and summary.head:
         console.print(head_table(summary, console.width))
     console.print(summary_table(summary))
-    warn(summary)
+    warn(summary.warnings)
     for bad in summary.bad_rows:
         console.print(plain(f"{bad.file}, row {bad.row}: {bad.reason}: {bad.values}"), style="yellow")
     if written is not None:

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["head_table", "say_how", "summary_table", "warn"]
 
 
-def say_how(summary: Summary) -> None:
+def say_how(summary: Summary, form: str = "", warnings: Sequence[str] | None = None) -> None:
     """Print what of a file was taken for what, where it is not the answer itself, and what makes that doubtful."""
-    Console().print(plain("; ".join(f"{name}: {value}" for name, value in _understood(summary))), soft_wrap=True)
-    warn(summary)
+    lines = _understood(summary)
+    if form:
+        lines.insert(1, ("taken for", form))
+    Console().print(plain("; ".join(f"{name}: {value}" for name, value in lines)), soft_wrap=True)
+    warn(summary.warnings if warnings is None else warnings)
 
 
-def warn(summary: Summary) -> None:
+def warn(warnings: Sequence[str]) -> None:
     """Print what makes the answer doubtful."""
     console = Console(stderr=True)
-    for warning in summary.warnings:
+    for warning in warnings:
         console.print(plain(f"Warning: {warning}"), style="bold yellow", soft_wrap=True)
 
 

@@ -103,7 +103,11 @@ def reliability_chart(evidence: Evidence, *, axis: Axis = "probability", title: 
         .encode(
             x=alt.X("begin:Q", title=what, scale=scale, bin="binned", axis=marks),
             x2="end:Q",
-            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=2, labelExpr="format(datum.value, '~s')")),
+            y=alt.Y(
+                "rows:Q",
+                title="rows",
+                axis=alt.Axis(tickCount=2, labelExpr="datum.value % 1 ? '' : format(datum.value, '~s')"),
+            ),
         )
     )
     return on_light(alt.vconcat(upper, rows.properties(width=WIDTH, height=LOWER)))

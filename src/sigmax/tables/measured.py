@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sigmax.calibration.evidence import Evidence
+from sigmax.calibration.evidence import LEAST, Evidence
 from sigmax.calibration.given import as_logits
 from sigmax.calibration.judged import Judged, judge
 from sigmax.calibration.noticed import already_probabilities
 from sigmax.links import sigmoid
 from sigmax.rows import softmax
 from sigmax.tables.errors import TableError
+from sigmax.tables.families import is_text
 from sigmax.tables.files import expand
 from sigmax.tables.one import score_into
 from sigmax.tables.stream import refuse_labels_beside
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "Measuring", "measure_files"]
 
-MOST_GROUPS = 1000
+MOST_GROUPS = 250
+ENOUGH = 20  # rows, to tell by their values what numbers are
 LOOKED_AT = 1000  # rows by which it is told what the numbers are
 
 
@@ -68,6 +70,34 @@ class Measured:
     judged: Judged | None
     form: str
     summary: Summary = field(repr=False)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes it doubtful that the numbers were taken for what they are, a sentence each."""
+        if self.form != "probabilities":
+            return self.summary.warnings
+        found = list(self.summary.plan.notes)
+        most = float(self.evidence.class_shares.max())
+        if self.evidence.accuracy.mean < most - 1e-9:
+            found.append(
+                f"the accuracy of {self.evidence.accuracy.mean:.4f} is worse than always saying the most frequent class ({most:.4f}): "
+                "do the labels and the columns fit, and are the classes in the right order?"
+            )
+        named = [c for c in self.summary.plan.columns if "logit" in c.lower()]
+        if named:
+            found.append(
+                f"column '{named[0]}' is called a logit, and its numbers were taken for probabilities; say --form logits if they are none"
+            )
+        return found
+
+    @property
+    def left_out(self) -> str:
+        """How many rows were not measured, and why; empty if all were."""
+        summary = self.summary
+        missing = summary.scored - summary.labelled
+        reasons = [f"{missing:,} without a label"] if missing else []
+        reasons += [f"{count:,}: {reason}" for reason, count in summary.unscored.items() if count]
+        return f"{summary.rows - summary.labelled:,} of {summary.rows:,} rows ({'; '.join(reasons)})" if reasons else ""
 
 
 def measure_files(
@@ -124,13 +154,17 @@ def measure_files(
             found: list[Measuring] = []
 
             def observer(plan: Plan, found: list[Measuring] = found, before: Measuring | None = whole) -> Measuring:
-                found[:] = [Measuring(plan, by, weights, form if before is None else before.form)]
+                found[:] = [Measuring(plan, by, weights, form, None if before is None else before.form)]
                 return found[0]
 
             one = score_into(path, None, task, pool, progress=progress if root is None else None, observer=observer)
             if whole is None or summary is None:
                 whole, summary, task = found[0], one, task.settled(one.plan, path)
             else:
+                if "auto" not in (found[0].form, whole.form) and found[0].form != whole.form:
+                    raise TableError(
+                        f"{path} holds {found[0].form}, and {files[0]} {whole.form}; say with --form what all are"
+                    )
                 whole.merge(found[0])
                 summary.merge(one.state())
             if progress is not None and root is not None:
@@ -151,9 +185,18 @@ class Measuring:
     plan : Plan
     by, weights, form
         As for :func:`measure_files`.
+    like : str, optional
+        What the files before this one hold: so does this if it has too few rows to tell.
     """
 
-    def __init__(self, plan: Plan, by: str | None = None, weights: str | None = None, form: Form = "logits") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        by: str | None = None,
+        weights: str | None = None,
+        form: Form = "logits",
+        like: Form | None = None,
+    ) -> None:
         if plan.kind == "multilabel":
             raise TableError(
                 "these are scores of many labels a row: measure them with --kind softmax or sigmoid, one class a row"
@@ -162,7 +205,7 @@ class Measuring:
             if name is not None and name in (plan.label, *plan.columns):
                 used = "the label" if name == plan.label else "a score"
                 raise TableError(f"column '{name}' holds {used}; name another for {meaning}")
-        self.plan, self.by, self.weights, self.form = plan, by, weights, form
+        self.plan, self.by, self.weights, self.form, self.like = plan, by, weights, form, like
         self.evidence = Evidence(plan.classes)
         self.groups: dict[str, Evidence] = {}
         self.before = None if plan.calibrator is None else Evidence(plan.classes)
@@ -176,7 +219,7 @@ class Measuring:
             return
         x = seen.scores[:, known].astype(np.float64)
         if self.form == "auto":
-            self.form = self._form_of(x)
+            self.form = self._form_of(seen.given[:, known].astype(np.float64))
         losses = None
         if self.form == "probabilities" and self.plan.calibrator is None:
             p = self._as_probabilities(x, seen)
@@ -190,9 +233,18 @@ class Measuring:
             self._count_groups(_column(seen.batch, self.by).filter(pa.array(known)), p, y, w, losses)
 
     def _form_of(self, x: NDArray[np.float64]) -> Form:
-        if self.plan.calibrator is not None or self.plan.temperature != 1:
-            return "logits"
+        if x.shape[1] < ENOUGH and self.like is not None:
+            return self.like
+        if self.plan.calibrator is not None and self.plan.calibrator.form_ != "logits":
+            return "logits"  # what the calibrator makes of them; it looks at them itself
         found = already_probabilities(x[:, :: max(1, x.shape[1] // LOOKED_AT)], self.plan.kind)
+        if found is not None and (self.plan.calibrator is not None or self.plan.temperature != 1):
+            by = (
+                "the calibrator is one of logits"
+                if self.plan.calibrator is not None
+                else "a temperature divides logits"
+            )
+            raise TableError(f"the columns hold {found}, and {by}; say --form logits if they are raw scores after all")
         if found == "probabilities":
             return "probabilities"
         if found not in (None, "log-probabilities"):  # whose softmax they are
@@ -217,14 +269,16 @@ class Measuring:
 
     def _weights_of(self, column: pa.Array, seen: ScoredBatch) -> NDArray[np.float64]:
         try:
+            if is_text(column.type):
+                column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, column.type), column)
             w = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), np.float64)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise TableError(f"column '{self.weights}' holds what is no weight: {error}") from None
-        wrong = seen.known & ~(np.isfinite(w) & (w >= 0))
+        wrong = seen.known & ~((w == 0) | ((w >= LEAST) & (w <= 1 / LEAST)))
         if wrong.any():
             i = int(np.argmax(wrong))
             raise TableError(
-                f"row {seen.first_row + i}: the weight in '{self.weights}' is {column[i].as_py()}; weights are numbers from 0 on"
+                f"row {seen.first_row + i}: the weight in '{self.weights}' is {column[i].as_py()}; weights are 0, or from {LEAST:g} to {1 / LEAST:g}"
             )
         return w
 
@@ -236,21 +290,24 @@ class Measuring:
         w: NDArray[np.float64] | None,
         losses: NDArray[np.float64] | None,
     ) -> None:
+        if pa.types.is_nested(column.type):
+            raise TableError(f"column '{self.by}' holds {column.type}; name one with plain values for the groups")
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         which = np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
         names = [str(v) for v in encoded.dictionary.to_pylist()]
         for i in np.unique(which).tolist():
             rows = which == i
-            name = names[i] if i >= 0 else ""
+            name = (names[i] or "(empty)") if i >= 0 else "(none)"
             if name not in self.groups:
-                if len(self.groups) == MOST_GROUPS:
-                    raise TableError(
-                        f"column '{self.by}' has more than {MOST_GROUPS:,} values; name one with fewer groups"
-                    )
+                self._check_groups()
                 self.groups[name] = Evidence(self.plan.classes, by_class=False)
             self.groups[name].count(
                 p[:, rows].T, y[rows], None if w is None else w[rows], None if losses is None else losses[rows]
             )
+
+    def _check_groups(self) -> None:
+        if len(self.groups) == MOST_GROUPS:
+            raise TableError(f"column '{self.by}' has more than {MOST_GROUPS:,} values; name one with fewer groups")
 
     def measured(self, summary: Summary, *, gain: bool = True) -> Measured:
         """Return what was found, and what calibration would gain if that is asked for: not of weighted rows."""
@@ -260,11 +317,13 @@ class Measuring:
 
     def merge(self, other: Measuring) -> None:
         """Add what was counted in another file."""
+        self.form = other.form if self.form == "auto" else self.form
         self.evidence.merge(other.evidence)
         if self.before is not None and other.before is not None:
             self.before.merge(other.before)
         for name, evidence in other.groups.items():
             if name not in self.groups:
+                self._check_groups()
                 self.groups[name] = Evidence(self.plan.classes, by_class=False)
             self.groups[name].merge(evidence)
         self.sample.merge(other.sample)
