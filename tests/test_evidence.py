@@ -181,8 +181,8 @@ def test_the_band_holds_the_line_of_a_calibrated_model():
 def test_the_smooth_error_is_what_its_definition_says():
     rng = np.random.default_rng(9)
     for slope in (1.0, 0.5, 3.0):
-        p, y = two(rng, 600, slope)
-        grid = (np.arange(2000) + 0.5) / 2000
+        p, y = two(rng, 300, slope)
+        grid = (np.arange(1500) + 0.5) / 1500
         images = [s * p + k for k in (-2, 0, 2) for s in (1, -1)]
 
         def distance(width, p=p, y=y, grid=grid, images=images):
@@ -215,9 +215,9 @@ def test_the_size_is_what_it_claims(weighted):
     rng = np.random.default_rng(11)
     rejected = 0
     for _ in range(400):
-        p, y = two(rng, 1000)
+        p, y = two(rng, 2000)  # enough for the laws of both statistics: nothing is drawn
         cells = Cells()
-        cells.add(p, y == 1, rng.exponential(size=1000) if weighted else None)
+        cells.add(p, y == 1, rng.exponential(size=2000) if weighted else None)
         rejected += p_value_of(cells.tally()) <= 0.05
     assert 6 <= rejected <= 36  # of 20
 

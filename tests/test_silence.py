@@ -193,7 +193,7 @@ CASES = {
     "probabilities of each label": ("a.csv", csv(frame(SCORES, scores=sigmax.sigmoid(X))), dict(kind="multilabel"), Stop("hold probabilities, no scores")),
     "a probability of each class by itself": ("a.csv", csv(frame(SCORES, ("label", Y), scores=sigmax.sigmoid(X))), LABEL, Right(NUMBERS, 1.0, "all scores lie in [0, 1]")),
     "small scores that are none": ("a.csv", csv(frame(SCORES, ("label", Y), scores=X / 10)), LABEL, Right(NUMBERS)),
-    "sigmax's own results": ("a.csv", csv(frame(["p_0", "p_1", "p_2"], ("prediction", Y), ("confidence", P.max(1)), scores=P)), {}, Stop("'prediction' is numeric")),
+    "sigmax's own results": ("a.csv", csv(frame(["p_0", "p_1", "p_2"], ("prediction", Y), ("confidence", P.max(1)), scores=P)), {}, Stop("(hold probabilities, no scores|has a column 'confidence' already)")),
     "sigmax's own results, their columns named": (
         "a.csv", csv(frame(["p_0", "p_1", "p_2"], ("prediction", Y), ("confidence", P.max(1)), scores=P)), dict(columns=["p_*"]), Stop("(hold probabilities, no scores|has a column 'confidence' already)")),
     # ---- which class a label means ----
