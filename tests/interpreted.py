@@ -119,9 +119,9 @@ def test_any_axis_and_order_of_memory():
 
 
 def test_a_row_has_the_same_bits_wherever_it_stands():
-    x = torch.randn(50, 45)
+    x = torch.randn(12, 45)
     whole = kernels.per_class("log_softmax", x.to(DEVICE), None, None, [1], x.dtype)
-    for i in (0, 7, 49):
+    for i in (0, 7, 11):
         alone = kernels.per_class("log_softmax", x[i : i + 1].to(DEVICE), None, None, [1], x.dtype)
         assert (alone[0] == whole[i]).all()
 

