@@ -356,7 +356,7 @@ def test_a_file_is_measured_as_its_arrays_are(scores):
     p = sigmax.softmax(x)
     found = measure_files(folder / "s.parquet", Job(**ASKED), by="region")
     want = measure(p, y)
-    assert found.form == "logits"
+    assert found.summary.plan.form == "logits"
     assert found.evidence.error() == want.error()
     assert found.evidence.log_loss.mean == pytest.approx(want.log_loss.mean, rel=1e-14)
     assert list(found.groups) == ["north", "south"]
@@ -379,7 +379,7 @@ def test_probabilities_are_measured_as_they_are(scores):
     assert {"p_cat", "prediction", "confidence"} < set(table.column_names)
     pq.write_table(table.drop_columns(["w"]), folder / "p.parquet")
     found = measure_files(folder / "p.parquet", Job(label="y"))
-    assert found.form == "probabilities"
+    assert found.summary.plan.form == "probabilities"
     assert found.evidence.error() == measure(sigmax.softmax(x), y).error()
     logs = pa.table({f"lp_{c}": sigmax.log_softmax(x)[:, k] for k, c in enumerate(("cat", "dog", "fox"))} | {"y": y})
     pq.write_table(logs, folder / "l.parquet")
@@ -422,8 +422,7 @@ def test_a_sample_of_many_rows_is_spread_over_all(tmp_path):
         (ASKED, dict(by="nothing"), "there is no column 'nothing'; the columns are logit_cat, "),
         (ASKED, dict(by="w"), "column 'w' has more than 250 values"),
         (ASKED, dict(weights="region"), "column 'region' holds what is no weight"),
-        (ASKED, dict(form="probabilities"), "row 1 holds .* which are no probabilities"),
-        (ASKED | dict(temperature=2.0), dict(form="probabilities"), "measured as they are; leave the temperature"),
+        (ASKED | dict(form="probabilities"), {}, "row 1 holds .* no probabilities, which the columns were taken for"),
         (ASKED | dict(kind="multilabel", classes=("cat", "dog", "fox")), {}, "many labels a row"),
     ],
 )
@@ -589,30 +588,31 @@ def test_a_file_of_probabilities_is_not_accused_of_what_a_sigmoid_would_make_of_
     done = run("measure", "probabilities.parquet", "--label", "y", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "; taken for: probabilities; " in done.stdout
-    assert measure_files(folder / "probabilities.parquet", Job(label="y")).warnings == []
+    assert measure_files(folder / "probabilities.parquet", Job(label="y")).summary.warnings == []
     turned = pa.table({"score": sigmax.sigmoid(-z), "y": y})
     pq.write_table(turned, folder / "turned.parquet")
-    (warning,) = measure_files(folder / "turned.parquet", Job(label="y")).warnings
-    assert "is worse than always saying the most frequent class" in warning
+    (warning,) = measure_files(folder / "turned.parquet", Job(label="y")).summary.warnings
+    assert "is no better than always saying" in warning
     pq.write_table(pa.table({"logit": np.random.default_rng(0).random(500), "y": y[:500]}), folder / "named.parquet")
-    found = measure_files(folder / "named.parquet", Job(label="y")).warnings
-    assert any("column 'logit' is called a logit, and its numbers were taken for probabilities" in w for w in found)
+    found = measure_files(folder / "named.parquet", Job(label="y")).summary.warnings
+    assert any("column 'logit' is called a logit, and its numbers are taken for probabilities" in w for w in found)
 
 
 def test_probabilities_go_through_no_temperature_and_no_calibrator_of_logits(pair):
     folder, _, _ = pair
     assert run("calibrate", "logits.parquet", "--label", "y", "-o", "c.json", cwd=folder).returncode == 0
-    for options, why in (
-        (("--temperature", "2"), "a temperature divides logits"),
-        (("--calibration", "c.json"), "the calibrator is one of logits"),
-    ):
+    for options in (("--temperature", "2"), ("--calibration", "c.json")):
         done = run("measure", "probabilities.parquet", "--label", "y", *options, cwd=folder)
         assert done.returncode == 2
-        assert f"the columns hold probabilities, and {why}; say --form logits" in done.stderr
+        assert "the columns hold probabilities, no scores" in done.stderr
+        done = run("measure", "probabilities.parquet", "--label", "y", "--form", "probabilities", *options, cwd=folder)
+        assert done.stderr.startswith(
+            "sigmax: probabilities are taken as they are; leave the temperature and the calibration"
+        )
     for files in (("logits", "probabilities"), ("probabilities", "logits")):
         done = run("measure", *(f"{f}.parquet" for f in files), "--label", "y", cwd=folder)
         assert done.returncode == 2
-        assert f"{files[1]}.parquet holds {files[1]}, and {files[0]}.parquet {files[0]}" in done.stderr
+        assert f"{files[1]}.parquet holds {files[1]}, and {files[0]}.parquet {files[0]}; say with --form" in done.stderr
 
 
 def test_rows_that_are_not_measured_are_counted(tmp_path):
@@ -645,3 +645,32 @@ def test_the_limit_of_groups_holds_over_all_files(pair):
         pq.write_table(part, folder / "parts" / f"{i}.parquet")
     with pytest.raises(TableError, match="column 'g' has more than 250 values"):
         measure_files(folder / "parts", Job(label="y", columns=("score",)), by="g")
+
+
+def test_probabilities_are_taken_as_they_are_wherever_a_model_is_judged(scores):
+    folder, x, y, _ = scores
+    p = sigmax.softmax(x)
+    table = pa.table(
+        {f"p_{c}": p[:, k] for k, c in enumerate(("cat", "dog", "fox"))} | {"y": np.array(["cat", "dog", "fox"])[y]}
+    )
+    pq.write_table(table, folder / "p.parquet")
+    done = run("report", "p.parquet", "--label", "y", "-o", "r.html", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "r.html").read_text()
+    want = measure(p, y)
+    assert f"{want.log_loss.mean:.4f}" in page
+    assert "which are probabilities; 3 classes" in page
+    scored = score_file(folder / "p.parquet", label="y", form="probabilities", output=folder / "again.parquet")
+    assert scored.log_loss == pytest.approx(want.log_loss.mean, rel=1e-12)
+    again = pq.read_table(folder / "again.parquet")
+    np.testing.assert_allclose(
+        np.column_stack([again[f"p_{c}"].to_numpy() for c in ("cat", "dog", "fox")]), p, rtol=1e-14
+    )
+    with pytest.raises(TableError, match="the columns hold probabilities, no scores"):
+        score_file(folder / "p.parquet", label="y")
+    certain = pa.table({"s": [0.0, 1.0, 0.5, None], "y": [0, 1, 1, 0]})
+    pq.write_table(certain, folder / "c.parquet")
+    found = score_file(folder / "c.parquet", label="y", form="probabilities")
+    assert (found.scored, found.log_loss) == (3, pytest.approx(math.log(2) / 3))
+    with pytest.raises(TableError, match="form is 'odds'; it must be one of"):
+        Job(form="odds")

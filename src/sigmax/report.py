@@ -20,7 +20,7 @@ from sigmax import plots
 from sigmax.calibration import wilson_interval
 from sigmax.calibration.told import class_lines, lines_of, verdict
 from sigmax.tables import Diagnosis, TableError, score_file
-from sigmax.tables.job import job_of
+from sigmax.tables.job import job_of, told_apart
 from sigmax.tables.measured import Measuring
 from sigmax.writing import write_whole
 
@@ -75,7 +75,7 @@ def write_report(
     output = Path(output)
     if output.suffix.lower() not in (".html", ".htm"):
         raise TableError(f"{output}: unknown ending '{output.suffix}'; a report ends in .html")
-    asked = job_of(job, options)
+    asked = told_apart(job_of(job, options))
     if asked.label is None and asked.labels is None:
         raise TableError("a report needs the true classes: name their column with --label, or their file with --labels")
     found: list[_Reported] = []

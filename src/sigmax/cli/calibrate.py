@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from sigmax.calibration.given import Form
 from sigmax.cli.app import FOUND, SCORE, Asked, Console, app, examples, fail, plain, progress_bar
 from sigmax.cli.shown import say_how
 
@@ -46,7 +45,6 @@ def calibrate(
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     method: Method = "auto",
-    form: Form = "auto",
     job: Asked = FOUND,
 ) -> None:
     """
@@ -63,8 +61,6 @@ def calibrate(
         The calibrator to write, ending in .json.
     method : str
         How: auto takes a parabola of the logit for two classes, and for more a matrix as strong as cross-validation allows.
-    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
-        What the scores are. Default: as their values tell.
     """
     try:
         from sigmax.calibration.judged import judge
@@ -82,17 +78,22 @@ def calibrate(
     if job.calibration is not None:
         raise InputError("a calibrator is fitted to the scores as they are; leave --calibration away")
     with progress_bar(file.name) as progress:
-        found = collect(file, dataclasses.replace(job, as_scores=True), progress)
+        found = collect(file, dataclasses.replace(job, form="logits"), progress)
     names = None if found.plan.is_list or not found.plan.columns else found.plan.columns
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes say the same
         try:
             judged = judge(
-                found.scores, found.labels, method=method, form=form, classes=found.plan.classes, columns=names
+                found.scores,
+                found.labels,
+                method=method,
+                form=job.form or "auto",
+                classes=found.plan.classes,
+                columns=names,
             )
         except ValueError as error:
             raise InputError(f"{file}: {error}") from None
-    form = judged.calibrator.form_
+    form = judged.calibrator.form_  # of probabilities the summary is one of their sigmoids
     say_how(found.summary, form, None if form == "logits" else found.plan.notes)
     console = Console()
     table = Table(title="On rows that the fit has not seen", title_justify="left", header_style="bold", box=None)

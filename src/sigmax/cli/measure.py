@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from sigmax.calibration.given import Form
 from sigmax.calibration.told import class_lines, figures_of, group_lines, holm, lines_of, verdict
 from sigmax.cli.app import FOUND, JUDGE, Asked, Console, app, examples, fail, plain, progress_bar
 from sigmax.cli.shown import say_how
@@ -34,7 +33,6 @@ def measure(
     *files: str,
     by: str | None = None,
     weights: str | None = None,
-    form: Form = "auto",
     job: Asked = FOUND,
     workers: int | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -53,8 +51,6 @@ def measure(
         A column: the rows of each of its values are measured apart too.
     weights : str
         A column with what each row counts for.
-    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
-        What the numbers are. Default: as their values tell.
     workers : int
         How many threads read. Default: as many as there are cores.
     as_json : bool
@@ -72,14 +68,13 @@ def measure(
             job,
             by=by,
             weights=weights,
-            form=form,
             workers=workers,
             progress=progress,
         )
     if as_json:
         print(json.dumps(_everything(found), ensure_ascii=False))
         return
-    say_how(found.summary, found.form, found.warnings)
+    say_how(found.summary, found.summary.plan.form)
     console = Console()
     console.print(plain(verdict(found.evidence, found.judged)), style="bold", soft_wrap=True)
     console.print(_figures(found))
@@ -98,7 +93,7 @@ def _everything(found: Measured) -> dict[str, Any]:
     return {
         **figures_of(found.evidence, found.judged),
         "verdict": verdict(found.evidence, found.judged),
-        "form": found.form,
+        "form": found.summary.plan.form,
         "columns": list(found.summary.plan.columns),
         "classes": list(found.summary.plan.classes),
         "before": None if found.before is None else figures_of(found.before),
@@ -109,7 +104,7 @@ def _everything(found: Measured) -> dict[str, Any]:
         "rows_read": found.summary.rows,
         "not_scored": dict(found.summary.unscored),
         "without_label": found.summary.scored - found.summary.labelled,
-        "warnings": found.warnings,
+        "warnings": found.summary.warnings,
     }
 
 

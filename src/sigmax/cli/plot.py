@@ -73,19 +73,18 @@ def plot(
                 "a reliability diagram needs the true classes: name their column with --label, or their file with --labels"
             )
         from sigmax.tables import score_file
+        from sigmax.tables.job import told_apart
         from sigmax.tables.measured import measure_files
 
-        form, warnings = "", None
         with progress_bar(values[0]) as progress:
             if name == "reliability":
                 found = measure_files(values[0], job, progress=progress, gain=False)
                 summary, chart = found.summary, plots.reliability_chart(found.evidence, axis=axis)
-                form, warnings = found.form, found.warnings
             else:
-                summary = score_file(Path(values[0]), job, head=0, progress=progress)
+                summary = score_file(Path(values[0]), told_apart(job), head=0, progress=progress)
                 counts = summary.by_logit[::-1] if summary.labelled else (summary.by_confidence,)
                 chart = plots.confidence_chart(*counts)
-        say_how(summary, form, warnings)
+        say_how(summary, summary.plan.form)
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]
         if told:

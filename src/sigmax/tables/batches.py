@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmax.calibration.noticed import already_probabilities, remedy
-from sigmax.links import sigmoid, softplus
+from sigmax.links import logit, sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
 from sigmax.tables.columns import NO_NUMBER, Plan, empty_matrix, score_matrix
 from sigmax.tables.errors import TableError
@@ -97,7 +97,7 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
             values = ", ".join(f"{name} = {batch.column(name)[int(i)].as_py()}" for name in plan.columns[:4])
             more = ", ..." if len(plan.columns) > 4 else ""
             bad_rows.append(BadRow(file, first_row + int(i), reason, values + more))
-    if not plan.as_scores and (plan.calibrator is None or plan.calibrator.form_ == "logits"):
+    if not plan.as_scores and plan.form == "logits" and (plan.calibrator is None or plan.calibrator.form_ == "logits"):
         _check_scores(x, bad, plan, first_row, file)
     bad_rows = sorted(bad_rows, key=lambda r: r.row)[:FEW]
     if bad_rows and plan.on_bad == "fail":
@@ -110,6 +110,8 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     given = x
     if plan.calibrator is not None:
         x = _calibrated(x, bad, plan.calibrator, file)
+    elif plan.form == "probabilities":
+        x = _logits(x, bad, plan, first_row, file)
     predicted: NDArray[Any]
     if plan.kind == "softmax":
         p = softmax(x, axis=0, temperature=plan.temperature, out=empty_matrix(x.shape, x.dtype))
@@ -178,6 +180,26 @@ def _calibrated(x: NDArray[Any], bad: NDArray[np.bool_], calibrator: Calibrator,
     return y
 
 
+def _logits(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row: int, file: str) -> NDArray[Any]:
+    """Return the scores that probabilities are those of; refuse rows that hold none."""
+    with np.errstate(invalid="ignore"):
+        odd = ~((x >= -1e-4) & (x <= 1 + 1e-4)).all(axis=0)
+        if plan.kind == "softmax":
+            odd |= ~(np.abs(x.sum(axis=0, dtype=np.float64) - 1) <= 0.05)
+    odd &= ~bad
+    if odd.any():
+        i = int(np.argmax(odd))
+        values = ", ".join(f"{v:g}" for v in x[:4, i]) + (", ..." if len(x) > 4 else "")
+        where = f"{file}, " if file else ""
+        raise TableError(
+            f"{where}row {first_row + i} holds {values}, no probabilities, which the columns were taken for; "
+            "say --form logits if all of them are raw scores"
+        )
+    p = np.clip(x, 0, 1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(p) if plan.kind == "softmax" else logit(p))
+
+
 def _check_scores(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row: int, file: str) -> None:
     """Refuse a batch whose rows, a thousand of them, hold no scores but probabilities."""
     good = np.flatnonzero(~bad)
@@ -189,7 +211,8 @@ def _check_scores(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row
         since = f" from row {first_row:,} on" if first_row > 1 else ""
         raise TableError(
             f"{where}the columns hold {found}, no scores, in the rows that were looked at{since}: {remedy(found)}. "
-            "If they are raw scores after all, say so with --as-scores"
+            f"{'To take them as they are say --form probabilities; if' if found == 'probabilities' else 'If'} they are raw scores after all, say so "
+            "with --as-scores"
         )
 
 

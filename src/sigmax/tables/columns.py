@@ -7,16 +7,17 @@ import difflib
 import fnmatch
 import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigmax.calibration import Calibrator
+from sigmax.calibration.noticed import already_probabilities
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
-from sigmax.tables.families import Table, class_names, is_list, is_numeric, score_columns, variants
+from sigmax.tables.families import LOOKED_AT, Table, class_names, is_list, is_numeric, score_columns, variants
 from sigmax.tables.labels import ClassNames, key_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Plan:
     on_bad: OnBad | None = None
     calibrator: Calibrator | None = None
     as_scores: bool = False  # whether they are scores however they look
+    form: Literal["logits", "probabilities"] = (
+        "logits"  # what is done with them: log-probabilities are as good as logits
+    )
     by_place: bool = False  # whether the scores have no names, and a label may be the place of its class
     left_out: list[tuple[str, str]] = field(default_factory=list)  # the other columns, with their types
     dialect: Dialect = field(default_factory=Dialect)
@@ -164,22 +168,49 @@ def make_plan(table: Table, job: Job) -> Plan:
     dtype = np.dtype(np.float32 if narrow else np.float64)
     taken = {*names, label}
     left_out = [(f.name, str(f.type)) for f in schema if f.name not in taken]
-    return Plan(
-        names,
-        lists,
-        list(classes),
-        kind,
-        dtype,
-        job.temperature,
-        label,
-        job.on_bad,
-        calibrator,
-        job.as_scores,
-        by_place,
-        left_out,
-        table.dialect,
-        notes,
+    plan = Plan(
+        columns=names,
+        is_list=lists,
+        classes=list(classes),
+        kind=kind,
+        dtype=dtype,
+        temperature=job.temperature,
+        label=label,
+        on_bad=job.on_bad,
+        calibrator=calibrator,
+        as_scores=job.as_scores,
+        by_place=by_place,
+        left_out=left_out,
+        dialect=table.dialect,
+        notes=notes,
     )
+    return _formed(plan, job, table)
+
+
+def _formed(plan: Plan, job: Job, table: Table) -> Plan:
+    """Return the plan with what the numbers are: as was said, or as the first rows tell."""
+    if job.form is None or plan.calibrator is not None:  # which knows what it was fitted to
+        return plan
+    if job.form == "probabilities":
+        return dataclasses.replace(plan, form="probabilities")
+    if job.form != "auto":
+        return dataclasses.replace(plan, as_scores=True)
+    if plan.as_scores or table.first is None:
+        return plan
+    x, unscored = score_matrix(table.first.slice(0, LOOKED_AT), plan)
+    good = ~np.logical_or.reduce([np.zeros(x.shape[1], bool), *unscored.values()])
+    found = already_probabilities(x[:, good], plan.kind)
+    if found == "log-probabilities":
+        return dataclasses.replace(plan, as_scores=True)
+    if found != "probabilities" or plan.temperature != 1:  # what else they may be is refused where they are scored
+        return plan
+    named = [c for c in plan.columns if "logit" in c.lower()]
+    told = (
+        f"column '{named[0]}' is called a logit, and its numbers are taken for probabilities; say --form logits if they are none"
+        if named
+        else ""
+    )
+    return dataclasses.replace(plan, form="probabilities", notes=[*plan.notes, told] if told else plan.notes)
 
 
 def _calibrated_job(job: Job, calibrator: Calibrator, schema: pa.Schema) -> Job:

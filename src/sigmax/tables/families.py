@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Table", "class_names", "is_list", "is_numeric", "is_row_name", "is_text", "score_columns", "variants"]
+__all__ = [
+    "ENOUGH",
+    "LOOKED_AT",
+    "Table",
+    "class_names",
+    "is_list",
+    "is_numeric",
+    "is_row_name",
+    "is_text",
+    "score_columns",
+    "variants",
+]
 
 LOOKED_AT = 1000  # rows
 FEW = 5  # rows that may be anything

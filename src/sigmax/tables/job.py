@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
+from sigmax.calibration.given import Form
 from sigmax.calibration.noticed import Kind
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
@@ -20,7 +21,7 @@ from sigmax.tables.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Job", "Kind", "OnBad", "Options", "job_of"]
+__all__ = ["Form", "Job", "Kind", "OnBad", "Options", "job_of", "told_apart"]
 
 OnBad = Literal["null", "drop", "fail"]
 
@@ -55,6 +56,9 @@ class Job:
         but a word among the numbers of a column is an error.
     calibration : Path
         A calibrator that sigmax calibrate wrote: the probabilities are those of the scores that it makes of these.
+    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
+        What the numbers are; auto tells by their values. Probabilities are taken as they are. Default: scores are logits, and numbers that look
+        like probabilities are refused; where a model is judged or calibrated, auto.
     as_scores : bool
         Take numbers that look like probabilities, percentages or log-probabilities, which are refused, for scores.
     dialect : Dialect
@@ -69,6 +73,7 @@ class Job:
     temperature: float = 1.0
     on_bad: OnBad | None = None
     calibration: Path | None = None
+    form: Form | None = None
     as_scores: bool = False
     dialect: Dialect = field(default_factory=Dialect)
 
@@ -77,6 +82,10 @@ class Job:
         for name, value, known in (("kind", self.kind, Kind), ("on_bad", self.on_bad, OnBad)):
             if value is not None and value not in get_args(known):
                 raise TableError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, get_args(known)))}")
+        if self.form is not None and self.form not in get_args(Form):
+            raise TableError(f"form is {self.form!r}; it must be one of {', '.join(map(repr, get_args(Form)))}")
+        if self.form == "probabilities" and (self.temperature != 1 or self.calibration is not None):
+            raise TableError("probabilities are taken as they are; leave the temperature and the calibration away")
         if self.label is not None and not isinstance(self.label, str):
             raise TableError(f"label is {self.label!r}; pass the name of the column that holds the true classes")
         if isinstance(self.temperature, bool) or not isinstance(self.temperature, Real):
@@ -129,8 +138,14 @@ class Options(TypedDict, total=False):
     temperature: float
     on_bad: OnBad | None
     calibration: str | Path | None
+    form: Form | None
     as_scores: bool
     dialect: Dialect | None
+
+
+def told_apart(job: Job) -> Job:
+    """Return the job of judging a model: what the numbers are is told by their values where nothing was said."""
+    return job if job.form is not None or job.as_scores else dataclasses.replace(job, form="auto")
 
 
 def job_of(job: Job | None, options: Any) -> Job:

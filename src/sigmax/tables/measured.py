@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 from sigmax.calibration.evidence import LEAST, Evidence
 from sigmax.calibration.given import as_logits
 from sigmax.calibration.judged import Judged, judge
-from sigmax.calibration.noticed import already_probabilities
 from sigmax.links import sigmoid
 from sigmax.rows import softmax
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import is_text
 from sigmax.tables.files import expand
+from sigmax.tables.job import told_apart
 from sigmax.tables.one import score_into
 from sigmax.tables.stream import refuse_labels_beside
 from sigmax.tables.summary import Summary
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "Measuring", "measure_files"]
 
 MOST_GROUPS = 250
-ENOUGH = 20  # rows, to tell by their values what numbers are
-LOOKED_AT = 1000  # rows by which it is told what the numbers are
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,6 @@ class Measured:
         On all of them without the calibrator, where there is one.
     judged : Judged or None
         What calibration would gain, found on a part of the rows, each by a fit that has not seen it; None for too few rows, and with weights.
-    form : str
-        What the numbers of the file are.
     summary : Summary
     """
 
@@ -68,27 +64,7 @@ class Measured:
     groups: dict[str, Evidence]
     before: Evidence | None
     judged: Judged | None
-    form: str
     summary: Summary = field(repr=False)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What makes it doubtful that the numbers were taken for what they are, a sentence each."""
-        if self.form != "probabilities":
-            return self.summary.warnings
-        found = list(self.summary.plan.notes)
-        most = float(self.evidence.class_shares.max())
-        if self.evidence.accuracy.mean < most - 1e-9:
-            found.append(
-                f"the accuracy of {self.evidence.accuracy.mean:.4f} is worse than always saying the most frequent class ({most:.4f}): "
-                "do the labels and the columns fit, and are the classes in the right order?"
-            )
-        named = [c for c in self.summary.plan.columns if "logit" in c.lower()]
-        if named:
-            found.append(
-                f"column '{named[0]}' is called a logit, and its numbers were taken for probabilities; say --form logits if they are none"
-            )
-        return found
 
     @property
     def left_out(self) -> str:
@@ -106,7 +82,6 @@ def measure_files(
     *,
     by: str | None = None,
     weights: str | None = None,
-    form: Form = "auto",
     gain: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -124,8 +99,6 @@ def measure_files(
         A column by whose values the rows are measured apart too.
     weights : str, optional
         A column with what each row counts for.
-    form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
-        What the scores are; by default as their values tell.
     gain : bool, default True
         Whether to find what calibration would gain, which takes seconds.
     workers, progress
@@ -136,13 +109,11 @@ def measure_files(
     TableError
         If a file, a column or an option cannot be used, or no row has both scores and a label.
     """
-    task = Task(dataclasses.replace(job, as_scores=True))
+    task = Task(told_apart(job))
     if job.label is None and job.labels is None:
         raise TableError(
             "measuring needs the true classes: name their column with --label, or their file with --labels"
         )
-    if form == "probabilities" and (job.temperature != 1 or job.calibration is not None):
-        raise TableError("probabilities are measured as they are; leave the temperature and the calibration away")
     files, root = expand(source)
     if root is not None:
         refuse_labels_beside(job)
@@ -153,18 +124,14 @@ def measure_files(
         for i, path in enumerate(files):
             found: list[Measuring] = []
 
-            def observer(plan: Plan, found: list[Measuring] = found, before: Measuring | None = whole) -> Measuring:
-                found[:] = [Measuring(plan, by, weights, form, None if before is None else before.form)]
+            def observer(plan: Plan, found: list[Measuring] = found) -> Measuring:
+                found[:] = [Measuring(plan, by, weights)]
                 return found[0]
 
             one = score_into(path, None, task, pool, progress=progress if root is None else None, observer=observer)
             if whole is None or summary is None:
                 whole, summary, task = found[0], one, task.settled(one.plan, path)
             else:
-                if "auto" not in (found[0].form, whole.form) and found[0].form != whole.form:
-                    raise TableError(
-                        f"{path} holds {found[0].form}, and {files[0]} {whole.form}; say with --form what all are"
-                    )
                 whole.merge(found[0])
                 summary.merge(one.state())
             if progress is not None and root is not None:
@@ -183,20 +150,11 @@ class Measuring:
     Parameters
     ----------
     plan : Plan
-    by, weights, form
+    by, weights
         As for :func:`measure_files`.
-    like : str, optional
-        What the files before this one hold: so does this if it has too few rows to tell.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        by: str | None = None,
-        weights: str | None = None,
-        form: Form = "logits",
-        like: Form | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, by: str | None = None, weights: str | None = None) -> None:
         if plan.kind == "multilabel":
             raise TableError(
                 "these are scores of many labels a row: measure them with --kind softmax or sigmoid, one class a row"
@@ -205,7 +163,7 @@ class Measuring:
             if name is not None and name in (plan.label, *plan.columns):
                 used = "the label" if name == plan.label else "a score"
                 raise TableError(f"column '{name}' holds {used}; name another for {meaning}")
-        self.plan, self.by, self.weights, self.form, self.like = plan, by, weights, form, like
+        self.plan, self.by, self.weights = plan, by, weights
         self.evidence = Evidence(plan.classes)
         self.groups: dict[str, Evidence] = {}
         self.before = None if plan.calibrator is None else Evidence(plan.classes)
@@ -218,54 +176,13 @@ class Measuring:
         if not y.size:
             return
         x = seen.scores[:, known].astype(np.float64)
-        if self.form == "auto":
-            self.form = self._form_of(seen.given[:, known].astype(np.float64))
-        losses = None
-        if self.form == "probabilities" and self.plan.calibrator is None:
-            p = self._as_probabilities(x, seen)
-        else:
-            p, losses = seen.probability[:, known].astype(np.float64), seen.loss.astype(np.float64)
+        p, losses = seen.probability[:, known].astype(np.float64), seen.loss.astype(np.float64)
         self.evidence.count(p.T, y, w, losses)
         if self.before is not None and self.plan.calibrator is not None:
             self.before.count(_uncalibrated(seen.given[:, known], self.plan.calibrator.form_), y, w)
-        self.sample.see(p.T, x.T, y, self.plan, self.form)
+        self.sample.see(p.T, x.T, y, self.plan)
         if self.by is not None:
             self._count_groups(_column(seen.batch, self.by).filter(pa.array(known)), p, y, w, losses)
-
-    def _form_of(self, x: NDArray[np.float64]) -> Form:
-        if x.shape[1] < ENOUGH and self.like is not None:
-            return self.like
-        if self.plan.calibrator is not None and self.plan.calibrator.form_ != "logits":
-            return "logits"  # what the calibrator makes of them; it looks at them itself
-        found = already_probabilities(x[:, :: max(1, x.shape[1] // LOOKED_AT)], self.plan.kind)
-        if found is not None and (self.plan.calibrator is not None or self.plan.temperature != 1):
-            by = (
-                "the calibrator is one of logits"
-                if self.plan.calibrator is not None
-                else "a temperature divides logits"
-            )
-            raise TableError(f"the columns hold {found}, and {by}; say --form logits if they are raw scores after all")
-        if found == "probabilities":
-            return "probabilities"
-        if found not in (None, "log-probabilities"):  # whose softmax they are
-            raise TableError(
-                f"the columns hold {found}; make them probabilities, or say --form logits if they are raw scores after all"
-            )
-        return "logits"
-
-    def _as_probabilities(self, x: NDArray[np.float64], seen: ScoredBatch) -> NDArray[np.float64]:
-        odd = ~((x >= -1e-4) & (x <= 1 + 1e-4)).all(axis=0)
-        if len(x) > 1:
-            odd |= np.abs(x.sum(axis=0) - 1) > 0.05
-        if odd.any():
-            row = seen.first_row + int(np.flatnonzero(seen.known)[np.argmax(odd)])
-            values = ", ".join(f"{v:g}" for v in x[:4, int(np.argmax(odd))])
-            raise TableError(
-                f"row {row} holds {values}{', ...' if len(x) > 4 else ''}, which are no probabilities, as other rows are; "
-                "say --form logits if all are raw scores"
-            )
-        p = np.clip(x, 0, 1)
-        return np.stack([1 - p[0], p[0]]) if len(p) == 1 else p / p.sum(axis=0)
 
     def _weights_of(self, column: pa.Array, seen: ScoredBatch) -> NDArray[np.float64]:
         try:
@@ -288,7 +205,7 @@ class Measuring:
         p: NDArray[np.float64],
         y: NDArray[np.int64],
         w: NDArray[np.float64] | None,
-        losses: NDArray[np.float64] | None,
+        losses: NDArray[np.float64],
     ) -> None:
         if pa.types.is_nested(column.type):
             raise TableError(f"column '{self.by}' holds {column.type}; name one with plain values for the groups")
@@ -301,9 +218,7 @@ class Measuring:
             if name not in self.groups:
                 self._check_groups()
                 self.groups[name] = Evidence(self.plan.classes, by_class=False)
-            self.groups[name].count(
-                p[:, rows].T, y[rows], None if w is None else w[rows], None if losses is None else losses[rows]
-            )
+            self.groups[name].count(p[:, rows].T, y[rows], None if w is None else w[rows], losses[rows])
 
     def _check_groups(self) -> None:
         if len(self.groups) == MOST_GROUPS:
@@ -313,11 +228,10 @@ class Measuring:
         """Return what was found, and what calibration would gain if that is asked for: not of weighted rows."""
         judged = self.sample.judged(self.plan) if gain and self.weights is None else None
         groups = dict(sorted(self.groups.items()))
-        return Measured(self.evidence, groups, self.before, judged, str(self.form), summary)
+        return Measured(self.evidence, groups, self.before, judged, summary)
 
     def merge(self, other: Measuring) -> None:
         """Add what was counted in another file."""
-        self.form = other.form if self.form == "auto" else self.form
         self.evidence.merge(other.evidence)
         if self.before is not None and other.before is not None:
             self.before.merge(other.before)
@@ -356,11 +270,11 @@ class _Sample:
         self._step, self._next = 1, 0  # every so manieth row; how many rows away the next one is
         self._kept: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
 
-    def see(self, p: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.int64], plan: Plan, form: Form) -> None:
+    def see(self, p: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.int64], plan: Plan) -> None:
         """Keep some of the rows: their logits and labels."""
         chosen = slice(self._next, None, self._step)
         self._next = (self._next - len(y)) % self._step
-        if (form == "probabilities" and plan.calibrator is None) or not 0 < plan.temperature < np.inf:
+        if not 0 < plan.temperature < np.inf:
             z = as_logits(p[chosen], "probabilities")
         else:
             z = as_logits(x[chosen, 0] if x.shape[1] == 1 else x[chosen], "logits") / plan.temperature

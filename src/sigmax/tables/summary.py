@@ -142,6 +142,7 @@ class Summary:
             "columns": list(plan.columns),
             "left_out": [name for name, _ in plan.left_out],
             "kind": plan.kind,
+            "form": plan.form,
             "classes": list(plan.classes),
             "temperature": plan.temperature,
             "mean_confidence": self.mean_confidence,

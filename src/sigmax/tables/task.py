@@ -6,13 +6,13 @@ import dataclasses
 import fnmatch
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from sigmax.tables.columns import make_plan
 from sigmax.tables.errors import AmbiguousError, TableError
-from sigmax.tables.families import Table, is_numeric
+from sigmax.tables.families import ENOUGH, Table, is_numeric
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +36,14 @@ class Task:
         The folder below which others may name keys, as in date=2026-01-01/.
     patterns : tuple of str
         What `columns` was before the first file settled it.
-    first : (str, tuple of str), optional
-        The name of the first file, and its columns.
+    first : (str, tuple of str, str), optional
+        The name of the first file, its columns, and what its numbers are.
     """
 
     job: Job
     root: str | None = None
     patterns: tuple[str, ...] = ()
-    first: tuple[str, tuple[str, ...]] | None = None
+    first: tuple[str, tuple[str, ...], Literal["logits", "probabilities"]] | None = None
 
     def settled(self, plan: Plan, file: Path) -> Task:
         """Return the task for the other files, with what the first one settled."""
@@ -51,18 +51,20 @@ class Task:
             self,
             job=dataclasses.replace(self.job, columns=tuple(plan.columns), kind=plan.kind, classes=tuple(plan.classes)),
             patterns=self.job.columns,
-            first=(file.name, tuple(n for n, _ in plan.left_out)),
+            first=(file.name, tuple(n for n, _ in plan.left_out), plan.form),
         )
 
     def _compare(self, schema: pa.Schema, plan: Plan, file: Path) -> None:
         """Refuse a file with a score column that the first one has not: its class would be lost."""
-        name, others = self.first or ("", ())
+        name, others, form = self.first or ("", (), "logits")
         known = {*others, *plan.columns, plan.label}
         new = [f.name for f in schema if f.name not in known]
         if self.patterns:
             extra = [n for n in new if any(fnmatch.fnmatchcase(n, pattern) for pattern in self.patterns)]
         else:
             extra = [n for n in new if is_numeric(schema.field(n).type)]
+        if plan.form != form:
+            raise TableError(f"{file} holds {plan.form}, and {name} {form}; say with --form what all are")
         if extra:
             raise TableError(
                 f"{file} has the numeric column '{extra[0]}', which {name} has not: "
@@ -90,6 +92,8 @@ class Task:
                 raise
             raise TableError(f"{file}: {error}") from None
         if self.first is not None:
+            if self.job.form == "auto" and first is not None and first.num_rows < ENOUGH:  # too few to tell
+                plan = dataclasses.replace(plan, form=self.first[2])
             self._compare(schema, plan, file)
         more = [(k, "of the folder") for k in source.keys if k != self.job.label]
         return dataclasses.replace(
