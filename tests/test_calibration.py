@@ -217,15 +217,15 @@ def test_what_is_off_is_found(bent, least):
 def test_many_classes_are_tested_together(classes):
     rng = np.random.default_rng(1)
     counts = dict.fromkeys((1.0, 1.3), 0)
-    for _ in range(30):
+    for _ in range(15):
         s = 2 * rng.normal(size=(1500, classes))
         y = (s + rng.gumbel(size=s.shape)).argmax(axis=1)
         for t in counts:
             found = calibration_test(sigmax.softmax(s * t), y)
             assert set(found.parts) == {"top label", *map(str, range(classes))}
             counts[t] += found.is_rejected()
-    assert counts[1.0] <= 5
-    assert counts[1.3] >= 27
+    assert counts[1.0] <= 4
+    assert counts[1.3] >= 13
 
 
 def test_chi_squares_are_scipys():
