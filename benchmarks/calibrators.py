@@ -265,6 +265,18 @@ def loss(p: NDArray[Any], y: NDArray[Any]) -> float:
     return float(-np.log(np.clip(q[np.arange(len(y)), y], LEAST, 1)).mean())
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what fits print and warn of out of the tables."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def compare(scored: Scored, rows: int, fits: dict[str, Any]) -> dict[str, tuple[float, float]]:
     """Return each calibrator's change of the log-loss, and its seconds; NaN for one that fails."""
     chosen = np.random.default_rng(rows).permutation(len(scored.y))[: rows or None]
@@ -272,12 +284,7 @@ def compare(scored: Scored, rows: int, fits: dict[str, Any]) -> dict[str, tuple[
     found = {}
     for name, fit in fits.items():
         begin = time.perf_counter()
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
+        with quiet():
             try:
                 p = fit(scored.p[chosen], scored.y[chosen], scored.new)
                 change = loss(p, scored.truth) - before
@@ -370,12 +377,7 @@ def speed(rounds: int = 3) -> str:
             with contextlib.suppress(ModuleNotFoundError):
                 fit = make()
                 begin = time.perf_counter()
-                with (
-                    warnings.catch_warnings(),
-                    contextlib.redirect_stdout(io.StringIO()),
-                    contextlib.redirect_stderr(io.StringIO()),
-                ):
-                    warnings.simplefilter("ignore")
+                with quiet():
                     fit(p, y, p[:10])
                 taken.setdefault(name, []).append(time.perf_counter() - begin)
         first = taken[fits[0][0]]

@@ -89,6 +89,19 @@ def test_any_batches_in_any_order_give_the_same_bits(draw):
     assert merged.smooth_error() == whole.smooth_error()
 
 
+@pytest.mark.parametrize("draw", [two, many], ids=["two", "many"])
+def test_a_test_is_of_all_rows_so_far(draw):
+    p, y = draw(np.random.default_rng(9), 600)
+    first, rest = slice(0, 300), slice(300, None)
+    added, merged = measure(p[first], y[first]), measure(p[first], y[first])
+    before = added.test(), merged.test()
+    added.add(p[rest], y[rest])
+    merged.merge(measure(p[rest], y[rest]))
+    for found, old in zip((added, merged), before, strict=True):
+        assert found.test() == measure(p, y).test() != old
+    assert added.test(bins=5) == measure(p, y).test(bins=5) != added.test()
+
+
 def test_weights_count_rows_as_often_as_they_say():
     rng = np.random.default_rng(4)
     p, y = two(rng, 400)

@@ -22,6 +22,7 @@ from sigmax.calibration.given import (
     labels_of,
     limit_of,
     names_of_columns,
+    probabilities_of,
     scores_of,
     weights_of,
 )
@@ -29,8 +30,8 @@ from sigmax.calibration.maps import mixed
 from sigmax.calibration.reliability import check_rows
 from sigmax.calibration.saved import checked, map_of, number_out, or_none, read, state_of, written
 from sigmax.errors import InputError
-from sigmax.links import log_sigmoid, sigmoid
-from sigmax.rows import log_softmax, softmax
+from sigmax.links import log_sigmoid
+from sigmax.rows import log_softmax
 from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
@@ -259,9 +260,7 @@ class Calibrator(Estimator):
         -------
         ndarray of shape (rows, classes)
         """
-        z = self._logits(X)
-        p = np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else np.asarray(softmax(z))
-        return _as_given(p, X)
+        return _as_given(probabilities_of(self._logits(X)), X)
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """

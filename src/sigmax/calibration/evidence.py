@@ -10,7 +10,15 @@ import numpy as np
 from sigmax.calibration.cells import Cells
 from sigmax.calibration.corp import Decomposition, ReliabilityLine, decomposed, reliability_line
 from sigmax.calibration.error import CalibrationError, error_of
-from sigmax.calibration.given import class_numbers, classes_of, host_array, labels_of, names_of_columns, weights_of
+from sigmax.calibration.given import (
+    add_up,
+    class_numbers,
+    classes_of,
+    host_array,
+    labels_of,
+    names_of_columns,
+    weights_of,
+)
 from sigmax.calibration.hypothesis import CalibrationTest, p_value_of
 from sigmax.calibration.reliability import check_rows, confidence_of, wilson_interval
 from sigmax.calibration.smooth import smooth_error
@@ -76,6 +84,7 @@ class Evidence:
         self._each = Cells(k, COARSE) if by_class and 2 < k <= MOST_CLASSES else None
         self._loss, self._squares, self._right = RowMean(), RowMean(), RowMean()
         self._of_class = np.zeros(k)
+        self._tests: dict[int, CalibrationTest] = {}  # of what was counted so far, by the number of bins
 
     def add(
         self,
@@ -116,8 +125,8 @@ class Evidence:
             return
         confidence_of(p, None)  # which refuses what is no probability
         sums = p.sum(axis=1) if p.ndim == 2 else np.ones(1)
-        if (np.abs(sums - 1) > 0.05).any():
-            row = int(np.argmax(np.abs(sums - 1) > 0.05))
+        if not (right := add_up(sums)).all():
+            row = int(np.argmin(right))
             raise ValueError(f"the probabilities of row {row} add up to {sums[row]:.4g}, not to 1")
         y = class_numbers(labels_of(labels, len(p)), np.asarray(self.classes))
         w = None if sample_weight is None else weights_of(sample_weight, len(p))
@@ -135,6 +144,7 @@ class Evidence:
         losses: NDArray[np.float64] | None = None,
     ) -> None:
         """Count rows as :meth:`add` does; labels are numbers from 0, whatever the classes are called."""
+        self._tests.clear()
         k = len(self.classes)
         confidence, right = confidence_of(p, y)
         correct = np.asarray(right)
@@ -259,15 +269,20 @@ class Evidence:
 
     def test(self, *, bins: int = 15) -> CalibrationTest:
         """Test whether the labels were drawn with the given probabilities: see :func:`calibration_test`."""
+        if bins not in self._tests:
+            self._tests[bins] = CalibrationTest.of_parts(self._p_values(bins), self.rows)
+        return self._tests[bins]
+
+    def _p_values(self, bins: int) -> dict[str, float]:
         if not self.rows:
-            return CalibrationTest(math.nan, {}, 0)
+            return {}
         if len(self.classes) == 2:
             parts = {"": p_value_of(self.tally(), bins)}
         else:
             parts = {"top label": p_value_of(self.tally(), bins)}
             if self._each is not None:
                 parts |= {str(c): p_value_of(self._each.tally(k), bins) for k, c in enumerate(self.classes)}
-        return CalibrationTest(min(1.0, min(parts.values()) * len(parts)), parts, self.rows)
+        return parts
 
     # ---- parts that merge ----
 
@@ -304,6 +319,7 @@ class Evidence:
             raise ValueError(
                 f"evidence on other classes ({', '.join(state['classes'][:5])}) than these ({', '.join(map(str, self.classes[:5]))})"
             )
+        self._tests.clear()
         self._event.merge(state["event"])
         if self._each is not None:
             self._each.merge(state["each"])

@@ -10,7 +10,8 @@ import numpy as np
 
 from sigmax.calibration.noticed import already_probabilities
 from sigmax.calibration.reliability import refuse_masked
-from sigmax.links import logit
+from sigmax.links import logit, sigmoid
+from sigmax.rows import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Form",
+    "add_up",
     "as_logits",
     "bounded",
     "class_numbers",
@@ -30,12 +32,15 @@ __all__ = [
     "labels_of",
     "limit_of",
     "names_of_columns",
+    "no_probabilities",
+    "probabilities_of",
     "scores_of",
     "weights_of",
 ]
 
 Form = Literal["auto", "logits", "log-probabilities", "probabilities"]
 SLACK = 1e-4  # by which a rounded probability may be out of range
+APART = 0.05  # by which the rounded probabilities of a row may miss 1
 LARGEST = 1e100  # finite scores beyond count as this
 RAREST = 1e-9  # a probability of one of many classes that is rarer stands for this: how rare says nothing
 CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
@@ -84,6 +89,19 @@ def scores_of(scores: Any) -> NDArray[np.float64]:
     return x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
 
 
+def no_probabilities(x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows, of shape (rows,) or (rows, classes), hold no probabilities: numbers outside of [0, 1], or that do not add up to 1."""
+    with np.errstate(invalid="ignore"):
+        inside = (x >= -SLACK) & (x <= 1 + SLACK)
+        return ~inside if x.ndim == 1 else ~(inside.all(axis=1) & add_up(x.sum(axis=1, dtype=np.float64)))
+
+
+def add_up(sums: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which sums of a row's probabilities are 1, as closely as rounded ones come to it."""
+    found: NDArray[np.bool_] = np.abs(sums - 1) <= APART
+    return found
+
+
 def form_of(x: NDArray[np.float64], form: Form) -> Form:
     """Return what the numbers are: as declared, or as their values tell."""
     if form not in get_args(Form):
@@ -111,8 +129,8 @@ def form_of(x: NDArray[np.float64], form: Form) -> Form:
     if x.ndim == 2 and form != "logits":
         with np.errstate(over="ignore"):
             sums = (x if form == "probabilities" else np.exp(x)).sum(axis=1)
-        if not (np.abs(sums - 1) <= 0.05).all():
-            row = int(np.argmax(~(np.abs(sums - 1) <= 0.05)))
+        if not (right := add_up(sums)).all():
+            row = int(np.argmin(right))
             raise ValueError(f"scores: the {form} of row {row} add up to {sums[row]:.4g}, not to 1")
     return form
 
@@ -130,6 +148,11 @@ def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
             z = x[:, 1] - x[:, 0]
         return np.where(np.isnan(z), 0.0, z)  # both impossible, or both certain: nothing tells them apart
     return x
+
+
+def probabilities_of(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column for each class: of logits of the second of two, or of a score for each."""
+    return np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else np.asarray(softmax(z))
 
 
 def floored(z: NDArray[np.float64], form: Form) -> NDArray[np.float64]:

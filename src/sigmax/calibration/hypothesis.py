@@ -41,6 +41,11 @@ class CalibrationTest:
     parts: dict[str, float] = field(repr=False)
     rows: int
 
+    @classmethod
+    def of_parts(cls, parts: dict[str, float], rows: int) -> CalibrationTest:
+        """Return the test of all hypotheses together, the smallest p-value corrected for their number."""
+        return cls(min(1.0, min(parts.values()) * len(parts)) if rows else math.nan, parts, rows)
+
     def is_rejected(self, level: float = 0.05) -> bool:
         """Return whether calibration is rejected: of calibrated models one in 20 is, at a level of 0.05."""
         return self.p_value <= level
@@ -113,8 +118,7 @@ def calibration_test(probabilities: ArrayLike, labels: ArrayLike, *, bins: int =
     else:
         parts = {"top label": p_value_of(Tally.of_rows(confidence, correct), bins)}
         parts |= {str(k): p_value_of(Tally.of_rows(p[:, k], y == k), bins) for k in range(p.shape[1])}
-    smallest = min(parts.values()) if y.size else math.nan
-    return CalibrationTest(min(1.0, smallest * len(parts)), parts, int(y.size))
+    return CalibrationTest.of_parts(parts, int(y.size))
 
 
 def p_value_of(tally: Tally, bins: int = 15) -> float:

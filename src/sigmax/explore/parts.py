@@ -21,6 +21,7 @@ import numpy as np
 import sigmax
 from sigmax import plots
 from sigmax.calibration import Evidence
+from sigmax.calibration.given import probabilities_of
 from sigmax.calibration.judged import Judged, judge
 from sigmax.errors import InputError
 from sigmax.tables import AmbiguousError, Job, score_file
@@ -413,10 +414,7 @@ def mended(own: OwnScores, method: str) -> Mended:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes say the same
         judged = judge(own.scores[rows], own.truth[rows], method=method, form="logits", classes=own.classes)
-    before, after = (
-        np.column_stack([sigmax.sigmoid(-z), sigmax.sigmoid(z)]) if z.ndim == 1 else sigmax.softmax(z)
-        for z in judged.scores
-    )
+    before, after = map(probabilities_of, judged.scores)
     return Mended(judged, rows, before, after)
 
 

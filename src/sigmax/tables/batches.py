@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sigmax.calibration.given import no_probabilities
 from sigmax.calibration.noticed import already_probabilities, remedy
 from sigmax.links import logit, sigmoid, softplus
 from sigmax.rows import log_softmax, softmax
@@ -182,10 +183,7 @@ def _calibrated(x: NDArray[Any], bad: NDArray[np.bool_], calibrator: Calibrator,
 
 def _logits(x: NDArray[Any], bad: NDArray[np.bool_], plan: Plan, first_row: int, file: str) -> NDArray[Any]:
     """Return the scores that probabilities are those of; refuse rows that hold none."""
-    with np.errstate(invalid="ignore"):
-        odd = ~((x >= -1e-4) & (x <= 1 + 1e-4)).all(axis=0)
-        if plan.kind == "softmax":
-            odd |= ~(np.abs(x.sum(axis=0, dtype=np.float64) - 1) <= 0.05)
+    odd = no_probabilities(x.T) if plan.kind == "softmax" else np.any([no_probabilities(line) for line in x], axis=0)
     odd &= ~bad
     if odd.any():
         i = int(np.argmax(odd))

@@ -125,8 +125,7 @@ class Flat:
         return y.reshape(self.shape).permute(inverse)
 
     def row(self, x: Tensor, temperature: Tensor | None, where: Tensor | None) -> Any:
-        if temperature is not None:
-            check_temperature(temperature.detach().double().cpu().numpy(), tuple(temperature.shape))
+        check_heat(temperature)
         t = None if temperature is None else temperature[..., None]
         return formulas().row(self.to(widened(x)), t, self.to(where))
 
