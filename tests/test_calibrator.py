@@ -671,6 +671,21 @@ def test_the_command_calibrates_and_scores(files):
     np.testing.assert_array_equal(direct.predict_proba(x), found.predict_proba(frame))
 
 
+def test_the_command_calibrates_by_several_files(files):
+    folder, *_ = files
+    (folder / "parts").mkdir()
+    head, *lines = (folder / "valid.csv").read_text().splitlines()
+    for i, part in enumerate((lines[:150], lines[150:])):
+        (folder / "parts" / f"{i}.csv").write_text("\n".join([head, *part]) + "\n")
+    for name, source in (("one", ["valid.csv"]), ("folder", ["parts"]), ("two", ["parts/0.csv", "parts/1.csv"])):
+        done = sigmax_command(folder, "calibrate", *source, "--label", "truth", "-o", f"{name}.json")
+        assert done.returncode == 0, done.stderr
+    assert len({(folder / f"{name}.json").read_text() for name in ("one", "folder", "two")}) == 1
+    done = sigmax_command(folder, "calibrate", "--label", "truth")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "name the files to calibrate by" in done.stderr
+
+
 def test_the_command_takes_probabilities_and_single_scores(tmp_path):
     z, y = drawn(400, 2, 3.0)
     for name, values in (("logit", z), ("chance", sigmax.sigmoid(z))):

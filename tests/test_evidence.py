@@ -687,3 +687,21 @@ def test_probabilities_are_taken_as_they_are_wherever_a_model_is_judged(scores):
     assert (found.scored, found.log_loss) == (3, pytest.approx(math.log(2) / 3))
     with pytest.raises(TableError, match="form is 'odds'; it must be one of"):
         Job(form="odds")
+
+
+def test_blocks_of_a_dask_array_are_counted_to_the_same_bits():
+    da = pytest.importorskip("dask.array")
+    rng = np.random.default_rng(0)
+    p, y, w = sigmax.softmax(rng.normal(size=(5000, 4))), rng.integers(0, 4, 5000), rng.random(5000)
+    want = measure(p, y).state()
+    blocks = da.from_array(p, chunks=(700, 3))
+    assert measure(blocks, y).state() == want
+    assert measure(blocks, da.from_array(y, chunks=1234)).state() == want
+    two = measure(da.from_array(p[:, 1], chunks=999), y == 1)
+    assert two.state() == measure(p[:, 1], y == 1).state()
+    weighted, whole = measure(blocks, y, w), measure(p, y, w)
+    assert weighted.log_loss.mean == pytest.approx(whole.log_loss.mean, rel=1e-13)
+    with pytest.raises(ValueError, match=r"labels of shape \(4999,\) for 5000 rows"):
+        measure(blocks, y[1:])
+    with pytest.raises(ValueError, match="a probability is 1"):
+        measure(blocks + 1, y)

@@ -19,8 +19,10 @@ import pytest
 from command import run as command
 
 import sigmax
-from sigmax.tables import TableError, score, score_file, score_files
+from sigmax.tables import Job, TableError, score, score_file, score_files
 from sigmax.tables import sources as table_sources
+from sigmax.tables.collected import collect
+from sigmax.tables.measured import measure_files
 from sigmax.tables.record import Record
 
 RNG = np.random.default_rng(3)
@@ -336,6 +338,25 @@ def test_a_cluster_gives_the_same_bytes(cluster, folder, tmp_path):
     assert (tmp_path / "True.csv").read_bytes() == (tmp_path / "False.csv").read_bytes()
     with pytest.raises(TableError, match="row 400001: a score is no number"):
         score_files(tmp_path / "in.csv", columns=["b", "c"], on_bad="fail", scheduler=cluster.scheduler_address)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_measures_and_collects_as_one_process(cluster, folder):
+    job = Job(columns=tuple(OPTIONS["columns"]), label="y")
+    for path in folder.rglob("[a-z].parquet"):
+        rows = pq.read_table(path)
+        pq.write_table(rows.append_column("half", pa.array([str(i % 2) for i in range(500)])), path, row_group_size=70)
+    here = measure_files(folder, job, by="half")
+    there = measure_files(folder, job, by="half", scheduler=cluster.scheduler_address)
+    assert here.evidence.rows > 1000
+    assert here.evidence.state() == there.evidence.state()
+    assert list(here.groups) == list(there.groups)
+    assert {n: e.state() for n, e in here.groups.items()} == {n: e.state() for n, e in there.groups.items()}
+    assert here.judged.sentence() == there.judged.sentence()
+    kept, far = collect(folder, job), collect(folder, job, scheduler=cluster.scheduler_address)
+    assert len(kept.labels) == here.evidence.rows
+    np.testing.assert_array_equal(kept.scores, far.scores)
+    np.testing.assert_array_equal(kept.labels, far.labels)
 
 
 @pytest.mark.filterwarnings("ignore")

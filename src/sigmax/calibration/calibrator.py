@@ -31,6 +31,7 @@ from sigmax.calibration.reliability import check_rows
 from sigmax.calibration.saved import checked, map_of, number_out, or_none, read, state_of, written
 from sigmax.errors import InputError
 from sigmax.links import log_sigmoid
+from sigmax.parts import in_parts
 from sigmax.rows import log_softmax
 from sigmax.writing import write_whole
 
@@ -153,9 +154,7 @@ class Calibrator(Estimator):
                 )
         numbers = class_numbers(labels, self.classes_)
         self.form_ = form_of(x, self.scores)
-        z = self._unbounded(x)
-        self.limit_ = limit_of(z)
-        z = bounded(z, self.limit_)
+        z, self.limit_ = self._finite(x)
         self.rows_ = float(w.sum())
         self.fingerprint_ = _fingerprint(x, numbers, w)
         counted = int((w > 0).sum())
@@ -169,12 +168,34 @@ class Calibrator(Estimator):
         found = fit_map(self.method, z, numbers, w)
         self.map_, self.method_, self.notes_, self.gap_ = found.map, found.method, list(found.notes), found.gap
         self.loss_before_ = log_loss(z, numbers, w)
-        self.loss_after_ = log_loss(self._calibrated(z), numbers, w)
+        self.loss_after_ = log_loss(z, numbers, w, self.map_, self.rows_ if self._is_mixed else None)
         return self
+
+    def _finite(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Return scores as the fit takes them, and how far apart it lets them be."""
+        shape = len(x), 1 if x.ndim == 1 else x.shape[1]
+        z = np.empty(len(x) if shape[1] == 2 else x.shape)
+
+        def of(part: slice) -> float:
+            z[part] = self._unbounded(x[part])
+            return limit_of(z[part])
+
+        limit = max(in_parts(of, *shape))
+
+        def bound(part: slice) -> None:
+            z[part] = bounded(z[part], limit)
+
+        in_parts(bound, *shape)
+        return z, limit
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether what n rows have not shown is not taken for impossible."""
+        return self.method_ not in ("none", "venn-abers")
 
     def _calibrated(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         found = self.map_(z)
-        return found if self.method_ in ("none", "venn-abers") else mixed(found, self.rows_)
+        return mixed(found, self.rows_) if self._is_mixed else found
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         if not hasattr(self, "map_"):
@@ -559,7 +580,7 @@ def _fingerprint(x: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.flo
     found = hashlib.sha256()
     for part in (x, y, w):
         found.update(repr(part.shape).encode())
-        found.update(np.ascontiguousarray(part).tobytes())
+        found.update(np.ascontiguousarray(part).view(np.uint8).data)
     return found.hexdigest()
 
 

@@ -185,6 +185,13 @@ class Cells:
             found |= {"weighted_cell": filled.tolist(), "weighted": self._weighted[:, filled].tolist()}
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"lines": self.lines, "bits": self.bits, "state": self.state()}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__init__(kept["lines"], kept["bits"])  # type: ignore[misc]
+        self.merge(kept["state"])
+
     def merge(self, state: dict[str, list[Any]]) -> None:
         """Add cells that were counted elsewhere."""
         parts = [state[name] for name in ("rows", "hits", "sums")]

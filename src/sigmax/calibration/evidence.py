@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sigmax.calibration.cells import Cells
+from sigmax.calibration.clustered import evidence_on_blocks
 from sigmax.calibration.corp import Decomposition, ReliabilityLine, decomposed, reliability_line
 from sigmax.calibration.error import CalibrationError, error_of
 from sigmax.calibration.given import (
@@ -353,7 +355,7 @@ def measure(
     Parameters
     ----------
     probabilities : array_like of shape (rows, classes) or (rows,)
-        One probability a class; or, for two classes, that of the second.
+        One probability a class; or, for two classes, that of the second. The blocks of a Dask array are counted where they are.
     labels : array_like of shape (rows,)
         The true classes, by name or by number from 0.
     sample_weight : array_like of shape (rows,), optional
@@ -380,11 +382,15 @@ def measure(
     >>> found.rows, round(found.log_loss.mean, 4)
     (3, 0.1902)
     """
-    shape = np.shape(host_array(probabilities))
+    in_blocks = type(probabilities).__module__.startswith("dask.array")
+    shape = np.shape(probabilities if in_blocks else host_array(probabilities))
     columns = 2 if len(shape) == 1 or shape[-1] == 1 else shape[-1]
     names = names_of_columns(probabilities)
     if classes is None and names is not None and len(names) == columns and len(shape) == 2:
         classes = classes_of(labels_of(labels, shape[0]), columns, names).tolist()
-    evidence = Evidence(columns if classes is None else classes)
+    make = functools.partial(Evidence, columns if classes is None else classes)
+    if in_blocks:
+        return evidence_on_blocks(make, probabilities, labels, sample_weight)
+    evidence = make()
     evidence.add(probabilities, labels, sample_weight)
     return evidence

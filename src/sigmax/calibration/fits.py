@@ -13,11 +13,12 @@ import numpy as np
 
 from sigmax.calibration.given import fold_of
 from sigmax.calibration.isotonic import isotonic
-from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered, mixed
+from sigmax.calibration.maps import Affine, Beta, Map, OneVsRest, Polynomial, Tempered, mixed_losses
 from sigmax.calibration.temperature import best_temperature
 from sigmax.calibration.venn_abers import venn_abers
 from sigmax.links import log_sigmoid
 from sigmax.losses import binary_cross_entropy, cross_entropy
+from sigmax.parts import in_parts
 from sigmax.regression import Own, Problem, Shared, Solution, solve
 from sigmax.rows import log_softmax, logit_softmax
 
@@ -30,6 +31,7 @@ Floats = Any
 MANY = 200  # classes above which a matrix has more numbers than rows can tell
 STRENGTHS = (25.0, 5.0, 1.0)  # of the ridge of a matrix, beside an infinite one: the temperature alone
 FOLDS = 3
+CLOSE = 1e-6  # nats that a fit may still gain where it is only to tell which strength is best
 ENOUGH = 100  # rows, below which folds of them cannot tell a matrix from chance
 
 
@@ -48,10 +50,30 @@ def losses_of(z: Floats, y: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(binary_cross_entropy(z, y.astype(np.float64)) if z.ndim == 1 else cross_entropy(z, y))
 
 
-def log_loss(z: Floats, y: NDArray[np.int64], w: Floats) -> float:
-    """Return the weighted mean of the log-loss of scores."""
+def log_loss(z: Floats, y: NDArray[np.int64], w: Floats, of: Map | None = None, mixed_by: float | None = None) -> float:
+    """
+    Return the weighted mean of the log-loss of scores.
+
+    Parameters
+    ----------
+    z, y, w : ndarray
+        Scores, class numbers, and what each row counts for.
+    of : Map, optional
+        What is made of the scores first.
+    mixed_by : float, optional
+        The rows that the map was fitted to, where one part in rows + 1 is shared out evenly.
+    """
+    classes = 2 if z.ndim == 1 else z.shape[1]
+
+    def losses(part: slice) -> Floats:
+        found = losses_of(z[part] if of is None else of(z[part]), y[part])
+        return found if mixed_by is None else mixed_losses(found, mixed_by, classes)
+
     kept = w > 0
-    return float(np.average(losses_of(z, y)[kept], weights=w[kept])) if kept.any() else math.nan
+    if not kept.any():
+        return math.nan
+    found = np.concatenate(in_parts(losses, len(y), classes))
+    return float(np.average(found[kept], weights=w[kept]))
 
 
 # ---- two classes: z is the logit of the second ----
@@ -142,17 +164,20 @@ def _centred(z: Floats) -> Floats:
     return z - z.mean(axis=1, keepdims=True)
 
 
-def _diagonal(s: Floats, y: NDArray[np.int64], w: Floats, c: float) -> tuple[Floats, Floats, Solution]:
+def _diagonal(
+    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Solution | None = None, *, tolerance: float = 1e-10
+) -> tuple[Floats, Floats, Solution]:
     """Fit s + diag(a) s + b; return a, b and the solution."""
     size = _variance(s, w)
     design = Own(s, w)
     penalty = np.stack([np.full(s.shape[1], c * size), np.full(s.shape[1], c)])
-    solution = solve(Problem(design, y, w, penalty, s), tolerance=1e-10)
+    begin = None if start is None else design.inner(start.coefficients)
+    solution = solve(Problem(design, y, w, penalty, s), start=begin, tolerance=tolerance)
     return solution.coefficients[0], solution.coefficients[1], solution
 
 
 def _matrix(
-    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Solution | None = None
+    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Solution | None = None, *, tolerance: float = 1e-10
 ) -> tuple[Floats, Floats, Solution]:
     """Fit s + W s + b; return W, b and the solution."""
     classes = s.shape[1]
@@ -162,7 +187,7 @@ def _matrix(
     penalty[np.arange(classes), np.arange(classes)] = c * size
     penalty[-1] = c
     begin = None if start is None else design.inner(start.coefficients)
-    solution = solve(Problem(design, y, w, penalty, s), start=begin, tolerance=1e-10)
+    solution = solve(Problem(design, y, w, penalty, s), start=begin, tolerance=tolerance)
     return solution.coefficients[:-1], solution.coefficients[-1], solution
 
 
@@ -185,28 +210,37 @@ def _structured(z: Floats, y: NDArray[np.int64], w: Floats, *, diagonal: bool = 
     if (w > 0).sum() < ENOUGH:
         t = _usual_temperature(z, y, w)
         return Fitted(Tempered(t), name, (f"fewer than {ENOUGH} rows tell a temperature, and no more",))
-    held = dict.fromkeys((math.inf, *STRENGTHS), 0.0)
-    folds = fold_of(len(y), FOLDS)
-    for fold in range(FOLDS):
-        out = folds == fold
-        if not (w[out] > 0).any() or not (w[~out] > 0).any():
-            continue
-        t = _usual_temperature(z[~out], y[~out], w[~out])
-        s, new = _centred(z[~out] / t), _centred(z[out] / t)
-        rows, weight = float(w[~out].sum()), float(w[out].sum())
-        held[math.inf] += weight * log_loss(mixed(new, rows), y[out], w[out])
-        start: tuple[Any, ...] = ()
-        for c in STRENGTHS:
-            matrix, bias, solution = fit(s, y[~out], w[~out], c, *start)
-            start = () if diagonal else (solution,)
-            moved = Affine(1.0, matrix, bias)(new)
-            held[c] += weight * log_loss(mixed(moved, rows), y[out], w[out])
-    best = min(held, key=lambda c: (held[c], -c))
+    best = _strength(fit, z, y, w)
     t = _usual_temperature(z, y, w)
     if best == math.inf:
         return Fitted(Tempered(t), name, ("the temperature alone does best on rows that were held out",))
     matrix, bias, solution = fit(_centred(z / t), y, w, best)
     return Fitted(Affine(t, matrix, bias), name, (f"strength {best:g} by {FOLDS} folds",), solution.gap)
+
+
+def _strength(fit: Callable[..., tuple[Floats, Floats, Solution]], z: Floats, y: NDArray[np.int64], w: Floats) -> float:
+    """Return the ridge that does best on rows that were held out, from an infinite one down to where a weaker one does worse."""
+    folds = fold_of(len(y), FOLDS)
+    parts = []  # what is fitted in each fold, and the one fit after the other
+    least = 0.0
+    for fold in range(FOLDS):
+        out = folds == fold
+        if (w[out] > 0).any() and (w[~out] > 0).any():
+            t = _usual_temperature(z[~out], y[~out], w[~out])
+            s, new, rows = _centred(z[~out] / t), _centred(z[out] / t), float(w[~out].sum())
+            least += float(w[out].sum()) * log_loss(new, y[out], w[out], mixed_by=rows)
+            parts.append((out, s, new, rows))
+    best = math.inf
+    solutions: list[Solution | None] = [None] * len(parts)
+    for c in STRENGTHS:
+        held = 0.0
+        for i, (out, s, new, rows) in enumerate(parts):
+            matrix, bias, solutions[i] = fit(s, y[~out], w[~out], c, solutions[i], tolerance=CLOSE)
+            held += float(w[out].sum()) * log_loss(new, y[out], w[out], Affine(1.0, matrix, bias), rows)
+        if not held < least:
+            break
+        best, least = c, held
+    return best
 
 
 def _vector(z: Floats, y: NDArray[np.int64], w: Floats) -> Fitted:

@@ -11,6 +11,7 @@ import numpy as np
 from sigmax.calibration.noticed import already_probabilities
 from sigmax.calibration.reliability import refuse_masked
 from sigmax.links import logit, sigmoid
+from sigmax.parts import in_parts
 from sigmax.rows import softmax
 
 if TYPE_CHECKING:
@@ -117,22 +118,25 @@ def form_of(x: NDArray[np.float64], form: Form) -> Form:
                 f"the scores look like {found}; turn them into probabilities, or pass scores='logits' if they are logits"
             )
         return "logits"
-    wrong = None
-    if form == "probabilities":
-        wrong = x[~((x >= -SLACK) & (x <= 1 + SLACK))]
-    elif form == "log-probabilities":
-        wrong = x[x > SLACK]
-        if x.ndim == 1:
-            raise ValueError("one column of log-probabilities does not tell the other class's; pass both columns")
-    if wrong is not None and wrong.size:
-        raise ValueError(f"scores: {wrong.flat[0]} is none of the {form} that they are said to be, or were at the fit")
-    if x.ndim == 2 and form != "logits":
-        with np.errstate(over="ignore"):
-            sums = (x if form == "probabilities" else np.exp(x)).sum(axis=1)
-        if not (right := add_up(sums)).all():
-            row = int(np.argmin(right))
-            raise ValueError(f"scores: the {form} of row {row} add up to {sums[row]:.4g}, not to 1")
+    if form == "log-probabilities" and x.ndim == 1:
+        raise ValueError("one column of log-probabilities does not tell the other class's; pass both columns")
+    if form != "logits":
+        in_parts(lambda part: _check_form(x[part], form, part.start), len(x), 1 if x.ndim == 1 else x.shape[1])
     return form
+
+
+def _check_form(x: NDArray[np.float64], form: Form, begin: int) -> None:
+    """Raise ValueError if numbers cannot be what they are said to be: those of a part of the rows, which begins there."""
+    right = (x >= -SLACK) & (x <= 1 + SLACK) if form == "probabilities" else x <= SLACK
+    if not right.all():
+        raise ValueError(f"scores: {x[~right][0]} is none of the {form} that they are said to be, or were at the fit")
+    if x.ndim == 1:
+        return
+    with np.errstate(over="ignore"):
+        sums = np.ascontiguousarray((x if form == "probabilities" else np.exp(x)).T).sum(axis=0)
+    if not (right := add_up(sums)).all():
+        row = int(np.argmin(right))
+        raise ValueError(f"scores: the {form} of row {begin + row} add up to {sums[row]:.4g}, not to 1")
 
 
 def as_logits(x: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
@@ -186,9 +190,9 @@ def limit_of(z: NDArray[np.float64]) -> float:
     """Return how far apart scores may be: as far as the farthest finite ones, and at least as far as a probability of 1e-6."""
     if z.ndim == 1:
         return min(max(CERTAIN, float(np.abs(z[np.isfinite(z)]).max(initial=0))), LARGEST)
-    finite = np.where(np.isfinite(z), z, np.nan)
+    finite = np.where(np.isfinite(z), z, np.nan).T.copy()
     with np.errstate(invalid="ignore", over="ignore"):
-        low, high = np.fmin.reduce(finite, axis=1), np.fmax.reduce(finite, axis=1)
+        low, high = np.fmin.reduce(finite, axis=0), np.fmax.reduce(finite, axis=0)
         apart = high - low
     largest = float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
     return min(max(CERTAIN, largest), LARGEST)
@@ -253,6 +257,9 @@ def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int
     """Return the number of each label's class."""
     if labels.dtype.kind == "f" and np.asarray(classes).dtype.kind in "iu" and not (labels == np.rint(labels)).all():
         raise ValueError(f"the label {labels[labels != np.rint(labels)].flat[0]} is no class number")
+    numbered = labels.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
+    if numbered and labels.size and labels.min() >= 0 and labels.max() < len(classes):
+        return labels.astype(np.int64)
     known = {value: k for k, value in enumerate(np.asarray(classes).tolist())}
     found, back = np.unique(labels, return_inverse=True)
     by_text = {str(value): k for value, k in known.items()}

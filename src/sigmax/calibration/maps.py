@@ -18,7 +18,7 @@ from sigmax.rows import log_softmax, logit_softmax
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Affine", "Beta", "Between", "Map", "OneVsRest", "Polynomial", "Steps", "Tempered"]
+__all__ = ["Affine", "Beta", "Between", "Map", "OneVsRest", "Polynomial", "Steps", "Tempered", "mixed", "mixed_losses"]
 
 Floats = Any
 
@@ -192,3 +192,9 @@ def mixed(z: NDArray[np.float64], rows: float) -> NDArray[np.float64]:
             np.logaddexp(log_sigmoid(z) + own, even) - np.logaddexp(log_sigmoid(-z) + own, even), dtype=np.float64
         )
     return np.asarray(np.logaddexp(np.asarray(log_softmax(z)) + np.log1p(-part), np.log(part / z.shape[1])))
+
+
+def mixed_losses(losses: NDArray[np.float64], rows: float, classes: int) -> NDArray[np.float64]:
+    """Return the log-losses of what :func:`mixed` makes of scores, from those of the scores."""
+    part = 1 / (rows + 1)
+    return np.asarray(-np.logaddexp(np.log1p(-part) - losses, np.log(part / classes)), dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sigmax.links import sigmoid
+from sigmax.parts import in_parts
 from sigmax.rows import softmax
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["best_temperature"]
 
-AT_ONCE = 1 << 16  # numbers of a part that stays in the cache
 SAMPLE = 20_000  # rows to find a start with
 
 
@@ -48,7 +48,7 @@ def best_temperature(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np
         z, y, w = z[counted], y[counted], w[counted]  # type: ignore[index]
     if not len(y):
         return 1.0
-    scale = float(np.abs(z).max(initial=0))
+    scale = max(float(z.max()), -float(z.min()))
     if scale > 1e100 or 0 < scale < 1e-100:  # whose squares are no numbers
         return best_temperature(z / scale, y, w) * scale
     if z.ndim == 1:
@@ -58,12 +58,11 @@ def best_temperature(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np
         mean = float(np.average(own, weights=w)) / 2
         size = float(np.sqrt(np.average(z * z, weights=w)))
     else:
-        own = z[np.arange(len(y)), y]
-        top = z.max(axis=1)
-        if (own == top).all():
-            return 0.0 if (z.min(axis=1) < top).any() else 1.0
-        mean = float(np.average(own - z.mean(axis=1), weights=w))
-        size = float(np.average(np.ptp(z, axis=1), weights=w))
+        found = in_parts(lambda part: _ahead(z[part], y[part]), *z.shape)
+        behind, ahead, wide = (np.concatenate(of) for of in zip(*found, strict=True))
+        if not (behind > 0).any():
+            return 0.0 if (wide > 0).any() else 1.0
+        mean, size = (float(np.average(of, weights=w)) for of in (ahead, wide))
     if mean <= 0:
         return math.inf
     b = 1 / size
@@ -95,22 +94,28 @@ def _slope(
     z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float64] | None, b: float
 ) -> tuple[float, float]:
     """Return the first and second derivative of the sum of losses by b, a part of the rows after the other."""
-    slope = curvature = 0.0
-    columns = 1 if z.ndim == 1 else z.shape[1]
-    step = max(AT_ONCE // columns, 1)
-    for begin in range(0, len(y), step):
-        part = slice(begin, begin + step)
+
+    def of(part: slice) -> tuple[float, float]:
         x, own = z[part], y[part]
         if z.ndim == 1:
             p = np.asarray(sigmoid(b * x))
             first, second = (p - own) * x, p * (1 - p) * x * x
         else:
-            p = np.asarray(softmax(x, temperature=1 / b))
+            p = np.asarray(softmax(b * x) if b < 1e150 else softmax(x, temperature=1 / b))
             x = x - x[np.arange(len(own)), own][:, None]  # the label's own score is 0: small sums keep their digits
-            first = np.einsum("ij,ij->i", p, x)
-            second = np.einsum("ij,ij,ij->i", p, x, x) - first * first
+            p *= x
+            first = np.einsum("ij->i", p)
+            second = np.einsum("ij,ij->i", p, x) - first * first
         if w is None:
-            slope, curvature = slope + float(first.sum()), curvature + float(second.sum())
-        else:
-            slope, curvature = slope + float(w[part] @ first), curvature + float(w[part] @ second)
-    return slope, curvature
+            return float(first.sum()), float(second.sum())
+        return float(w[part] @ first), float(w[part] @ second)
+
+    found = in_parts(of, len(y), 1 if z.ndim == 1 else z.shape[1])
+    return math.fsum(slope for slope, _ in found), math.fsum(curvature for _, curvature in found)
+
+
+def _ahead(z: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
+    """Return how far each row's class is behind the largest score, and ahead of the mean, and how far apart the scores are."""
+    own, columns = z[np.arange(len(y)), y], np.ascontiguousarray(z.T)
+    top = columns.max(axis=0)
+    return top - own, own - columns.mean(axis=0), top - columns.min(axis=0)

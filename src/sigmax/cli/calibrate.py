@@ -40,27 +40,28 @@ Method = Literal[
     ),
 )
 def calibrate(
-    file: Path,
-    /,
-    *,
+    *files: str,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     method: Method = "auto",
     job: Asked = FOUND,
+    scheduler: str | None = None,
 ) -> None:
     """
-    Fit a calibrator to a labelled score file: what turns the model's scores into probabilities that hold.
+    Fit a calibrator to labelled score files: what turns the model's scores into probabilities that hold.
 
     The rows must be ones that the model was not trained on. Prints what is gained on rows that each fit has not seen; ``sigmax score
     --calibration`` applies what is written.
 
     Parameters
     ----------
-    file : Path
-        The scores and labels: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
+    files : path
+        The scores and labels: score files, folders and globs. All their rows are kept in memory: 8 bytes a score.
     output : Path
         The calibrator to write, ending in .json.
     method : str
         How: auto takes a parabola of the logit for two classes, and for more a matrix as strong as cross-validation allows.
+    scheduler : str
+        The address of a Dask scheduler (tcp://HOST:PORT) whose workers read; they must see the files under the same paths.
     """
     try:
         from sigmax.calibration.judged import judge
@@ -77,8 +78,15 @@ def calibrate(
         raise InputError("a temperature is what a calibrator finds; leave --temperature away")
     if job.calibration is not None:
         raise InputError("a calibrator is fitted to the scores as they are; leave --calibration away")
-    with progress_bar(file.name) as progress:
-        found = collect(file, dataclasses.replace(job, form="logits"), progress)
+    if not files:
+        raise InputError(
+            "name the files to calibrate by, as in: sigmax calibrate valid.csv --label label -o calibration.json"
+        )
+    named = files[0] if len(files) == 1 else f"{len(files)} sources"
+    with progress_bar(Path(named).name) as progress:
+        source = files[0] if len(files) == 1 else list(files)
+        asked = dataclasses.replace(job, form="logits")
+        found = collect(source, asked, scheduler=scheduler, progress=progress)
     names = None if found.plan.is_list or not found.plan.columns else found.plan.columns
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes say the same
@@ -92,7 +100,7 @@ def calibrate(
                 columns=names,
             )
         except ValueError as error:
-            raise InputError(f"{file}: {error}") from None
+            raise InputError(f"{named}: {error}") from None
     form = judged.calibrator.form_  # of probabilities the summary is one of their sigmoids
     say_how(found.summary, form, None if form == "logits" else found.plan.notes)
     console = Console()

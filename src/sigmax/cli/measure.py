@@ -35,6 +35,7 @@ def measure(
     weights: str | None = None,
     job: Asked = FOUND,
     workers: int | None = None,
+    scheduler: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """
@@ -53,6 +54,8 @@ def measure(
         A column with what each row counts for.
     workers : int
         How many threads read. Default: as many as there are cores.
+    scheduler : str
+        The address of a Dask scheduler (tcp://HOST:PORT) whose workers read; they must see the files under the same paths.
     as_json : bool
         Print one object of JSON, for programs.
     """
@@ -69,6 +72,7 @@ def measure(
             by=by,
             weights=weights,
             workers=workers,
+            scheduler=scheduler,
             progress=progress,
         )
     if as_json:

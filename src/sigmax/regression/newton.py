@@ -111,6 +111,7 @@ class _Solver:
         self.given = given
         self.total = max(float(problem.weights.sum()), np.finfo(float).tiny)
         self.passes = 0
+        self.kept: tuple[Floats, Callable[[Floats], Floats]] | None = None
 
     def losses(self, z: Floats) -> tuple[float, Floats]:
         """Return the sum of losses, and each loss's slope by the scores."""
@@ -171,8 +172,7 @@ class _Solver:
 
     def _step_by_gradients(self, state: _State, g: Floats, eta: float) -> Floats:
         w = self.problem.weights[:, None]
-        curvature = (self.problem.weights @ (state.p * (1 - state.p))) / self.total
-        around: Callable[[Floats], Floats] = self.design.preconditioner(np.maximum(curvature, 1e-12), self.given)
+        around = self._around(np.maximum((self.problem.weights @ (state.p * (1 - state.p))) / self.total, 1e-12))
 
         def bent(v: Floats) -> Floats:
             u = self.design.scores(v)
@@ -199,6 +199,12 @@ class _Solver:
                 break
             v, size = y + after / size * v, after
         return d
+
+    def _around(self, curvature: Floats) -> Callable[[Floats], Floats]:
+        """Return a preconditioner for that mean curvature of each column, or the one at hand if it was made for nearly that."""
+        if self.kept is None or (np.abs(np.log(curvature / self.kept[0])) > 0.5).any():
+            self.kept = curvature, self.design.preconditioner(curvature, self.given)
+        return self.kept[1]
 
     def bounded_step(self, g: Floats) -> Floats:
         """Return a step by the largest curvature there can be (Böhning 1992): it always leads down, and never far."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sigmax.tables.columns import Plan
+    from sigmax.tables.one import Merging
     from sigmax.tables.task import Task
 
 __all__ = ["connect", "score_on_cluster"]
@@ -59,16 +60,20 @@ def score_part(
     schema: pa.Schema | None,
     types: dict[str, pa.DataType],
     keys: dict[str, str],
-) -> tuple[list[bytes], dict[str, Any]]:
-    """Score one part of a file; return its batches as they travel, and what was counted."""
+    observer: Callable[[Plan], Merging] | None = None,
+) -> tuple[list[bytes], dict[str, Any], Merging | None]:
+    """Score one part of a file; return its batches as they travel, what was counted, and what saw them."""
     summary, made = Summary(plan), []
+    watching = None if observer is None else observer(plan)
     with open_source(path, types, part, plan.dialect, keys) as source:
         for item in numbered(source.batches, first_row):
             scored, batch = score_and_make(plan, schema, path.name, item)
             summary.add(scored)
+            if watching is not None:
+                watching.see(scored)
             if batch is not None:
                 made.append(batch.serialize().to_pybytes())
-    return made, summary.state()
+    return made, summary.state(), watching
 
 
 def _first_rows(path: Path, parts: list[list[int] | None]) -> list[int]:
@@ -91,8 +96,9 @@ def score_on_cluster(
     *,
     head: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    observer: Callable[[Plan], Merging] | None = None,
 ) -> Summary:
-    """Score one file on a cluster; see `sigmax.tables.score_files`."""
+    """Score one file on a cluster; see `sigmax.tables.score_files`. An observer of each part sees it there, and is merged here."""
     reading = ScoreFile(path, task)
     while True:
         try:
@@ -107,12 +113,15 @@ def score_on_cluster(
                 summary = Summary(plan)
                 parts = parts_of(path)
                 wanted = schema if sink is not None or head else None
+                watching = None if observer is None else observer(plan)
                 calls = [
-                    (path.absolute(), part, row, plan, wanted, dict(reading.types), reading.keys)
+                    (path.absolute(), part, row, plan, wanted, dict(reading.types), reading.keys, observer)
                     for part, row in zip(parts, _first_rows(path, parts), strict=True)
                 ]
-                for i, (made, state) in enumerate(_in_order(client, calls)):
+                for i, (made, state, seen) in enumerate(_in_order(client, calls)):
                     summary.merge(state)
+                    if watching is not None and seen is not None:
+                        watching.merge(seen)
                     for data in made:
                         batch = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
                         if len(summary.head) < head:

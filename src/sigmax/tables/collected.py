@@ -1,18 +1,18 @@
-"""The scores and labels of a file, kept: for what has to look at all of them more than once."""
+"""The scores and labels of files, kept: for what has to look at all of them more than once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sigmax.tables.errors import TableError
-from sigmax.tables.one import score_file
+from sigmax.tables.observed import observe_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,7 +27,7 @@ __all__ = ["Collected", "collect"]
 @dataclass(frozen=True)
 class Collected:
     """
-    The rows of a file that have scores and a label.
+    The rows of files that have scores and a label.
 
     Attributes
     ----------
@@ -63,34 +63,40 @@ class _Collector:
         self.scores.append(seen.scores[:, good].T.astype(np.float64))
         self.labels.append(seen.labels[good])
 
+    def merge(self, other: _Collector) -> None:
+        """Keep what another one has kept."""
+        self.scores += other.scores
+        self.labels += other.labels
 
-def collect(path: str | Path, job: Job, progress: Callable[[int, int], None] | None = None) -> Collected:
+
+def collect(
+    source: str | Path | Sequence[str | Path],
+    job: Job,
+    *,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Collected:
     """
-    Read all scores and labels of a file.
+    Read all scores and labels of files.
 
     Parameters
     ----------
-    path : str or Path
+    source : path, or sequence of paths
+        Files, folders (with all score files below them) and globs.
     job : Job
-        What of it are the scores, and which column holds the true class.
-    progress : callable, optional
-        Called with (done, all) after each batch.
+        What of them are the scores, and which column holds the true class.
+    scheduler, progress
+        As for :func:`sigmax.tables.score_files`.
 
     Raises
     ------
     TableError
         If a file, a column or an option cannot be used, or no row has scores and a label.
     """
-    found: list[_Collector] = []
-
-    def observer(plan: Plan) -> _Collector:
-        found[:] = [_Collector(plan)]
-        return found[0]
-
-    summary = score_file(path, job, head=0, progress=progress, observer=observer)
-    kept = found[0]
+    kept, summary = observe_files(source, job, _Collector, scheduler=scheduler, progress=progress)
     labels = np.concatenate(kept.labels) if kept.labels else np.empty(0, np.int64)
     if not labels.size:
-        raise TableError(f"{path}: no row has scores and a label")
+        name = source if isinstance(source, str | Path) else source[0] if len(source) == 1 else "the files"
+        raise TableError(f"{name}: no row has scores and a label")
     scores = np.concatenate(kept.scores)
     return Collected(scores[:, 0] if kept.plan.kind == "sigmoid" else scores, labels, kept.plan, summary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +19,8 @@ from sigmax.links import sigmoid
 from sigmax.rows import softmax
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import is_text
-from sigmax.tables.files import expand
 from sigmax.tables.job import told_apart
-from sigmax.tables.one import score_into
-from sigmax.tables.stream import refuse_labels_beside
-from sigmax.tables.summary import Summary
-from sigmax.tables.task import Task
-from sigmax.tables.workers import use_workers
+from sigmax.tables.observed import observe_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
     from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job
+    from sigmax.tables.summary import Summary
 
 __all__ = ["Measured", "Measuring", "measure_files"]
 
@@ -84,6 +80,7 @@ def measure_files(
     weights: str | None = None,
     gain: bool = True,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """
@@ -101,7 +98,7 @@ def measure_files(
         A column with what each row counts for.
     gain : bool, default True
         Whether to find what calibration would gain, which takes seconds.
-    workers, progress
+    workers, scheduler, progress
         As for :func:`sigmax.tables.score_files`.
 
     Raises
@@ -109,37 +106,17 @@ def measure_files(
     TableError
         If a file, a column or an option cannot be used, or no row has both scores and a label.
     """
-    task = Task(told_apart(job))
     if job.label is None and job.labels is None:
         raise TableError(
             "measuring needs the true classes: name their column with --label, or their file with --labels"
         )
-    files, root = expand(source)
-    if root is not None:
-        refuse_labels_beside(job)
-        task = dataclasses.replace(task, root=str(root))
-    whole: Measuring | None = None
-    summary: Summary | None = None
-    with use_workers(workers) as pool:
-        for i, path in enumerate(files):
-            found: list[Measuring] = []
-
-            def observer(plan: Plan, found: list[Measuring] = found) -> Measuring:
-                found[:] = [Measuring(plan, by, weights)]
-                return found[0]
-
-            one = score_into(path, None, task, pool, progress=progress if root is None else None, observer=observer)
-            if whole is None or summary is None:
-                whole, summary, task = found[0], one, task.settled(one.plan, path)
-            else:
-                whole.merge(found[0])
-                summary.merge(one.state())
-            if progress is not None and root is not None:
-                progress(i + 1, len(files))
-    if whole is None or summary is None or not whole.evidence.rows:
-        raise TableError(
-            f"no row of {files[0] if len(files) == 1 else 'the files'} has both scores and a label; there is nothing to measure"
-        )
+    make = functools.partial(Measuring, by=by, weights=weights)
+    whole, summary = observe_files(
+        source, told_apart(job), make, workers=workers, scheduler=scheduler, progress=progress
+    )
+    if not whole.evidence.rows:
+        name = source if isinstance(source, str | Path) else source[0] if len(source) == 1 else "the files"
+        raise TableError(f"no row of {name} has both scores and a label; there is nothing to measure")
     return whole.measured(summary, gain=gain)
 
 

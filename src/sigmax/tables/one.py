@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
 from sigmax.tables.batches import output_batch, output_schema, score_batch
 from sigmax.tables.errors import TableError, WrongTypeError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["Observer", "check_target", "numbered", "score_and_make", "score_file", "score_into"]
+__all__ = ["Merging", "Observer", "check_target", "numbered", "score_and_make", "score_file", "score_into"]
 
 
 class Observer(Protocol):
@@ -39,6 +39,13 @@ class Observer(Protocol):
 
     def see(self, seen: ScoredBatch) -> None:
         """Take notice of a batch."""
+
+
+class Merging(Observer, Protocol):
+    """An observer that takes over what another of its kind has seen."""
+
+    def merge(self, other: Self) -> None:
+        """Take over what another one saw of the rows that come next."""
 
 
 def score_and_make(
