@@ -1,4 +1,4 @@
-"""NumPy's and scikit-learn's own tests with sigmax in them: those of all ufuncs, and of the networks' bases; the command runs more."""
+"""NumPy's and scikit-learn's own tests with sigmax in them: those of all ufuncs, of the networks' bases and of calibrated classifiers; the command runs more."""
 
 import pytest
 from benchmarks.planted import SUITES, reason_of, run
@@ -10,6 +10,7 @@ from benchmarks.planted import SUITES, reason_of, run
         ("numpy", "numpy._core.tests.test_ufunc", 16),
         ("numpy", "numpy._core.tests.test_umath", 396),
         ("scikit-learn", "sklearn.neural_network.tests.test_base", 4),
+        ("scikit-learn's calibrated classifiers", "sklearn.tests.test_calibration", 65),
     ],
 )
 def test_they_pass(package, module, least):

@@ -134,3 +134,12 @@ def test_a_constant_feature_is_none_centred_or_not():
         penalty[-1] = 0
         found = solve(Problem(design, y, w, penalty, np.zeros((10, 3))))
         assert found.objective == pytest.approx(-(5 * np.log(0.5) + 3 * np.log(0.3) + 2 * np.log(0.2)), rel=1e-12)
+
+
+def test_platts_sigmoid_has_the_numbers_of_libsvm():
+    # A and B of LIBSVM's sigmoid_train, for scores 5, -4, 1 of the classes +, -, - with Platt's smoothed targets
+    scores, targets = np.array([5.0, -4.0, 1.0]), np.array([2 / 3, 1 / 4, 1 / 4])
+    design = Shared(scores[:, None], 1, np.ones(3), centred=True)
+    found = solve(Problem(design, targets, np.ones(3), np.zeros((2, 1)), np.zeros((3, 1))))
+    a, b = -found.coefficients[:, 0]
+    assert (a, b) == pytest.approx((-0.20261354391187855, 0.65236314980010512), abs=2e-5)  # where theirs stops

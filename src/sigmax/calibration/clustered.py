@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sigmax.calibration.evidence import Evidence
-
 __all__ = ["evidence_on_blocks"]
 
 
-def evidence_on_blocks(make: Callable[[], Evidence], probabilities: Any, labels: Any, sample_weight: Any) -> Evidence:
+class _Counting(Protocol):
+    """What :class:`sigmax.calibration.Evidence` does."""
+
+    def add(self, probabilities: Any, labels: Any, sample_weight: Any = None) -> None: ...
+    def merge(self, other: Any) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+
+
+Counting = TypeVar("Counting", bound=_Counting)
+
+
+def evidence_on_blocks(make: Callable[[], Counting], probabilities: Any, labels: Any, sample_weight: Any) -> Counting:
     """Return the evidence of arrays of which the first is a Dask array; the others are cut as it is. `make` makes an empty one."""
     import dask
     import dask.array as da
@@ -33,7 +42,7 @@ def evidence_on_blocks(make: Callable[[], Evidence], probabilities: Any, labels:
     return whole
 
 
-def _counted(make: Callable[[], Evidence], p: Any, y: Any, w: Any = None) -> dict[str, Any]:
+def _counted(make: Callable[[], _Counting], p: Any, y: Any, w: Any = None) -> dict[str, Any]:
     found = make()
     found.add(p, y, w)
     return found.state()
