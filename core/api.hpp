@@ -80,11 +80,39 @@ struct RowFunction {
     RowLoop on_float, on_double;                  // where neither, or one of scores and results is float64
 };
 
+// Rows of features, scaled as (x - shift) * scale with a 1 behind them, in doubles, and what is asked of them; null for what is not.
+struct FeatureBatch {
+    std::ptrdiff_t rows, features, classes;  // one class: the second of two
+    Input x;                                 // float32 or float64
+    const double *shift, *scale;             // of each feature
+    const double* theta;                     // coefficients, [features + 1][classes]
+    const double* offset;                    // what is added to their scores, [rows][classes]
+    const double* targets;                   // probabilities, [rows][classes]; or
+    const std::int64_t* label;               // class numbers
+    const double* slopes;                    // [rows][classes]
+    const double *p, *weights;               // probabilities, [rows][classes], and what each row counts for
+    double* z;                               // scores, or the probabilities of them, [rows][classes]
+    double* pulled;                          // sums of the features with slopes, [features + 1][classes]
+    double* hessian;                         // second derivatives of the sum of losses, a square of (features + 1) classes
+    double* found;                           // losses, entropy, the offset times the probabilities: weighted sums; the least lead of a label
+    LinkLoop sigmoid, softplus;
+    RowLoop softmax, logsumexp;
+};
+
+// Throw std::bad_alloc.
+struct FeatureLoops {
+    void (*scores)(const FeatureBatch&);  // of theta
+    void (*sums)(const FeatureBatch&);    // of slopes; of p and weights, or of weights alone
+    void (*losses)(const FeatureBatch&);  // of theta, with all their derivatives
+    void (*bent)(const FeatureBatch&);    // the second derivatives for p, times theta
+};
+
 struct Level {
     const char* name;
     bool (*supported)();
     const Table<Link>* links;
     const Table<RowFunction>* rows[2];
+    const FeatureLoops* features;
 };
 
 // Lowest first; the first one runs everywhere.

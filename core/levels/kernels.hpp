@@ -1,6 +1,11 @@
 // One CPU level: all headers in order, and the tables of loops derived from the lists of functions. Included once for each level and
 // part, inside the level's namespace and target region, hence no include guard.
 #include "lanes/pack.hpp"
+#if defined(SIGMAX_FEATURES)
+#include "features/sums.hpp"
+extern const FeatureLoops features;
+const FeatureLoops features = {feature_scores, feature_sums, feature_losses, feature_bent};
+#else
 #include "lanes/two_term.hpp"
 #include "lanes/halves.hpp"
 #include "math/exp.hpp"
@@ -46,6 +51,7 @@ SIGMAX_TABLE(RowFunction, rows, row_list)
 #else
 static constexpr auto row_list = row_table(MoreRowFunctions{});
 SIGMAX_TABLE(RowFunction, more_rows, row_list)
+#endif
 #endif
 #endif
 #undef SIGMAX_BLOCK

@@ -1,12 +1,13 @@
 // What the parts of the CPU levels are compiled with. The text of the kernels is compiled once for each level inside a namespace and a
-// target region of its own, so that no build system needs to know of levels; in three parts, so that several cores share the work:
-// links, the functions over rows that work in the type of their scores, and those that work in doubles. It uses explicit fma only (the
+// target region of its own, so that no build system needs to know of levels; in four parts, so that several cores share the work:
+// links, the functions over rows that work in the type of their scores, those that work in doubles, and the sums of features. It uses explicit fma only (the
 // build passes -ffp-contract=off): all levels return the same bits.
 #pragma once
 
 #include "api.hpp"
 #include "math/longhand.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>

@@ -10,7 +10,8 @@ namespace sigmax {
     namespace name {                                                                                                    \
     extern const Table<Link> links;                                                                                     \
     extern const Table<RowFunction> rows, more_rows;                                                                    \
-    static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}}; \
+    extern const FeatureLoops features;                                                                                 \
+    static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}, &features}; \
     }
 
 // What a level asks of the CPU. Every one with AVX2 converts float16 too, which clang 14 has no name for.

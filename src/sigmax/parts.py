@@ -17,7 +17,9 @@ Result = TypeVar("Result")
 AT_ONCE = 1 << 16  # numbers of a part: half a megabyte of doubles
 
 
-def in_parts(of: Callable[[slice], Result], rows: int, columns: int = 1) -> list[Result]:
+def in_parts(
+    of: Callable[[slice], Result], rows: int, columns: int = 1, *, at_once: int = AT_ONCE
+) -> list[Result]:
     """
     Return what a function makes of each part of the rows. The parts hang on the shape alone, not on the number of threads.
 
@@ -27,8 +29,10 @@ def in_parts(of: Callable[[slice], Result], rows: int, columns: int = 1) -> list
         Takes the slice of the rows. What it does in NumPy or the core runs beside the others.
     rows, columns : int
         The shape of what is worked on.
+    at_once : int
+        Numbers of a part.
     """
-    step = max(AT_ONCE // max(columns, 1), 1)
+    step = max(at_once // max(columns, 1), 1)
     parts = [slice(begin, min(begin + step, rows)) for begin in range(0, rows, step)]
     threads = min(get_num_threads(), len(parts) // 2)
     if threads < 2:

@@ -19,7 +19,7 @@ from sigmax.calibration.venn_abers import venn_abers
 from sigmax.links import log_sigmoid
 from sigmax.losses import binary_cross_entropy, cross_entropy
 from sigmax.parts import in_parts
-from sigmax.regression import Own, Problem, Shared, Solution, solve
+from sigmax.regression import Fit, Own, Problem, Shared, solve
 from sigmax.rows import log_softmax, logit_softmax
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def log_loss(z: Floats, y: NDArray[np.int64], w: Floats, of: Map | None = None, 
 # ---- two classes: z is the logit of the second ----
 
 
-def _ridge(features: Floats, z: Floats, y: NDArray[np.int64], w: Floats) -> Solution:
+def _ridge(features: Floats, z: Floats, y: NDArray[np.int64], w: Floats) -> Fit:
     """Fit z + intercept + features: a normal prior of variance 1 on what each term typically changes in the logit."""
     total = max(float(w.sum()), np.finfo(float).tiny)
     design = Shared(features, 1, w, centred=False)
@@ -165,8 +165,8 @@ def _centred(z: Floats) -> Floats:
 
 
 def _diagonal(
-    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Solution | None = None, *, tolerance: float = 1e-10
-) -> tuple[Floats, Floats, Solution]:
+    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Fit | None = None, *, tolerance: float = 1e-10
+) -> tuple[Floats, Floats, Fit]:
     """Fit s + diag(a) s + b; return a, b and the solution."""
     size = _variance(s, w)
     design = Own(s, w)
@@ -177,8 +177,8 @@ def _diagonal(
 
 
 def _matrix(
-    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Solution | None = None, *, tolerance: float = 1e-10
-) -> tuple[Floats, Floats, Solution]:
+    s: Floats, y: NDArray[np.int64], w: Floats, c: float, start: Fit | None = None, *, tolerance: float = 1e-10
+) -> tuple[Floats, Floats, Fit]:
     """Fit s + W s + b; return W, b and the solution."""
     classes = s.shape[1]
     size = _variance(s, w)
@@ -218,7 +218,7 @@ def _structured(z: Floats, y: NDArray[np.int64], w: Floats, *, diagonal: bool = 
     return Fitted(Affine(t, matrix, bias), name, (f"strength {best:g} by {FOLDS} folds",), solution.gap)
 
 
-def _strength(fit: Callable[..., tuple[Floats, Floats, Solution]], z: Floats, y: NDArray[np.int64], w: Floats) -> float:
+def _strength(fit: Callable[..., tuple[Floats, Floats, Fit]], z: Floats, y: NDArray[np.int64], w: Floats) -> float:
     """Return the ridge that does best on rows that were held out, from an infinite one down to where a weaker one does worse."""
     folds = fold_of(len(y), FOLDS)
     parts = []  # what is fitted in each fold, and the one fit after the other
@@ -231,7 +231,7 @@ def _strength(fit: Callable[..., tuple[Floats, Floats, Solution]], z: Floats, y:
             least += float(w[out].sum()) * log_loss(new, y[out], w[out], mixed_by=rows)
             parts.append((out, s, new, rows))
     best = math.inf
-    solutions: list[Solution | None] = [None] * len(parts)
+    solutions: list[Fit | None] = [None] * len(parts)
     for c in STRENGTHS:
         held = 0.0
         for i, (out, s, new, rows) in enumerate(parts):

@@ -2,61 +2,106 @@
 The one solver: multinomial logistic regression with an offset and a penalty for each coefficient, by Newton's method.
 
 Minimises F(theta) = sum_i w_i loss(o_i + A(theta)_i, q_i) + 1/2 sum L theta^2. Where there are few coefficients the step is a Cholesky
-solution of the exact second derivatives, where there are many it is found by conjugate gradients, preconditioned by the features' squares and
-the mean curvature of each class. Losses and slopes are the core's, in one pass; a step is shortened without a pass through the features.
+solution of the exact second derivatives, where there are many it is found by conjugate gradients. What the features are, and where, is an
+objective's matter: a matrix made of a calibrator's scores, rows in memory, rows of a file.
 
-The certificate is a duality gap (Jaakkola and Haussler, 1999, for one intercept free of penalty carried over to many classes): with
-a = p - q and g = A'(w a), any p gives F >= sum_i w_i (a_i . o_i + H(p_i)) - 1/2 sum g^2 / L, H the entropy.
+The certificate is a duality gap. With a = p - q and G = A'(w a) any p gives F >= sum_i w_i (a_i . o_i + H(p_i)) - 1/2 sum G^2 / L, H the
+entropy, which at p(theta) is F less 1/2 sum (L theta + G)^2 / L: nothing large is subtracted. An intercept without a penalty asks that the
+sums of p are those of q (Jaakkola and Haussler, 1999, for two classes): a part e of another p makes them so, and as H is concave its price
+is known without another look at the rows.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from sigmax.host.losses import binary_cross_entropy_and_grad, cross_entropy_and_grad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from sigmax.regression.designs import Design
-
-__all__ = ["Problem", "Solution", "solve"]
+__all__ = ["Dual", "Objective", "Point", "Solution", "duality_gap", "inverse_of", "minimise"]
 
 Floats = Any
 FEW = 1_500  # coefficients whose second derivatives are kept and factorised
+SINGULAR = 1e-13  # of the mean curvature: what is less is none
+NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
 
-@dataclass(frozen=True)
-class Problem:
+@dataclass
+class Point:
     """
-    What is to be minimised.
+    What is known where the solver is.
 
     Attributes
     ----------
-    design : Design
-        From coefficients to scores.
-    targets : ndarray
-        Of one column: the probability of the second class, of shape (rows,). Of more: class numbers of shape (rows,), or a probability for
-        each class, of shape (rows, classes).
-    weights : ndarray of shape (rows,)
-        What each row counts for.
-    penalty : ndarray of the coefficients' shape
-        On the features as given: L. Infinite: the coefficient stays 0.
-    offset : ndarray of shape (rows, columns)
-        Scores to start from.
+    theta : ndarray of the coefficients' shape
+    losses : float
+        The sum of the weighted losses.
+    pulled : ndarray of the coefficients' shape
+        Its derivatives.
     """
 
-    design: Design
-    targets: NDArray[Any]
-    weights: NDArray[np.float64]
+    theta: Floats
+    losses: float
+    pulled: Floats
+
+
+class Objective(ABC):
+    """
+    The losses of rows as a function of coefficients.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the coefficients: the features, and the intercept last, by the columns: one for two classes.
+    penalty : ndarray of that shape
+        L; infinite: the coefficient stays 0.
+    total : float
+        The sum of the rows' weights.
+    """
+
+    shape: tuple[int, int]
     penalty: NDArray[np.float64]
-    offset: NDArray[np.float64]
+    total: float
+
+    @abstractmethod
+    def at(self, theta: Floats, *, curvature: bool) -> Any:
+        """Return what is known at coefficients; the second derivatives are asked for next only if that is said."""
+
+    @abstractmethod
+    def hessian(self, point: Any) -> Floats | None:
+        """Return the second derivatives of the losses, as a square matrix; None where they were not asked for."""
+
+    @abstractmethod
+    def bent(self, point: Any, v: Floats) -> Floats:
+        """Return these times a vector."""
+
+    @abstractmethod
+    def around(self, point: Any) -> Callable[[Floats], Floats]:
+        """Return what all but inverts these and the penalty."""
+
+    @abstractmethod
+    def bounded(self, g: Floats) -> Floats:
+        """Return the step down a gradient by the largest curvature there can be (Böhning 1992), which is never too far."""
+
+    @abstractmethod
+    def is_separated(self, point: Any) -> bool:
+        """Whether every row's class is ahead, by coefficients of which one has no penalty."""
+
+    @abstractmethod
+    def gap(self, point: Any) -> float:
+        """Return how far the objective can be above the least one; NaN where a feature has no penalty."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the second derivatives are kept and factorised."""
+        return math.prod(self.shape) <= FEW
 
 
 @dataclass(frozen=True)
@@ -66,8 +111,10 @@ class Solution:
 
     Attributes
     ----------
-    coefficients : ndarray of shape (features + 1, columns)
-        Of the features as given; the intercept is the last row.
+    theta : ndarray of the coefficients' shape
+        Of the objective's own features.
+    point : object
+        What the objective knows there.
     objective : float
         The sum of the weighted losses and the penalty.
     gap : float
@@ -79,114 +126,62 @@ class Solution:
         Newton's steps, and how often all losses were found.
     separated : bool
         Whether a coefficient without a penalty grows for ever, because the features tell the classes apart without an error.
+    singular : bool
+        Whether other coefficients do as well: some features are sums of others.
+    direction : ndarray of the coefficients' shape, or None
+        The last step.
     """
 
-    coefficients: NDArray[np.float64] = field(repr=False)
+    theta: NDArray[np.float64] = field(repr=False)
+    point: Any = field(repr=False)
     objective: float
     gap: float
     decrement: float
     steps: int
     passes: int
     separated: bool
-
-
-@dataclass
-class _State:
-    """Where the solver is."""
-
-    theta: Floats
-    z: Floats
-    objective: float
-    p: Floats
-    slopes: Floats
+    singular: bool = False
+    direction: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 class _Solver:
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.design = problem.design
-        given = problem.design.inner_penalty(problem.penalty)
-        self.free = np.isfinite(given)
-        self.penalty = np.where(self.free, given, 0.0)
-        self.given = given
-        self.total = max(float(problem.weights.sum()), np.finfo(float).tiny)
+    def __init__(self, objective: Objective) -> None:
+        self.of = objective
+        self.free = np.isfinite(objective.penalty)
+        self.penalty = np.where(self.free, objective.penalty, 0.0)
+        self.total = max(objective.total, np.finfo(float).tiny)
         self.passes = 0
-        self.kept: tuple[Floats, Callable[[Floats], Floats]] | None = None
+        self.singular = False
+        self.factor: Callable[[Floats], Floats] | None = None
 
-    def losses(self, z: Floats) -> tuple[float, Floats]:
-        """Return the sum of losses, and each loss's slope by the scores."""
+    def at(self, theta: Floats, *, curvature: bool) -> Any:
         self.passes += 1
-        of = binary_cross_entropy_and_grad if z.shape[1] == 1 else cross_entropy_and_grad
-        loss, slopes = of(z[:, 0] if z.shape[1] == 1 else z, self.problem.targets)
-        kept = self.problem.weights > 0
-        return float(self.problem.weights[kept] @ loss[kept]), slopes.reshape(z.shape)
+        return self.of.at(theta, curvature=curvature)
 
-    def at(self, theta: Floats) -> _State:
-        z = self.problem.offset + self.design.scores(theta)
-        losses, slopes = self.losses(z)
-        return self.state(theta, z, losses, slopes)
+    def value(self, point: Any) -> float:
+        return float(point.losses) + 0.5 * float((self.penalty * point.theta**2).sum())
 
-    def state(self, theta: Floats, z: Floats, losses: float, slopes: Floats) -> _State:
-        return _State(theta, z, losses + 0.5 * float((self.penalty * theta**2).sum()), slopes + self.target, slopes)
+    def gradient(self, point: Any) -> Floats:
+        return np.where(self.free, point.pulled + self.penalty * point.theta, 0.0)
 
-    @property
-    def target(self) -> Floats:
-        """The targets as probabilities of each column."""
-        given = self.problem.targets
-        if self.design.shape[1] == 1:
-            return given.reshape(-1, 1)
-        if given.ndim == 2:
-            return given
-        whole = np.zeros(self.problem.offset.shape)
-        whole[np.arange(len(given)), given] = 1
-        return whole
+    def step(self, point: Any, g: Floats, eta: float) -> Floats:
+        if not self.of.is_small:
+            return self._step_by_gradients(point, g, eta)
+        h = self.of.hessian(point)
+        if h is not None or self.factor is None:
+            self.factor, singular = inverse_of(h, self.of.penalty)
+            self.singular = self.singular or singular
+        return -self.factor(g)
 
-    def gradient(self, state: _State) -> Floats:
-        g = self.design.pulled(self.problem.weights[:, None] * state.slopes) + self.penalty * state.theta
-        return np.where(self.free, g, 0.0)
-
-    def step(self, state: _State, g: Floats, eta: float) -> Floats:
-        return self._exact_step(state, g) if state.theta.size <= FEW else self._step_by_gradients(state, g, eta)
-
-    def _exact_step(self, state: _State, g: Floats) -> Floats:
-        h = self.design.hessian(self.problem.weights, state.p)
-        h[np.diag_indices(len(h))] += self.penalty.ravel()
-        rows, columns = self.design.shape
-        size = float(np.trace(h)) / len(h) or 1.0
-        if columns > 1:  # a shift of all classes' coefficients of a feature without a penalty changes nothing
-            blocks = h.reshape(rows, columns, rows, columns)
-            for j in np.flatnonzero((self.given == 0).all(axis=1)):
-                blocks[j, :, j, :] += size / columns
-        fixed = np.flatnonzero(~self.free.ravel())
-        h[fixed] = h[:, fixed] = 0
-        h[fixed, fixed] = size
-        more = 0.0
-        for _ in range(20):
-            try:
-                factor = np.linalg.cholesky(h + more * np.eye(len(h)))
-            except np.linalg.LinAlgError:
-                more = max(4 * more, 1e-14 * size)
-                continue
-            return -np.linalg.solve(factor.T, np.linalg.solve(factor, g.ravel())).reshape(g.shape)
-        return -g / size
-
-    def _step_by_gradients(self, state: _State, g: Floats, eta: float) -> Floats:
-        w = self.problem.weights[:, None]
-        around = self._around(np.maximum((self.problem.weights @ (state.p * (1 - state.p))) / self.total, 1e-12))
-
-        def bent(v: Floats) -> Floats:
-            u = self.design.scores(v)
-            t = state.p * u
-            t -= state.p * t.sum(axis=1, keepdims=True)
-            return np.where(self.free, self.design.pulled(w * t) + self.penalty * v, 0.0)
-
+    def _step_by_gradients(self, point: Any, g: Floats, eta: float) -> Floats:
+        around = self.of.around(point)
         d = np.zeros_like(g)
         r = -g
         y = np.where(self.free, around(r), 0.0)
         v, size = y, float((r * y).sum())
         enough = eta * eta * size
         for _ in range(500):
-            b = bent(v)
+            b = np.where(self.free, self.of.bent(point, v) + self.penalty * v, 0.0)
             length = float((v * b).sum())
             if not length > 0:
                 break
@@ -200,124 +195,181 @@ class _Solver:
             v, size = y + after / size * v, after
         return d
 
-    def _around(self, curvature: Floats) -> Callable[[Floats], Floats]:
-        """Return a preconditioner for that mean curvature of each column, or the one at hand if it was made for nearly that."""
-        if self.kept is None or (np.abs(np.log(curvature / self.kept[0])) > 0.5).any():
-            self.kept = curvature, self.design.preconditioner(curvature, self.given)
-        return self.kept[1]
-
-    def bounded_step(self, g: Floats) -> Floats:
-        """Return a step by the largest curvature there can be (Böhning 1992): it always leads down, and never far."""
-        half = np.full(self.design.shape[1], 0.5)
-        return np.where(self.free, -self.design.preconditioner(half, self.given)(g), 0.0)
-
-    def along(self, state: _State, d: Floats, slope: float) -> _State | None:
-        """Return the state after the step, halved until the objective falls enough; None if it cannot."""
-        u = self.design.scores(d)
-        noise = 8 * np.finfo(float).eps * abs(state.objective)
+    def along(self, point: Any, d: Floats, slope: float, *, curvature: bool) -> Any:
+        """Return the point after the step, halved until the objective falls enough; None if it cannot."""
+        before = self.value(point)
+        noise = 8 * np.finfo(float).eps * abs(before)
         t = 1.0
         for _ in range(14):
-            z, theta = state.z + t * u, state.theta + t * d
-            losses, slopes = self.losses(z)
-            after = self.state(theta, z, losses, slopes)
-            if after.objective <= state.objective + 1e-4 * t * slope + noise:
+            after = self.at(point.theta + t * d, curvature=curvature)
+            if self.value(after) <= before + 1e-4 * t * slope + noise:
                 return after
             t /= 2
         return None
 
-    def is_separated(self, state: _State) -> bool:
-        """Whether every row's class is ahead, by coefficients of which one has no penalty."""
-        counted = self.problem.weights > 0
-        if not (self.given[:-1] == 0).any() or self.problem.targets.ndim == 2:
-            return False
-        z, y = state.z[counted], self.problem.targets[counted]
-        if z.shape[1] == 1:
-            return bool(len(y)) and bool((((y == 1) & (z[:, 0] > 0)) | ((y == 0) & (z[:, 0] < 0))).all())
-        own = z[np.arange(len(y)), y].copy()
-        others = z.copy()
-        others[np.arange(len(y)), y] = -np.inf
-        return bool(len(y)) and bool((own > others.max(axis=1)).all())
 
-    def gap(self, state: _State) -> float:
-        """Return how far the objective can be above the least one, by duality; NaN where a feature has no penalty."""
-        if (self.given[:-1] == 0).any():
-            return math.nan
-        w, q, p = self.problem.weights, self.target, state.p
-        two = p.shape[1] == 1
-        if two:
-            p, q = np.column_stack([1 - p, p]), np.column_stack([1 - q, q])
-        free = (self.given[-1] == 0).all()
-        if not free and (self.given[-1] == 0).any():
-            return math.nan
-        if free:  # the dual point must leave the sums as the labels have them
-            of_p, of_q = w @ p / self.total, w @ q / self.total
-            e = float(np.max((of_p - of_q) / np.maximum(of_p, np.finfo(float).tiny), initial=0.0))
-            e = min(max(e, 0.0), 1.0)
-            if e > 0:
-                u = np.maximum((of_q - (1 - e) * of_p) / e, 0)
-                p = (1 - e) * p + e * u
-        with np.errstate(divide="ignore", invalid="ignore"):
-            entropy = -np.where(p > 0, p * np.log(p), 0.0).sum(axis=1)
-        a = (p - q)[:, 1:] if two else p - q
-        g = self.design.pulled(w[:, None] * a)
-        bent = self.penalty > 0
-        square = float((g[bent] ** 2 / self.penalty[bent]).sum())
-        dual = float(w @ ((a * self.problem.offset).sum(axis=1) + entropy)) - 0.5 * square
-        return max(state.objective - dual, 0.0) / self.total
+def inverse_of(h: Floats, penalty: Floats) -> tuple[Callable[[Floats], Floats], bool]:
+    """
+    Return a function that solves with second derivatives and a penalty, and whether they are singular: then it gives the least solution.
+
+    Parameters
+    ----------
+    h : ndarray
+        The second derivatives of the losses, a square matrix, which is overwritten.
+    penalty : ndarray of the coefficients' shape
+        Infinite for those that stay 0.
+    """
+    free = np.isfinite(penalty)
+    rows, columns = penalty.shape
+    h[np.diag_indices(len(h))] += np.where(free, penalty, 0.0).ravel()
+    size = float(np.trace(h)) / len(h) or 1.0
+    if columns > 1:  # a shift of all classes' coefficients of a feature without a penalty changes nothing
+        blocks = h.reshape(rows, columns, rows, columns)
+        for j in np.flatnonzero((penalty == 0).all(axis=1)):
+            blocks[j, :, j, :] += size / columns
+    fixed = np.flatnonzero(~free.ravel())
+    h[fixed] = h[:, fixed] = 0
+    h[fixed, fixed] = size
+    if not np.isfinite(h).all():
+        return (lambda g: g / size if math.isfinite(size) else g), False
+    try:
+        factor = np.linalg.cholesky(h)
+        if np.diag(factor).min() ** 2 <= SINGULAR * size:
+            raise np.linalg.LinAlgError
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(h)
+        kept = values > SINGULAR * max(values[-1], np.finfo(float).tiny)
+        values, vectors = values[kept], vectors[:, kept]
+        return lambda g: np.asarray(vectors @ ((vectors.T @ g.ravel()) / values)).reshape(g.shape), True
+    inverse = np.linalg.inv(factor)
+    return lambda g: np.asarray(inverse.T @ (inverse @ g.ravel())).reshape(g.shape), False
 
 
-def solve(
-    problem: Problem, *, start: NDArray[np.float64] | None = None, tolerance: float = 1e-12, most: int = 300
+def minimise(
+    objective: Objective,
+    *,
+    start: NDArray[np.float64] | None = None,
+    tolerance: float = 1e-12,
+    certified: float | None = None,
+    most: int = 300,
 ) -> Solution:
     """
     Return the coefficients of the least objective.
 
     Parameters
     ----------
-    problem : Problem
+    objective : Objective
     start : ndarray of the coefficients' shape, optional
-        Of the scaled features, as an earlier solution of the same design had them; 0 otherwise.
+        0 otherwise.
     tolerance : float
-        Newton's decrement to stop at, of the objective's mean over the weights.
+        Newton's decrement to stop after, of the objective's mean over the weights: what is left then is of the order of its square.
+    certified : float, optional
+        A duality gap to stop at, in place of the decrement, where there is such a bound.
     most : int
         Steps.
     """
-    solver = _Solver(problem)
-    state = solver.at(np.zeros(problem.design.shape) if start is None else start)
+    solver = _Solver(objective)
+    point = solver.at(np.zeros(objective.shape) if start is None else start, curvature=True)
     first = decrement = math.nan
-    steps, separated = 0, False
+    steps, separated, d = 0, False, None
     while steps < most:
-        g = solver.gradient(state)
+        g = solver.gradient(point)
         size = float(np.sqrt((g**2).sum())) / solver.total
         first = size if steps == 0 else first
         if size == 0:
             decrement = 0.0
             break
-        d = solver.step(state, g, min(0.1, math.sqrt(size / max(first, np.finfo(float).tiny))))
+        d = solver.step(point, g, min(0.1, math.sqrt(size / max(first, np.finfo(float).tiny))))
         slope = float((g * d).sum())
         decrement = max(-slope / 2, 0.0) / solver.total
-        if not slope < 0:
+        after = solver.along(point, d, slope, curvature=not 0 < decrement <= NEAR) if slope < 0 else None
+        if after is None and decrement <= tolerance and size <= tolerance:
             break
-        after = solver.along(state, d, slope)
         if after is None:  # where curvature is next to nothing: by a bound on it, which no step overshoots
-            d = solver.bounded_step(g)
-            after = solver.along(state, d, float((g * d).sum()))
+            d = np.where(solver.free, objective.bounded(g), 0.0)
+            after = solver.along(point, d, float((g * d).sum()), curvature=True)
         if after is None:
             break
-        gained, state, steps = state.objective - after.objective, after, steps + 1
-        if solver.is_separated(state):
+        gained, point, steps = solver.value(point) - solver.value(after), after, steps + 1
+        if objective.is_separated(point):
             separated = True
             break
+        gap = math.nan if certified is None or decrement > NEAR else objective.gap(point)
+        if certified is not None and not math.isnan(gap):
+            if gap <= certified or (gained <= 0 and decrement <= certified):
+                break
+            continue
         if size <= tolerance or (decrement <= tolerance and gained <= max(1e-9, decrement * 4) * solver.total):
             break
         if gained <= 0 and decrement <= 1e-9:
             break
     return Solution(
-        problem.design.outer(state.theta),
-        state.objective,
-        solver.gap(state),
+        point.theta,
+        point,
+        solver.value(point),
+        objective.gap(point),
         decrement,
         steps,
         solver.passes,
         separated,
+        solver.singular,
+        d,
     )
+
+
+@dataclass(frozen=True)
+class Dual:
+    """
+    Sums over rows that the duality gap is made of, beside those of the objective; of two classes in one column, the second's.
+
+    Attributes
+    ----------
+    entropy : float
+        Of p, weighted.
+    of_p : ndarray of the coefficients' shape
+        The features' sums with p: A'(w p).
+    of_q : ndarray of shape (columns,)
+        The sums of the targets.
+    ones : ndarray of shape (features + 1,)
+        The sums of the features; the last is that of the weights.
+    offset_p : float
+        The sum of the offset times p.
+    offset : ndarray of shape (columns,)
+        The sums of the offset.
+    """
+
+    entropy: float
+    of_p: Floats
+    of_q: Floats
+    ones: Floats
+    offset_p: float = 0.0
+    offset: Floats = 0.0
+
+
+def duality_gap(point: Point, penalty: Floats, of: Dual, total: float) -> float:
+    """Return a bound on how far the objective is above the least one, of its mean; NaN where a feature has no penalty."""
+    if (penalty[:-1] == 0).any():
+        return math.nan
+    free = bool((penalty[-1] == 0).all())
+    if not free and (penalty[-1] == 0).any():
+        return math.nan
+    theta, g = point.theta, point.pulled
+    finite = np.isfinite(penalty) & (penalty > 0)
+    bent = np.where(finite, penalty, 1.0)
+    left = 0.0
+    if free:  # the dual point must leave the sums as the labels have them
+        p, q = of.of_p[-1] / total, np.asarray(of.of_q) / total
+        if len(p) == 1:
+            p, q = np.array([1 - p[0], p[0]]), np.array([1 - q[0], q[0]])
+        e = min(max(float(np.max((p - q) / np.maximum(p, np.finfo(float).tiny), initial=0.0)), 0.0), 1.0)
+        u = np.maximum((q - (1 - e) * p) / e, 0) if e > 0 else q
+        u = u / u.sum()
+        of_u = float(-(u[u > 0] * np.log(u[u > 0])).sum())
+        own = u[1:] if len(point.theta[-1]) == 1 else u
+        left += e * (of.entropy - total * of_u) + e * (of.offset_p - float(np.sum(own * of.offset)))
+        left += float((theta[-1] * g[-1]).sum())
+        changed = g - e * (of.of_p - of.ones[:, None] * own)
+        left += float((theta * (g - changed))[finite].sum())
+        g = changed
+    left += 0.5 * float(((bent * theta + g)[finite] ** 2 / bent[finite]).sum())
+    return max(left, 0.0) / total

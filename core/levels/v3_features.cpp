@@ -1,0 +1,3 @@
+#define SIGMAX_PART features
+#define SIGMAX_FEATURES
+#include "levels/v3.hpp"

@@ -1,0 +1,494 @@
+"""
+Rows of features as an objective: passes over parts of them, in threads, whose sums are joined in a tree.
+
+Features are shifted and scaled as they are read, to a mean of 0 and a mean square of 1: nothing is copied, and coefficients and penalties
+are those of the features as given, exactly. The parts hang on the shape of the rows alone and the tree on the number of parts, so that sums have
+the same bits whoever makes them.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigmax import _native
+from sigmax.host.links import LINKS
+from sigmax.host.rows import logsumexp, softmax
+from sigmax.parts import in_parts
+from sigmax.regression.newton import FEW, Dual, Objective, Point, Solution, duality_gap, inverse_of, minimise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Dense", "Rows", "Scaling", "Sparse", "Sums", "joined", "minimise_rows", "scaling_of"]
+
+sigmoid, softplus = LINKS["sigmoid"], LINKS["softplus"]
+
+Floats = Any
+AT_ONCE = 1 << 18  # numbers of a part of the features
+QUICK = 150  # coefficients whose second derivatives cost next to nothing
+CHEAP = 5e8  # rows times squared coefficients, up to which they cost little
+SAMPLE = 5_000  # rows, and twenty for each coefficient, to find a start with
+START = 1e-6  # nats a row that a start may be away from its own best
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """
+    What features are shifted and scaled by: x becomes (x - shift) * scale.
+
+    Attributes
+    ----------
+    shift, scale : ndarray of shape (features,)
+    mean, deviation : ndarray of shape (features,)
+        Of the features, weighted; a deviation of 0 is exactly that.
+    """
+
+    shift: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def outer(self, theta: Floats) -> Floats:
+        """Return coefficients of the features as given, the intercept last."""
+        given = theta[:-1] * self.scale[:, None]
+        return np.vstack([given, theta[-1] - self.shift @ given])
+
+    def inner(self, coefficients: Floats) -> Floats:
+        """Return those of the scaled features."""
+        return np.vstack(
+            [coefficients[:-1] / self.scale[:, None], coefficients[-1] + self.shift @ coefficients[:-1]]
+        )
+
+    def inner_penalty(self, penalty: Floats) -> Floats:
+        """Return a penalty on coefficients of the features as given for those of the scaled ones; what never varies is held at 0."""
+        inner = penalty * np.append(self.scale, 1.0)[:, None] ** 2
+        if self.shift.any() or (penalty[-1] == 0).all():  # beside an intercept
+            inner[:-1][self.deviation == 0] = np.inf
+        return inner
+
+
+@dataclass
+class Sums:
+    """
+    What a pass over rows finds; sums of parts add up.
+
+    Attributes
+    ----------
+    losses, entropy, offset_p : float
+        Weighted sums of the losses, of the entropy of p, and of the offset times p.
+    pulled : ndarray of the coefficients' shape
+        The features' sums with the losses' slopes.
+    hessian : ndarray or None
+        The second derivatives.
+    ahead : float
+        By how much a row's class is ahead of the others, in the row where that is least.
+    """
+
+    losses: float
+    entropy: float
+    offset_p: float
+    pulled: Floats
+    hessian: Floats | None
+    ahead: float
+
+    def __add__(self, other: Sums) -> Sums:
+        bent = None if self.hessian is None or other.hessian is None else self.hessian + other.hessian
+        return Sums(
+            self.losses + other.losses,
+            self.entropy + other.entropy,
+            self.offset_p + other.offset_p,
+            self.pulled + other.pulled,
+            bent,
+            min(self.ahead, other.ahead),
+        )
+
+
+def joined(parts: Iterable[Any]) -> Any:
+    """Return the sum of parts, neighbours first, then neighbours of neighbours: in an order that hangs on their number alone."""
+    waiting: list[tuple[int, Any]] = []  # sums of so many parts
+    for part in parts:
+        size, whole = 1, part
+        while waiting and waiting[-1][0] == size:
+            _, before = waiting.pop()
+            size, whole = 2 * size, before + whole
+        waiting.append((size, whole))
+    whole = waiting.pop()[1]
+    while waiting:
+        whole = waiting.pop()[1] + whole
+    return whole
+
+
+@dataclass
+class _Point(Point):
+    sums: Sums
+    p: Floats | None = None
+
+
+class Rows(Objective):
+    """
+    Rows in memory.
+
+    Parameters
+    ----------
+    x : array of shape (rows, features)
+        Finite numbers.
+    targets : ndarray
+        Of two classes the probability of the second, of shape (rows,). Of more class numbers, or a probability for each class.
+    weights : ndarray of shape (rows,)
+        What each row counts for; above 0.
+    offset : ndarray of shape (rows, columns), optional
+        What is added to the scores.
+    penalty : ndarray of shape (features + 1, columns)
+        On the features as given; infinite holds a coefficient at 0. The intercept is the last.
+    scaling : Scaling
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        targets: NDArray[Any],
+        weights: NDArray[np.float64],
+        offset: NDArray[np.float64] | None,
+        penalty: NDArray[np.float64],
+        scaling: Scaling,
+    ) -> None:
+        self.x, self.targets, self.weights = x, np.ascontiguousarray(targets), np.ascontiguousarray(weights)
+        self.offset = None if offset is None else np.ascontiguousarray(offset)
+        self.scaling, self.given = scaling, penalty
+        self.shape = (penalty.shape[0], penalty.shape[1])
+        self.penalty = scaling.inner_penalty(penalty)
+        self.total = float(weights.sum())
+        self.is_hard = targets.ndim == 1 and (self.shape[1] > 1 or bool(((targets == 0) | (targets == 1)).all()))
+        self.may_separate = bool((self.penalty[:-1] == 0).any())
+        self._near: tuple[Floats, Callable[[Floats], Floats]] | None = None
+
+    # ---- what a kind of features does with a part of the rows ----
+
+    @abstractmethod
+    def scores(self, part: slice, theta: Floats) -> Floats:
+        """Return the scores of rows."""
+
+    @abstractmethod
+    def sums(self, part: slice, slopes: Floats | None, p: Floats | None, w: Floats | None) -> tuple[Floats, Floats]:
+        """Return the features' sums with slopes, and the second derivatives of the losses of classes with such probabilities."""
+
+    # ---- the objective ----
+
+    @property
+    def is_small(self) -> bool:  # noqa: D102
+        size = self.shape[0] * self.shape[1]
+        return size <= FEW and (self.shape[1] == 1 or size <= QUICK or size * size * self.x.shape[0] <= CHEAP)
+
+    def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
+        return in_parts(of, self.x.shape[0], self.shape[0], at_once=AT_ONCE)
+
+    def target(self, part: slice) -> Floats:
+        """Return the targets of rows as probabilities of each column."""
+        y = self.targets[part]
+        if self.shape[1] == 1:
+            return y[:, None]
+        if y.ndim == 2:
+            return y
+        whole = np.zeros((len(y), self.shape[1]))
+        whole[np.arange(len(y)), y] = 1
+        return whole
+
+    def at(self, theta: Floats, *, curvature: bool) -> _Point:  # noqa: D102
+        p = None if self.is_small else np.empty((self.x.shape[0], self.shape[1]))
+        found = self.found(theta, p, curvature=curvature and self.is_small)
+        return _Point(theta, found.losses, found.pulled, found, p)
+
+    def found(self, theta: Floats, p: Floats | None, *, curvature: bool) -> Sums:
+        """Return what a pass finds; probabilities are kept in `p`."""
+        found: Sums = joined(self._in_parts(lambda part: self._sums(part, theta, p, curvature=curvature)))
+        return found
+
+    def _sums(self, part: slice, theta: Floats, kept: Floats | None, *, curvature: bool) -> Sums:
+        z = self.scores(part, theta)
+        if self.offset is not None:
+            z += self.offset[part]
+        y, w = self.targets[part], self.weights[part]
+        ahead = 0.0
+        if self.shape[1] == 1:
+            logit = z[:, 0]
+            p = sigmoid(z)
+            own = y * logit
+            losses = float(w @ softplus(logit)) - float(w @ own)
+            if self.is_hard and self.may_separate:
+                ahead = float((2 * own - logit).min())
+            slopes = p - y[:, None]
+        else:
+            p = softmax(z)
+            slopes = p.copy()
+            if self.is_hard:
+                rows = np.arange(len(y))
+                own = z[rows, y]
+                slopes[rows, y] -= 1
+                if self.may_separate:
+                    ahead = float((own - _others(z, y)).min()) if (own >= z.max(axis=1)).all() else -1.0
+            else:
+                own = np.einsum("ik,ik->i", y, z)
+                slopes -= y
+            losses = float(w @ (logsumexp(z, axis=1) - own))
+        if kept is not None:
+            kept[part] = p
+        slopes *= w[:, None]
+        pulled, hessian = self.sums(part, slopes, p if curvature else None, w if curvature else None)
+        entropy = losses - float(np.vdot(slopes, z))
+        offset_p = 0.0 if self.offset is None else float(w @ (p * self.offset[part]).sum(axis=1))
+        return Sums(losses, entropy, offset_p, pulled, hessian, ahead)
+
+    def hessian(self, point: _Point) -> Floats | None:  # noqa: D102
+        return point.sums.hessian
+
+    def bent(self, point: _Point, v: Floats) -> Floats:  # noqa: D102
+        probabilities = point.p
+
+        def of(part: slice) -> Floats:
+            u, p = self.scores(part, v), probabilities[part]  # type: ignore[index]
+            u -= np.einsum("ik,ik->i", p, u)[:, None]
+            u *= p
+            u *= self.weights[part][:, None]
+            return self.sums(part, u, None, None)[0]
+
+        return joined(self._in_parts(of))
+
+    def around(self, point: _Point) -> Callable[[Floats], Floats]:  # noqa: D102
+        p = point.p
+        mean = np.maximum(self.weights @ (p * (1 - p)) / self.total, 1e-12)  # type: ignore[operator]
+        if self._near is None or (np.abs(np.log(mean / self._near[0])) > 0.5).any():
+            self._near = mean, self._about(point.theta, mean)
+        return self._near[1]
+
+    def _about(self, theta: Floats, mean: Floats) -> Callable[[Floats], Floats]:
+        """Return what all but solves with the second derivatives: those of a sample of the rows, or of the features alone."""
+        rows, size = self.x.shape[0], self.shape[0] * self.shape[1]
+        if size <= FEW:
+            some = self.sample(max(rows // max(5 * size, 2000), 1))
+            some.keep_second_derivatives()
+            h = some.at(theta, curvature=True).sums.hessian
+            return inverse_of(h * (self.total / some.total), self.penalty)[0]
+        return self._by_class(mean)
+
+    def _by_class(self, mean: Floats) -> Callable[[Floats], Floats]:
+        gram = joined(self._in_parts(lambda part: self.sums(part, None, None, self.weights[part])[1]))
+        inverses = np.empty((self.shape[1], *gram.shape))
+        for k, curvature in enumerate(mean):
+            keep = np.isfinite(self.penalty[:, k])
+            block = np.where(keep[:, None] & keep, gram * curvature, 0.0)
+            diagonal = np.where(keep, self.penalty[:, k], 1.0) + 1e-12 * np.trace(block) / len(block)
+            block[np.diag_indices(len(block))] += diagonal
+            inverses[k] = np.linalg.inv(block)
+        return lambda g: np.asarray(np.matmul(inverses, g.T[:, :, None])[:, :, 0].T)
+
+    def keep_second_derivatives(self) -> None:
+        """Say that there are few enough coefficients, however many rows there are."""
+        self.__class__ = type(self.__class__.__name__, (self.__class__,), {"is_small": True})
+
+    def bounded(self, g: Floats) -> Floats:  # noqa: D102
+        return -self._by_class(np.full(self.shape[1], 0.5))(g)
+
+    def is_separated(self, point: _Point) -> bool:  # noqa: D102
+        return self.is_hard and self.may_separate and point.sums.ahead > 0
+
+    def leads(self, direction: Floats) -> tuple[float, float]:
+        """Return by how much scores of a direction put a row's class ahead of the others: at least, and at most."""
+
+        def of(part: slice) -> tuple[float, float]:
+            z, y = self.scores(part, direction), self.targets[part]
+            ahead = np.where(y == 1, 1.0, -1.0) * z[:, 0] if self.shape[1] == 1 else z[np.arange(len(y)), y] - _others(z, y)
+            return float(ahead.min()), float(ahead.max())
+
+        found = self._in_parts(of)
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    @functools.cached_property
+    def _of_targets(self) -> Floats:
+        """The features' sums with the targets."""
+        found: Floats = joined(
+            self._in_parts(lambda part: self.sums(part, self.weights[part][:, None] * self.target(part), None, None)[0])
+        )
+        return found
+
+    def gap(self, point: _Point) -> float:  # noqa: D102
+        offset = np.zeros(self.shape[1]) if self.offset is None else self.weights @ self.offset
+        of_q, scaling = self._of_targets, self.scaling
+        ones = np.append((scaling.mean - scaling.shift) * scaling.scale, 1.0) * self.total
+        dual = Dual(point.sums.entropy, point.pulled + of_q, of_q[-1], ones, point.sums.offset_p, offset)
+        return duality_gap(point, self.penalty, dual, self.total)
+
+    def sample(self, step: int) -> Rows:
+        """Return one row in so many, with as much of the penalty as they are of the weight."""
+        part = slice(None, None, step)
+        w = self.weights[part]
+        share = float(w.sum()) / self.total
+        offset = None if self.offset is None else self.offset[part]
+        return type(self)(self.x[part], self.targets[part], w, offset, self.given * share, self.scaling)
+
+
+def _others(z: Floats, y: NDArray[np.int64]) -> Floats:
+    """Return the largest score of the other classes."""
+    other = z.copy()
+    other[np.arange(len(y)), y] = -np.inf
+    return other.max(axis=1)
+
+
+class Dense(Rows):
+    """Rows of a matrix of float32 or float64, of any strides: what is asked of them is the core's work."""
+
+    def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
+        return [of(slice(None))]  # the core has parts and threads of its own
+
+    @property
+    def _scaled(self) -> tuple[Any, ...]:
+        return self.scaling.shift, self.scaling.scale, self.shape[1]
+
+    def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
+        x = self.x[part]
+        z = np.empty((len(x), self.shape[1]))
+        _native.feature_scores(x, *self._scaled, np.ascontiguousarray(theta), z)
+        return z
+
+    def found(self, theta: Floats, p: Floats | None, *, curvature: bool) -> Sums:  # noqa: D102
+        targets, label = (None, self.targets) if self.shape[1] > 1 and self.targets.ndim == 1 else (self.targets, None)
+        pulled = np.empty(self.shape)
+        hessian = np.empty((pulled.size,) * 2) if curvature else None
+        losses, entropy, offset_p, ahead = _native.feature_losses(
+            self.x, *self._scaled, np.ascontiguousarray(theta), self.offset, targets, label, self.weights, p, pulled, hessian
+        )
+        return Sums(losses, entropy, offset_p, pulled, hessian, ahead)
+
+    def bent(self, point: _Point, v: Floats) -> Floats:  # noqa: D102
+        pulled = np.empty(self.shape)
+        _native.feature_bent(self.x, *self._scaled, point.p, self.weights, np.ascontiguousarray(v), pulled)
+        return pulled
+
+    def sums(  # noqa: D102
+        self, part: slice, slopes: Floats | None, p: Floats | None, w: Floats | None
+    ) -> tuple[Floats, Floats]:
+        features, columns = self.shape
+        pulled = hessian = None
+        if slopes is not None:
+            pulled = np.empty((features, columns))
+            _native.feature_sums(self.x[part], *self._scaled, np.ascontiguousarray(slopes), pulled, None, None, None)
+        if w is not None:  # of the weights alone: one square, whatever the classes
+            hessian = np.empty((features, features))
+            shift, scale, _ = self._scaled
+            _native.feature_sums(self.x[part], shift, scale, 1, None, None, p, np.ascontiguousarray(w), hessian)
+        return pulled, hessian
+
+
+class Sparse(Rows):
+    """Rows of one of SciPy's sparse matrices, which stays sparse: means are taken away from sums, not from numbers."""
+
+    def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
+        given = self.scaling.outer(theta)
+        return np.asarray(self.x[part] @ given[:-1]) + given[-1]
+
+    def sums(  # noqa: D102
+        self, part: slice, slopes: Floats | None, p: Floats | None, w: Floats | None
+    ) -> tuple[Floats, Floats]:
+        x = self.x[part]
+        features, columns = self.shape
+        pulled = None if slopes is None else self._pulled(x, slopes)
+        if w is None:
+            return pulled, None
+        if p is None:
+            return pulled, self._gram(x, w)
+        hessian = np.empty((features, columns, features, columns))
+        for k in range(columns):
+            for m in range(k, columns):
+                s = w * p[:, k] * ((k == m) - p[:, m])
+                hessian[:, k, :, m] = hessian[:, m, :, k] = self._gram(x, s)
+        return pulled, hessian.reshape(features * columns, -1)
+
+    def _pulled(self, x: Any, slopes: Floats) -> Floats:
+        sums = slopes.sum(axis=0)
+        of_features = np.asarray(x.T @ slopes) - self.scaling.shift[:, None] * sums
+        return np.vstack([of_features * self.scaling.scale[:, None], sums])
+
+    def _gram(self, x: Any, s: Floats) -> Floats:
+        shift, scale = self.scaling.shift, self.scaling.scale
+        whole = np.asarray((x.T @ x.multiply(s[:, None]).tocsr()).todense(), np.float64)
+        sums, total = np.asarray(x.T @ s), float(s.sum())
+        whole -= np.outer(shift, sums) + np.outer(sums, shift) - total * np.outer(shift, shift)
+        edge = (sums - total * shift) * scale
+        return np.block([[whole * scale[:, None] * scale, edge[:, None]], [edge[None], np.array([[total]])]])
+
+    def _by_class(self, mean: Floats) -> Callable[[Floats], Floats]:
+        if self.shape[0] <= FEW:
+            return super()._by_class(mean)
+        diagonal = np.append(np.where(self.scaling.deviation > 0, 1.0, 1e-12), 1.0) * self.total  # a mean square of 1
+        bent = diagonal[:, None] * mean + np.where(np.isfinite(self.penalty), self.penalty, 0.0)
+        return lambda g: g / bent
+
+
+def scaling_of(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scaling:
+    """
+    Return the scaling of features: their weighted means and deviations, found in one pass.
+
+    Raises
+    ------
+    ValueError
+        If a feature is NaN or infinite.
+    """
+    if hasattr(x, "tocsr"):
+        return _scaling_of_sparse(x, weights, centred=centred)
+    rows, features = x.shape
+    some = np.asarray(x[:: max(rows // 500, 1)], np.float64)
+    with np.errstate(all="ignore"):
+        shift = some.mean(axis=0)
+        spread = some.std(axis=0)
+    same = (some == some[0]).all(axis=0)
+    shift, spread = np.where(same, some[0], shift), np.where(same | ~(spread > 0), 1.0, spread)
+    shift = np.where(np.isfinite(shift), shift, 0.0)
+    scale = 1 / np.where(np.isfinite(spread) & np.isfinite(1 / spread), spread, 1.0)
+
+    gram = np.empty((features + 1,) * 2)
+    _native.feature_sums(x, shift, scale, 1, None, None, None, weights, gram)
+    return _scaled(shift, scale, gram[:, -1], np.diag(gram), centred=centred)
+
+
+def _scaled(shift: Floats, scale: Floats, first: Floats, second: Floats, *, centred: bool) -> Scaling:
+    """Return the scaling, from sums of numbers, and of their squares, that were scaled roughly; the last is that of the weights."""
+    total = first[-1]
+    with np.errstate(invalid="ignore", over="ignore"):
+        m = first[:-1] / total
+        square = second[:-1] / total - m * m
+        mean = shift + m / scale
+        deviation = np.sqrt(np.maximum(square, 0.0)) / scale
+    deviation = np.where(second[:-1] == 0, 0.0, deviation)
+    deviation = np.where(deviation <= 1e-14 * np.abs(mean), 0.0, deviation)
+    if centred:
+        usual = np.where(deviation > 0, deviation, 1.0)
+        return Scaling(np.ascontiguousarray(mean), 1 / usual, mean, deviation)
+    size = np.hypot(mean, deviation)
+    return Scaling(np.zeros_like(mean), 1 / np.where(size > 0, size, 1.0), mean, deviation)
+
+
+def _scaling_of_sparse(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scaling:
+    total = float(weights.sum())
+    largest = np.asarray(abs(x).max(axis=0).todense()).reshape(-1).astype(np.float64)
+    scale = 1 / np.where(largest > 0, largest, 1.0)
+    scaled = x.multiply(scale[None, :]).tocsr()
+    first = np.append(np.asarray(scaled.T @ weights).reshape(-1), total)
+    second = np.append(np.asarray(scaled.multiply(scaled).T @ weights).reshape(-1), total)
+    return _scaled(np.zeros_like(scale), scale, first, second, centred=centred)
+
+
+def minimise_rows(
+    rows: Rows, *, start: Floats | None = None, certified: float = 1e-12, most: int = 300
+) -> Solution:
+    """Return the coefficients of the least objective, to a gap; of many rows, from those of a sample on."""
+    size = rows.shape[0] * rows.shape[1]
+    step = rows.x.shape[0] // max(SAMPLE, 20 * size)
+    if start is None and step >= 4:
+        start = minimise_rows(rows.sample(step), certified=max(START, certified), most=most).theta
+    return minimise(rows, start=start, tolerance=min(certified, 1e-12), certified=certified, most=most)
