@@ -17,9 +17,7 @@ Result = TypeVar("Result")
 AT_ONCE = 1 << 16  # numbers of a part: half a megabyte of doubles
 
 
-def in_parts(
-    of: Callable[[slice], Result], rows: int, columns: int = 1, *, at_once: int = AT_ONCE
-) -> list[Result]:
+def in_parts(of: Callable[[slice], Result], rows: int, columns: int = 1, *, at_once: int = AT_ONCE) -> list[Result]:
     """
     Return what a function makes of each part of the rows. The parts hang on the shape alone, not on the number of threads.
 

@@ -9,27 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax.calibration.estimator import Estimator, not_fitted, tags
 from sigmax.calibration.fits import METHODS, fit_map, log_loss
 from sigmax.calibration.given import (
     Form,
     as_logits,
     bounded,
-    class_numbers,
     classes_of,
     floored,
     form_of,
-    labels_of,
     limit_of,
-    names_of_columns,
     probabilities_of,
     scores_of,
-    weights_of,
 )
 from sigmax.calibration.maps import mixed
-from sigmax.calibration.reliability import check_rows
 from sigmax.calibration.saved import checked, map_of, number_out, or_none, read, state_of, written
 from sigmax.errors import InputError
+from sigmax.estimator import Estimator, not_fitted, tags
+from sigmax.inputs import check_rows, class_numbers, labels_of, names_of_columns, weights_of
 from sigmax.links import log_sigmoid
 from sigmax.parts import in_parts
 from sigmax.rows import log_softmax

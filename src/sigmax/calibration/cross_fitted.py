@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.calibration.calibrator import Calibrator
-from sigmax.calibration.given import Form, fold_of, labels_of, scores_of, weights_of
+from sigmax.calibration.given import Form, fold_of, scores_of
+from sigmax.inputs import labels_of, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

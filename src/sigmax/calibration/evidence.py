@@ -12,19 +12,12 @@ from sigmax.calibration.cells import Cells
 from sigmax.calibration.clustered import evidence_on_blocks
 from sigmax.calibration.corp import Decomposition, ReliabilityLine, decomposed, reliability_line
 from sigmax.calibration.error import CalibrationError, error_of
-from sigmax.calibration.given import (
-    add_up,
-    class_numbers,
-    classes_of,
-    host_array,
-    labels_of,
-    names_of_columns,
-    weights_of,
-)
+from sigmax.calibration.given import add_up, classes_of
 from sigmax.calibration.hypothesis import CalibrationTest, p_value_of
-from sigmax.calibration.reliability import check_rows, confidence_of, wilson_interval
+from sigmax.calibration.reliability import confidence_of, wilson_interval
 from sigmax.calibration.smooth import smooth_error
 from sigmax.calibration.sums import Mean, RowMean
+from sigmax.inputs import check_rows, class_numbers, host_array, labels_of, names_of_columns, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

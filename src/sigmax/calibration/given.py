@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from sigmax.calibration.noticed import already_probabilities
-from sigmax.calibration.reliability import refuse_masked
+from sigmax.inputs import host_array, refuse_masked
 from sigmax.links import logit, sigmoid
 from sigmax.parts import in_parts
 from sigmax.rows import softmax
@@ -24,19 +22,14 @@ __all__ = [
     "add_up",
     "as_logits",
     "bounded",
-    "class_numbers",
     "classes_of",
     "floored",
     "fold_of",
     "form_of",
-    "host_array",
-    "labels_of",
     "limit_of",
-    "names_of_columns",
     "no_probabilities",
     "probabilities_of",
     "scores_of",
-    "weights_of",
 ]
 
 Form = Literal["auto", "logits", "log-probabilities", "probabilities"]
@@ -45,23 +38,6 @@ APART = 0.05  # by which the rounded probabilities of a row may miss 1
 LARGEST = 1e100  # finite scores beyond count as this
 RAREST = 1e-9  # a probability of one of many classes that is rarer stands for this: how rare says nothing
 CERTAIN = 13.815509557963773  # the logit of 1 - 1e-6: a probability of exactly 0 or 1 is no farther out than this
-
-
-def host_array(x: Any) -> Any:
-    """Return a tensor's values, wherever they are and whether or not they are derived, as a NumPy array; others as they are."""
-    if type(x).__module__.partition(".")[0] != "torch":
-        return x
-    x = x.detach()
-    return (x.float() if str(x.dtype) == "torch.bfloat16" else x).cpu().numpy()
-
-
-def names_of_columns(scores: Any) -> list[str] | None:
-    """Return the names of a table's columns; None where they have none."""
-    names = getattr(scores, "columns", None)
-    if names is None or callable(names):
-        return None
-    found = [str(name) for name in names]
-    return found if all(isinstance(name, str) for name in names) else None
 
 
 def scores_of(scores: Any) -> NDArray[np.float64]:
@@ -251,68 +227,3 @@ def _by_name(seen: NDArray[Any], names: Sequence[str]) -> NDArray[Any] | None:
             if all(e.lstrip("-").isdecimal() for e in ends):
                 return np.asarray([int(e) for e in ends])
     return None
-
-
-def class_numbers(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the number of each label's class."""
-    if labels.dtype.kind == "f" and np.asarray(classes).dtype.kind in "iu" and not (labels == np.rint(labels)).all():
-        raise ValueError(f"the label {labels[labels != np.rint(labels)].flat[0]} is no class number")
-    numbered = labels.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
-    if numbered and labels.size and labels.min() >= 0 and labels.max() < len(classes):
-        return labels.astype(np.int64)
-    known = {value: k for k, value in enumerate(np.asarray(classes).tolist())}
-    found, back = np.unique(labels, return_inverse=True)
-    by_text = {str(value): k for value, k in known.items()}
-    numbers = np.array([known.get(value, by_text.get(str(value), -1)) for value in found.tolist()], np.int64)
-    if (numbers < 0).any():
-        odd = found[numbers < 0].tolist()[0]
-        raise ValueError(f"the label {odd!r} is none of the classes: {', '.join(map(str, list(classes)[:10]))}")
-    return numbers[back.reshape(labels.shape)]
-
-
-def labels_of(y: Any, rows: int) -> NDArray[Any]:
-    """Return labels as an array of shape (rows,), of class numbers or names."""
-    refuse_masked("labels", y)
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
-    labels = np.asarray(host_array(y))
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        _warn_column()
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != rows:
-        raise ValueError(f"labels of shape {labels.shape} for {rows} rows of scores: give one class a row")
-    if labels.dtype.kind == "O" and any(v is None or v != v for v in labels.tolist()):
-        raise ValueError("Input y contains NaN or None; leave rows without a label out")
-    if labels.dtype.kind in "fc" and not np.isfinite(labels).all():
-        raise ValueError("Input y contains NaN or infinity; leave rows without a label out")
-    if labels.dtype.kind == "f" and not (labels == np.rint(labels)).all():
-        raise ValueError(
-            f"Unknown label type: continuous: the label {labels[labels != np.rint(labels)].flat[0]} is no class; pass class numbers or names"
-        )
-    return labels.astype(np.int64) if labels.dtype.kind == "f" else labels
-
-
-def _warn_column() -> None:
-    told = "A column-vector y was passed when a 1d array was expected; pass y.ravel()"
-    if "sklearn" in sys.modules:
-        from sklearn.exceptions import DataConversionWarning
-
-        warnings.warn(told, DataConversionWarning, stacklevel=5)
-    else:
-        warnings.warn(told, stacklevel=5)
-
-
-def weights_of(sample_weight: Any, rows: int) -> NDArray[np.float64]:
-    """Return what each row counts for: 1 if nothing is said."""
-    if sample_weight is None:
-        return np.ones(rows)
-    w = np.asarray(host_array(sample_weight), np.float64)
-    if w.ndim == 0:
-        w = np.full(rows, float(w))
-    if w.shape != (rows,):
-        raise ValueError(f"sample weights of shape {w.shape} for {rows} rows")
-    if not (np.isfinite(w) & (w >= 0)).all():
-        raise ValueError(
-            f"a sample weight is {w[~(np.isfinite(w) & (w >= 0))].flat[0]}; weights are finite and not negative"
-        )
-    return w

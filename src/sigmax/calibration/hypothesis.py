@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.calibration.cells import Tally
-from sigmax.calibration.reliability import check_rows, confidence_of
+from sigmax.calibration.reliability import confidence_of
+from sigmax.inputs import check_rows
 from sigmax.links import logit
 
 if TYPE_CHECKING:

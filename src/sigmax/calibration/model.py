@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.calibration.calibrator import Calibrator
-from sigmax.calibration.estimator import Estimator, not_fitted, tags_of_model
 from sigmax.calibration.given import fold_of
+from sigmax.estimator import Estimator, not_fitted, tags_of_model
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

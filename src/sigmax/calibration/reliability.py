@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sigmax.inputs import check_rows
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Reliability",
     "bin_of",
-    "check_rows",
     "confidence_of",
     "from_counts",
-    "refuse_masked",
     "reliability",
     "rows_of",
     "wilson_interval",
@@ -214,23 +214,6 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 10) -> Re
         np.bincount(which, part, minlength=bins) for part in (None, c, right.astype(np.float64), c * (1 - c))
     )
     return from_counts(rows, sums, hits, spread)
-
-
-def refuse_masked(name: str, value: Any) -> None:
-    """Refuse an array in which something is masked: what stands below the mask would count."""
-    if np.ma.is_masked(value):
-        raise ValueError(f"some {name} are masked; leave these rows out")
-
-
-def check_rows(**given: Any) -> None:
-    """Refuse masked arrays, and pandas objects whose rows have different names: they would be taken for one another by their places."""
-    for name, value in given.items():
-        refuse_masked(name, value)
-    indexes = [v.index for v in given.values() if type(v).__module__.partition(".")[0] == "pandas"]
-    if len(indexes) > 1 and not all(index.equals(indexes[0]) for index in indexes):
-        raise ValueError(
-            f"{' and '.join(given)} have different indexes; give both the same, or pass arrays to go by position"
-        )
 
 
 def rows_of(confidence: ArrayLike, correct: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.host.losses import binary_cross_entropy_and_grad, cross_entropy_and_grad
-from sigmax.regression.newton import Dual, Objective, Point, Solution, duality_gap, minimise
+from sigmax.regression.newton import Dual, Objective, Point, duality_gap, minimise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -62,9 +62,7 @@ class Scaling:
 
     def inner(self, coefficients: Floats) -> Floats:
         """Return those of the scaled features."""
-        return np.vstack(
-            [coefficients[:-1] / self.scale[:, None], coefficients[-1] + self.shift @ coefficients[:-1]]
-        )
+        return np.vstack([coefficients[:-1] / self.scale[:, None], coefficients[-1] + self.shift @ coefficients[:-1]])
 
     def inner_penalty(self, penalty: Floats) -> Floats:
         """Return a penalty on coefficients of the features as given for those of the scaled ones; what never varies is held at 0."""
@@ -272,9 +270,8 @@ class Rows(Objective):
         rows, size = self.x.shape[0], self.shape[0] * self.shape[1]
         if size <= FEW:
             some = self.sample(max(rows // max(5 * size, 2000), 1))
-            some.keep_second_derivatives()
-            h = some.at(theta, curvature=True).sums.hessian
-            return inverse_of(h * (self.total / some.total), self.penalty)[0]
+            h = some.found(theta, None, curvature=True).hessian
+            return inverse_of(np.asarray(h) * (self.total / some.total), self.penalty)[0]
         return self._by_class(mean)
 
     def _by_class(self, mean: Floats) -> Callable[[Floats], Floats]:
@@ -288,10 +285,6 @@ class Rows(Objective):
             inverses[k] = np.linalg.inv(block)
         return lambda g: np.asarray(np.matmul(inverses, g.T[:, :, None])[:, :, 0].T)
 
-    def keep_second_derivatives(self) -> None:
-        """Say that there are few enough coefficients, however many rows there are."""
-        self.__class__ = type(self.__class__.__name__, (self.__class__,), {"is_small": True})
-
     def bounded(self, g: Floats) -> Floats:  # noqa: D102
         return -self._by_class(np.full(self.shape[1], 0.5))(g)
 
@@ -303,7 +296,9 @@ class Rows(Objective):
 
         def of(part: slice) -> tuple[float, float]:
             z, y = self.scores(part, direction), self.targets[part]
-            ahead = np.where(y == 1, 1.0, -1.0) * z[:, 0] if self.shape[1] == 1 else z[np.arange(len(y)), y] - _others(z, y)
+            ahead = (
+                np.where(y == 1, 1.0, -1.0) * z[:, 0] if self.shape[1] == 1 else z[np.arange(len(y)), y] - _others(z, y)
+            )
             return float(ahead.min()), float(ahead.max())
 
         found = self._in_parts(of)
@@ -347,7 +342,7 @@ class Dense(Rows):
         return [of(slice(None))]  # the core has parts and threads of its own
 
     @property
-    def _scaled(self) -> tuple[Any, ...]:
+    def _scaled(self) -> tuple[Any, Any, int]:
         return self.scaling.shift, self.scaling.scale, self.shape[1]
 
     def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
@@ -361,7 +356,16 @@ class Dense(Rows):
         pulled = np.empty(self.shape)
         hessian = np.empty((pulled.size,) * 2) if curvature else None
         losses, entropy, offset_p, ahead = _native.feature_losses(
-            self.x, *self._scaled, np.ascontiguousarray(theta), self.offset, targets, label, self.weights, p, pulled, hessian
+            self.x,
+            *self._scaled,
+            np.ascontiguousarray(theta),
+            self.offset,
+            targets,
+            label,
+            self.weights,
+            p,
+            pulled,
+            hessian,
         )
         return Sums(losses, entropy, offset_p, pulled, hessian, ahead)
 
@@ -483,9 +487,7 @@ def _scaling_of_sparse(x: Any, weights: NDArray[np.float64], *, centred: bool) -
     return _scaled(np.zeros_like(scale), scale, first, second, centred=centred)
 
 
-def minimise_rows(
-    rows: Rows, *, start: Floats | None = None, certified: float = 1e-12, most: int = 300
-) -> Solution:
+def minimise_rows(rows: Rows, *, start: Floats | None = None, certified: float = 1e-12, most: int = 300) -> Solution:
     """Return the coefficients of the least objective, to a gap; of many rows, from those of a sample on."""
     size = rows.shape[0] * rows.shape[1]
     step = rows.x.shape[0] // max(SAMPLE, 20 * size)
