@@ -75,7 +75,9 @@ def labels_of(y: Any, rows: int) -> NDArray[Any]:
         _warn_column()
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != rows:
-        raise ValueError(f"labels of shape {labels.shape} for {rows} rows of scores: give one class a row")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of rows: labels of shape {labels.shape} for {rows} rows; give one class a row"
+        )
     if labels.dtype.kind == "O" and any(v is None or v != v for v in labels.tolist()):
         raise ValueError("Input y contains NaN or None; leave rows without a label out")
     if labels.dtype.kind in "fc" and not np.isfinite(labels).all():

@@ -477,8 +477,9 @@ bool read_features(PyObject* given, PyObject* shift, PyObject* scale, Py_ssize_t
 
 // Parts of the rows, shared out among threads, and their sums joined in a tree: the parts hang on the shape alone, and so do all bits.
 void in_parts(void (*loop)(const sigmax::FeatureBatch&), const sigmax::FeatureBatch& whole) {
-    constexpr std::ptrdiff_t part_rows = 4096, most_parts = 1024, most_numbers = 1 << 25;
+    constexpr std::ptrdiff_t most_parts = 1024, most_numbers = 1 << 25;
     const std::ptrdiff_t wide = (whole.features + 1) * whole.classes, square = whole.hessian ? wide * wide : 0;
+    const std::ptrdiff_t part_rows = square > 10'000 ? 512 : 4096;
     std::ptrdiff_t parts = (whole.rows + part_rows - 1) / part_rows;
     parts = std::max<std::ptrdiff_t>(std::min({parts, most_parts, most_numbers / std::max<std::ptrdiff_t>(square, 1)}), 1);
     const std::ptrdiff_t size = wide + square + 4;

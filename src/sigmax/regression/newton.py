@@ -30,6 +30,7 @@ __all__ = ["Dual", "Objective", "Point", "Solution", "duality_gap", "inverse_of"
 Floats = Any
 FEW = 1_500  # coefficients whose second derivatives are kept and factorised
 SINGULAR = 1e-13  # of the mean curvature: what is less is none
+QUICK = 1e-2  # of what the last step gained: what a step of Newton's gains near the end
 NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
 
@@ -281,8 +282,9 @@ def minimise(
             break
         d = solver.step(point, g, min(0.1, math.sqrt(size / max(first, np.finfo(float).tiny))))
         slope = float((g * d).sum())
-        decrement = max(-slope / 2, 0.0) / solver.total
-        after = solver.along(point, d, slope, curvature=not 0 < decrement <= NEAR) if slope < 0 else None
+        before, decrement = decrement, max(-slope / 2, 0.0) / solver.total
+        quick = 0 < decrement <= NEAR and decrement <= QUICK * before  # the second derivatives hardly change any more
+        after = solver.along(point, d, slope, curvature=not quick) if slope < 0 else None
         if after is None and decrement <= tolerance and size <= tolerance:
             break
         if after is None:  # where curvature is next to nothing: by a bound on it, which no step overshoots
@@ -372,4 +374,5 @@ def duality_gap(point: Point, penalty: Floats, of: Dual, total: float) -> float:
         left += float((theta * (g - changed))[finite].sum())
         g = changed
     left += 0.5 * float(((bent * theta + g)[finite] ** 2 / bent[finite]).sum())
-    return max(left, 0.0) / total
+    value = point.losses + 0.5 * float((bent * theta**2)[finite].sum())  # which is never below 0
+    return min(max(left, 0.0), value) / total

@@ -164,7 +164,8 @@ class Rows(Objective):
         self.penalty = scaling.inner_penalty(penalty)
         self.total = float(weights.sum())
         self.is_hard = targets.ndim == 1 and (self.shape[1] > 1 or bool(((targets == 0) | (targets == 1)).all()))
-        self.may_separate = bool((self.penalty[:-1] == 0).any())
+        of_features = self.penalty[:-1]
+        self.may_separate = bool((of_features == 0).any() and ((of_features == 0) | np.isinf(of_features)).all())
         self._near: tuple[Floats, Callable[[Floats], Floats]] | None = None
 
     # ---- what a kind of features does with a part of the rows ----
@@ -274,8 +275,38 @@ class Rows(Objective):
             return inverse_of(np.asarray(h) * (self.total / some.total), self.penalty)[0]
         return self._by_class(mean)
 
+    def gram(self) -> Floats:
+        """Return the weighted sums of products of features, the constant among them."""
+        found: Floats = joined(self._in_parts(lambda part: self.sums(part, None, None, self.weights[part])[1]))
+        return found
+
+    def probabilities(self, z: Floats) -> Floats:
+        """Return the probability of each column, of its scores."""
+        found: Floats = sigmoid(z) if self.shape[1] == 1 else softmax(z)
+        return found
+
+    def slopes_squared(self, theta: Floats) -> Floats:
+        """Return the sum of the squared derivatives of every row's loss: a matrix of the size of the coefficients."""
+        size = self.shape[0] * self.shape[1]
+        total = np.zeros((size, size))
+        step = max(AT_ONCE // size, 1)
+        for begin in range(0, self.x.shape[0], step):
+            part = slice(begin, begin + step)
+            z = self.scores(part, theta)
+            z = z if self.offset is None else z + self.offset[part]
+            slopes = self.weights[part][:, None] * (self.probabilities(z) - self.target(part))
+            each = (self.scaled(part)[:, :, None] * slopes[:, None, :]).reshape(-1, size)
+            total += each.T @ each
+        return total
+
+    def scaled(self, part: slice) -> Floats:
+        """Return scaled features of rows with the constant behind them, as a matrix."""
+        x = self.x[part]
+        x = np.asarray(x.todense() if hasattr(x, "tocsr") else x, np.float64)
+        return np.column_stack([(x - self.scaling.shift) * self.scaling.scale, np.ones(len(x))])
+
     def _by_class(self, mean: Floats) -> Callable[[Floats], Floats]:
-        gram = joined(self._in_parts(lambda part: self.sums(part, None, None, self.weights[part])[1]))
+        gram = self.gram()
         inverses = np.empty((self.shape[1], *gram.shape))
         for k, curvature in enumerate(mean):
             keep = np.isfinite(self.penalty[:, k])
@@ -349,6 +380,15 @@ class Dense(Rows):
         x = self.x[part]
         z = np.empty((len(x), self.shape[1]))
         _native.feature_scores(x, *self._scaled, np.ascontiguousarray(theta), z)
+        return z
+
+    @staticmethod
+    def plain_scores(x: Any, coefficients: Floats) -> Floats:
+        """Return the scores of features as given; the intercepts are the last coefficients."""
+        features, columns = coefficients.shape[0] - 1, coefficients.shape[1]
+        z = np.empty((len(x), columns))
+        given = np.ascontiguousarray(coefficients)
+        _native.feature_scores(x, np.zeros(features), np.ones(features), columns, given, z)
         return z
 
     def found(self, theta: Floats, p: Floats | None, *, curvature: bool) -> Sums:  # noqa: D102
