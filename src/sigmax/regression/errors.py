@@ -38,7 +38,7 @@ def covariance_of(rows: Rows, theta: NDArray[np.float64], *, robust: bool) -> ND
     if size > FEW:
         raise ValueError(f"standard errors of {size:,} coefficients; there may be {FEW:,} at most")
     found = rows.found(theta, None, curvature=True)
-    inverse, _ = inverse_of(np.array(found.hessian), rows.penalty)
+    inverse, _ = inverse_of(np.array(found.hessian), rows.penalty, often=True)
     identity = np.eye(size).reshape(size, *rows.shape)
     covariance = np.stack([inverse(one).ravel() for one in identity])
     if rows.shape[1] > 1:  # of classes whose shift changes nothing, that of deviations from their mean

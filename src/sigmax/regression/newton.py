@@ -31,6 +31,7 @@ Floats = Any
 FEW = 1_500  # coefficients whose second derivatives are kept and factorised
 SINGULAR = 1e-13  # of the mean curvature: what is less is none
 QUICK = 1e-2  # of what the last step gained: what a step of Newton's gains near the end
+UNSEEN = 1e-11  # of a sum of losses: what a sum of so many terms may be off by
 NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
 
@@ -200,16 +201,23 @@ class _Solver:
         """Return the point after the step, halved until the objective falls enough; None if it cannot."""
         before = self.value(point)
         noise = 8 * np.finfo(float).eps * abs(before)
+        unseen = -slope <= UNSEEN * abs(before)  # what is gained is lost in the rounding of the sum; the gradient tells
         t = 1.0
         for _ in range(14):
             after = self.at(point.theta + t * d, curvature=curvature)
-            if self.value(after) <= before + 1e-4 * t * slope + noise:
+            if self.value(after) <= before + 1e-4 * t * slope + noise or (
+                unseen and self.size(after) < self.size(point)
+            ):
                 return after
             t /= 2
         return None
 
+    def size(self, point: Any) -> float:
+        """Return the size of the gradient, of the mean."""
+        return float(np.sqrt((self.gradient(point) ** 2).sum())) / self.total
 
-def inverse_of(h: Floats, penalty: Floats) -> tuple[Callable[[Floats], Floats], bool]:
+
+def inverse_of(h: Floats, penalty: Floats, *, often: bool = False) -> tuple[Callable[[Floats], Floats], bool]:
     """
     Return a function that solves with second derivatives and a penalty, and whether they are singular: then it gives the least solution.
 
@@ -219,6 +227,8 @@ def inverse_of(h: Floats, penalty: Floats) -> tuple[Callable[[Floats], Floats], 
         The second derivatives of the losses, a square matrix, which is overwritten.
     penalty : ndarray of the coefficients' shape
         Infinite for those that stay 0.
+    often : bool
+        Whether it is called so often that an inverse is worth its price.
     """
     free = np.isfinite(penalty)
     rows, columns = penalty.shape
@@ -242,6 +252,8 @@ def inverse_of(h: Floats, penalty: Floats) -> tuple[Callable[[Floats], Floats], 
         kept = values > SINGULAR * max(values[-1], np.finfo(float).tiny)
         values, vectors = values[kept], vectors[:, kept]
         return lambda g: np.asarray(vectors @ ((vectors.T @ g.ravel()) / values)).reshape(g.shape), True
+    if not often:
+        return lambda g: np.linalg.solve(h, g.ravel()).reshape(g.shape), False
     inverse = np.linalg.inv(factor)
     return lambda g: np.asarray(inverse.T @ (inverse @ g.ravel())).reshape(g.shape), False
 
@@ -275,7 +287,7 @@ def minimise(
     steps, separated, d = 0, False, None
     while steps < most:
         g = solver.gradient(point)
-        size = float(np.sqrt((g**2).sum())) / solver.total
+        size = solver.size(point)
         first = size if steps == 0 else first
         if size == 0:
             decrement = 0.0
@@ -298,7 +310,9 @@ def minimise(
             break
         gap = math.nan if certified is None or decrement > NEAR else objective.gap(point)
         if certified is not None and not math.isnan(gap):
-            if gap <= certified or (gained <= 0 and decrement <= certified):
+            if gap <= certified or (
+                decrement <= certified and solver.size(point) > size / 2
+            ):  # no digit is left to gain
                 break
             continue
         if size <= tolerance or (decrement <= tolerance and gained <= max(1e-9, decrement * 4) * solver.total):

@@ -33,8 +33,8 @@ sigmoid, softplus = LINKS["sigmoid"], LINKS["softplus"]
 Floats = Any
 AT_ONCE = 1 << 18  # numbers of a part of the features
 QUICK = 150  # coefficients whose second derivatives cost next to nothing
-CHEAP = 5e8  # rows times squared coefficients, up to which they cost little
-SAMPLE = 5_000  # rows, and twenty for each coefficient, to find a start with
+PRECISE = 5  # rows for each coefficient, of which the second derivatives are much like those of all
+SAMPLE = 5_000  # rows at least to find a start with
 START = 1e-6  # nats a row that a start may be away from its own best
 
 
@@ -66,7 +66,9 @@ class Scaling:
 
     def inner_penalty(self, penalty: Floats) -> Floats:
         """Return a penalty on coefficients of the features as given for those of the scaled ones; what never varies is held at 0."""
-        inner = penalty * np.append(self.scale, 1.0)[:, None] ** 2
+        scale = np.append(self.scale, 1.0)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            inner = np.where(penalty == 0, 0.0, penalty * scale * scale)
         if self.shift.any() or (penalty[-1] == 0).all():  # beside an intercept
             inner[:-1][self.deviation == 0] = np.inf
         return inner
@@ -183,7 +185,7 @@ class Rows(Objective):
     @property
     def is_small(self) -> bool:  # noqa: D102
         size = self.shape[0] * self.shape[1]
-        return size <= FEW and (self.shape[1] == 1 or size <= QUICK or size * size * self.x.shape[0] <= CHEAP)
+        return size <= FEW and (self.shape[1] == 1 or size <= QUICK or self.x.shape[0] <= PRECISE * size)
 
     def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
         return in_parts(of, self.x.shape[0], self.shape[0], at_once=AT_ONCE)
@@ -270,9 +272,9 @@ class Rows(Objective):
         """Return what all but solves with the second derivatives: those of a sample of the rows, or of the features alone."""
         rows, size = self.x.shape[0], self.shape[0] * self.shape[1]
         if size <= FEW:
-            some = self.sample(max(rows // max(5 * size, 2000), 1))
+            some = self.sample(max(rows // (PRECISE * size), 1))
             h = some.found(theta, None, curvature=True).hessian
-            return inverse_of(np.asarray(h) * (self.total / some.total), self.penalty)[0]
+            return inverse_of(np.asarray(h) * (self.total / some.total), self.penalty, often=True)[0]
         return self._by_class(mean)
 
     def gram(self) -> Floats:
@@ -486,10 +488,12 @@ def scaling_of(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scalin
     if hasattr(x, "tocsr"):
         return _scaling_of_sparse(x, weights, centred=centred)
     rows, features = x.shape
-    some = np.asarray(x[:: max(rows // 500, 1)], np.float64)
+    some = np.array(x[:: max(rows // 500, 1)], np.float64, order="C")
     with np.errstate(all="ignore"):
-        shift = some.mean(axis=0)
-        spread = some.std(axis=0)
+        largest = np.abs(some).max(axis=0)
+        largest = np.where(largest > 0, largest, 1.0)
+        shift = (some / largest).mean(axis=0) * largest
+        spread = (some / largest).std(axis=0) * largest  # squares of what is left are numbers
     same = (some == some[0]).all(axis=0)
     shift, spread = np.where(same, some[0], shift), np.where(same | ~(spread > 0), 1.0, spread)
     shift = np.where(np.isfinite(shift), shift, 0.0)
@@ -530,7 +534,7 @@ def _scaling_of_sparse(x: Any, weights: NDArray[np.float64], *, centred: bool) -
 def minimise_rows(rows: Rows, *, start: Floats | None = None, certified: float = 1e-12, most: int = 300) -> Solution:
     """Return the coefficients of the least objective, to a gap; of many rows, from those of a sample on."""
     size = rows.shape[0] * rows.shape[1]
-    step = rows.x.shape[0] // max(SAMPLE, 20 * size)
+    step = rows.x.shape[0] // max(SAMPLE, PRECISE * size)
     if start is None and step >= 4:
         start = minimise_rows(rows.sample(step), certified=max(START, certified), most=most).theta
     return minimise(rows, start=start, tolerance=min(certified, 1e-12), certified=certified, most=most)

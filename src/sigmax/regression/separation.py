@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SeparationError", "least_norm", "separated"]
 
-FAR = 8.0  # a weight of a scaled feature that is no usual one
+LARGE = 1e-4  # of a coefficient: a last step that does not end at a solution
 NONE = 1e-6  # of the largest lead: as much as none
 
 
@@ -63,8 +63,9 @@ def separated(rows: Rows, solution: Solution) -> NDArray[np.float64] | None:
         return None
     free = rows.penalty == 0
     tried = [solution.theta] if solution.separated else []
-    if np.abs(np.where(free, solution.theta, 0.0)[:-1]).max(initial=0.0) > FAR:
-        tried += [d for d in (solution.direction, solution.theta) if d is not None]
+    last, size = solution.direction, np.abs(np.where(free, solution.theta, 0.0)).max(initial=0.0)
+    if last is not None and np.abs(np.where(free, last, 0.0)[:-1]).max(initial=0.0) > LARGE * size:
+        tried += [last, solution.theta]
     for given in tried:
         d = np.where(free, given, 0.0)
         d = d - d.mean(axis=1, keepdims=True) if d.shape[1] > 1 else d

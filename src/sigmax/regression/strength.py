@@ -72,7 +72,9 @@ def _by_one(made: Callable[..., Rows], chosen: NDArray[np.int64], strength: floa
     rows = made(strength, chosen)
     solution = minimise_rows(rows, start=starts.get(0), certified=CLOSE)
     starts[0] = solution.theta
-    inverse, _ = inverse_of(np.array(rows.found(solution.theta, None, curvature=True).hessian), rows.penalty)
+    inverse, _ = inverse_of(
+        np.array(rows.found(solution.theta, None, curvature=True).hessian), rows.penalty, often=True
+    )
     size, (features, columns) = rows.penalty.size, rows.shape
     square = np.stack([inverse(one.reshape(features, columns)).ravel() for one in np.eye(size)])
     held = ~np.isfinite(rows.penalty).ravel()
