@@ -6,13 +6,13 @@ Never a pickle: what pickles of a calibrator hold is this text.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from sigmax import kept
 from sigmax.calibration.fits import METHODS
 from sigmax.calibration.given import Form
 from sigmax.calibration.maps import Affine, Beta, Between, Map, OneVsRest, Polynomial, Steps, Tempered
@@ -28,51 +28,17 @@ KINDS: dict[str, type[Map]] = {k.__name__: k for k in (Tempered, Polynomial, Bet
 
 def written(state: Mapping[str, Any]) -> str:
     """Return a state as text."""
-    return (
-        json.dumps({"format": FORMAT, "version": VERSION, **state}, indent=1, ensure_ascii=False, allow_nan=False)
-        + "\n"
-    )
+    return kept.written(FORMAT, VERSION, state)
 
 
 def read(text: str) -> dict[str, Any]:
-    """
-    Return the state that a text holds: all that it should, each checked, and nothing else.
-
-    Raises
-    ------
-    ValueError
-        If it is no calibrator, of a version that this one does not know, or holds what it should not.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands there twice")
-        return dict(pairs)
-
-    def constant(name: str) -> Any:
-        raise ValueError(f"{name} is no number of JSON")
-
-    try:
-        state = json.loads(text, parse_constant=constant, object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no calibrator: {error}") from None
-    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
-        raise ValueError(f"this is no calibrator: it does not say that its format is {FORMAT!r}")
-    version = state.pop("version", None)
-    if version != VERSION:
-        raise ValueError(f"the calibrator is of version {version!r}; this release of sigmax reads version {VERSION}")
-    odd = sorted(set(state) ^ set(STATE))
-    if odd:
-        raise ValueError(f"the calibrator {'lacks' if odd[0] in STATE else 'holds an unknown'} {odd[0]!r}")
-    return {name: checked(name, check, state[name]) for name, check in STATE.items()}
+    """Return the state that a text holds; see :func:`sigmax.kept.read`."""
+    return kept.read(text, FORMAT, VERSION, STATE)
 
 
 def checked(name: str, check: Callable[[Any], Any], value: Any) -> Any:
     """Return a part of a state as its check returns it; what is wrong with it is said under its name."""
-    try:
-        return check(value)
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise ValueError(f"the calibrator's {name!r} is wrong: {error}") from None
+    return kept.checked("calibrator", name, check, value)
 
 
 def number(value: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from sigmax.regression.newton import FEW, inverse_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sigmax.regression.rows import Rows
+    from sigmax.regression.rows import Rows, Scaling
 
-__all__ = ["covariance_of"]
+__all__ = ["covariance_by", "covariance_of"]
 
 
 def covariance_of(rows: Rows, theta: NDArray[np.float64], *, robust: bool) -> NDArray[np.float64]:
@@ -37,8 +37,30 @@ def covariance_of(rows: Rows, theta: NDArray[np.float64], *, robust: bool) -> ND
     size = math.prod(rows.shape)
     if size > FEW:
         raise ValueError(f"standard errors of {size:,} coefficients; there may be {FEW:,} at most")
-    found = rows.found(theta, None, curvature=True)
-    inverse, _ = inverse_of(np.array(found.hessian), rows.penalty, often=True)
+    hessian = rows.found(theta, None, curvature=True).hessian
+    covariance = _inner(rows, np.array(hessian))
+    if robust:
+        covariance = covariance @ rows.slopes_squared(theta) @ covariance
+    return _outer(rows, covariance)
+
+
+class _Scaled(Protocol):
+    """What the covariance is found of."""
+
+    shape: tuple[int, int]
+    penalty: NDArray[np.float64]
+    scaling: Scaling
+
+
+def covariance_by(rows: _Scaled, hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance by second derivatives of the losses that are known."""
+    return _outer(rows, _inner(rows, hessian.copy()))
+
+
+def _inner(rows: _Scaled, hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance of the scaled features' coefficients; the second derivatives are overwritten."""
+    size = math.prod(rows.shape)
+    inverse, _ = inverse_of(hessian, rows.penalty, often=True)
     identity = np.eye(size).reshape(size, *rows.shape)
     covariance = np.stack([inverse(one).ravel() for one in identity])
     if rows.shape[1] > 1:  # of classes whose shift changes nothing, that of deviations from their mean
@@ -48,12 +70,10 @@ def covariance_of(rows: Rows, theta: NDArray[np.float64], *, robust: bool) -> ND
         covariance = centre @ covariance @ centre
     held = ~np.isfinite(rows.penalty).ravel()
     covariance[held] = covariance[:, held] = 0
-    if robust:
-        covariance = covariance @ rows.slopes_squared(theta) @ covariance
-    return _outer(rows, covariance)
+    return np.asarray(covariance)
 
 
-def _outer(rows: Rows, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _outer(rows: _Scaled, covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a covariance of scaled features' coefficients for those of the features as given."""
     turn: Any = np.diag(np.append(rows.scaling.scale, 1.0))
     turn[-1, :-1] = -rows.scaling.shift * rows.scaling.scale

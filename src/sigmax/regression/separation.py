@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from sigmax.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.regression.newton import Solution
-    from sigmax.regression.rows import Rows
+    from sigmax.regression.rows import Scaling
 
 __all__ = ["SeparationError", "least_norm", "separated"]
 
@@ -20,7 +22,18 @@ LARGE = 1e-4  # of a coefficient: a last step that does not end at a solution
 NONE = 1e-6  # of the largest lead: as much as none
 
 
-class SeparationError(ValueError):
+class _Rows(Protocol):
+    """What is looked at."""
+
+    is_hard: bool
+    penalty: NDArray[np.float64]
+    scaling: Scaling
+
+    def leads(self, direction: Any) -> tuple[float, float]: ...
+    def gram(self) -> Any: ...
+
+
+class SeparationError(InputError):
     """
     Features tell the classes apart without an error, and nothing holds their weights.
 
@@ -57,7 +70,7 @@ class SeparationError(ValueError):
         )
 
 
-def separated(rows: Rows, solution: Solution) -> NDArray[np.float64] | None:
+def separated(rows: _Rows, solution: Solution) -> NDArray[np.float64] | None:
     """Return a direction of coefficients without a penalty along which no row's loss rises, and some fall; None if none was met."""
     if not rows.is_hard:
         return None
@@ -75,7 +88,7 @@ def separated(rows: Rows, solution: Solution) -> NDArray[np.float64] | None:
     return None
 
 
-def least_norm(rows: Rows, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+def least_norm(rows: _Rows, theta: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the coefficients that give the same scores and whose squares, on the features as given, have the least sum."""
     free = np.flatnonzero((rows.penalty[:-1] == 0).all(axis=1))
     gram = rows.gram()[np.ix_(free, free)]

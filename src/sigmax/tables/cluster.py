@@ -25,14 +25,14 @@ from sigmax.tables.sources import open_source, parts_of
 from sigmax.tables.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.one import Merging
     from sigmax.tables.task import Task
 
-__all__ = ["connect", "score_on_cluster"]
+__all__ = ["connect", "in_order_there", "score_on_cluster"]
 
 
 @contextlib.contextmanager
@@ -118,7 +118,7 @@ def score_on_cluster(
                     (path.absolute(), part, row, plan, wanted, dict(reading.types), reading.keys, observer)
                     for part, row in zip(parts, _first_rows(path, parts), strict=True)
                 ]
-                for i, (made, state, seen) in enumerate(_in_order(client, calls)):
+                for i, (made, state, seen) in enumerate(in_order_there(client, score_part, calls)):
                     summary.merge(state)
                     if watching is not None and seen is not None:
                         watching.merge(seen)
@@ -135,13 +135,13 @@ def score_on_cluster(
             reading.widen(wrong)
 
 
-def _in_order(client: Any, calls: list[tuple[Any, ...]]) -> Iterator[Any]:
-    """Run the calls on the cluster, a few ahead of the one whose turn it is, and return their results in order."""
+def in_order_there(client: Any, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """Run calls on the cluster, a few ahead of the one whose turn it is, and return their results in order."""
     run = uuid.uuid4().hex
     ahead: collections.deque[Any] = collections.deque()
     try:
         for i, call in enumerate(calls):
-            ahead.append(client.submit(score_part, *call, key=f"sigmax-{run}-{i}", retries=3))
+            ahead.append(client.submit(function, *call, key=f"sigmax-{run}-{i}", retries=3))
             if len(ahead) > 2 * max(sum(client.nthreads().values()), 1):
                 yield ahead.popleft().result()
         while ahead:

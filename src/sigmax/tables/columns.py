@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sigmax.tables.job import Job, Kind, OnBad
 
-__all__ = ["NO_NUMBER", "Plan", "empty_matrix", "make_plan", "score_matrix"]
+__all__ = ["NO_NUMBER", "Plan", "asked_columns", "empty_matrix", "make_plan", "score_matrix"]
 
 
 NO_NUMBER = "a score is no number"
@@ -95,7 +95,8 @@ def _unknown(name: str, schema: pa.Schema) -> TableError:
     )
 
 
-def _asked(schema: pa.Schema, patterns: Sequence[str], label: str | None) -> list[str]:
+def asked_columns(schema: pa.Schema, patterns: Sequence[str], label: str | None) -> list[str]:
+    """Return the columns that names and globs mean; a glob does not mean the label."""
     known, names = set(schema.names), dict[str, None]()
     for pattern in _separated(patterns, known):
         matches = [pattern] if pattern in known else fnmatch.filter(schema.names, pattern)
@@ -128,7 +129,7 @@ def make_plan(table: Table, job: Job) -> Plan:
     classes: Sequence[str] = job.classes
     if label is not None and label not in schema.names:
         raise _unknown(label, schema)
-    names = _asked(schema, job.columns, label) if job.columns else score_columns(table)
+    names = asked_columns(schema, job.columns, label) if job.columns else score_columns(table)
     if label in names:
         raise TableError(f"'{label}' is both a score and the label")
     lists = len(names) == 1 and is_list(schema.field(names[0]).type)
@@ -227,7 +228,7 @@ def _calibrated_job(job: Job, calibrator: Calibrator, schema: pa.Schema) -> Job:
     missing = [c for c in columns if c not in schema.names]
     if missing and not job.columns:
         raise TableError(f"there is no column '{missing[0]}', which the calibrator {job.calibration} was fitted to")
-    if columns and job.columns and _asked(schema, job.columns, job.label) != columns:
+    if columns and job.columns and asked_columns(schema, job.columns, job.label) != columns:
         raise TableError(
             f"the calibrator {job.calibration} was fitted to the columns {', '.join(columns)}, in this order"
         )

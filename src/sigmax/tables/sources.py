@@ -76,6 +76,7 @@ def open_source(
     part: list[int] | None = None,
     dialect: Dialect | None = None,
     keys: Mapping[str, str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> contextlib.AbstractContextManager[Source]:
     """
     Open a score file for one pass.
@@ -92,11 +93,13 @@ def open_source(
         For CSV: how it is written.
     keys : mapping of str to str, optional
         Columns of one value that it gets: those of `keys_of` that it has not itself.
+    columns : sequence of str, optional
+        For Parquet: what is read of it; the others need not be.
     """
     check_source(path)
     kind = format_of(path)
     if kind == "parquet":
-        reader = _read_parquet(path, part)
+        reader = _read_parquet(path, part, columns)
     elif kind == "csv":
         reader = _read_csv(path, types or {}, dialect or Dialect())
     else:
@@ -276,15 +279,20 @@ def _csv_batches(path: Path, reader: pa_csv.CSVStreamingReader, dialect: Dialect
 
 
 @contextlib.contextmanager
-def _read_parquet(path: Path, part: list[int] | None) -> Iterator[Source]:
+def _read_parquet(path: Path, part: list[int] | None, columns: Sequence[str] | None) -> Iterator[Source]:
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         done = 0
-        others = [i for i, f in enumerate(file.schema_arrow) if not is_numeric(f.type)]
+        schema = file.schema_arrow
+        if columns is not None:  # a struct is taken apart later, and read whole
+            schema = pa.schema([f for f in schema if f.name in columns or pa.types.is_struct(f.type)])
+        wanted = None if columns is None else schema.names
+        others = [i for i, f in enumerate(schema) if not is_numeric(f.type)]
 
         def batches() -> Iterator[pa.RecordBatch]:
             nonlocal done
             for row_groups in _groups_of_row_groups(file) if part is None else [part]:
-                for batch in file.iter_batches(_rows_for(file.schema_arrow), row_groups=row_groups, use_threads=False):
+                rows = _rows_for(schema)
+                for batch in file.iter_batches(rows, row_groups=row_groups, columns=wanted, use_threads=False):
                     done += batch.num_rows
                     for i in others:
                         batch.column(i).validate(
@@ -292,7 +300,7 @@ def _read_parquet(path: Path, part: list[int] | None) -> Iterator[Source]:
                         )  # text that is none would be met later, where no file is known
                     yield batch
 
-        yield Source(file.schema_arrow, batches(), file.metadata.num_rows, lambda: done)
+        yield Source(schema, batches(), file.metadata.num_rows, lambda: done)
 
 
 @contextlib.contextmanager

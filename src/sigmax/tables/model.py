@@ -1,0 +1,215 @@
+"""A fitted regression as a file: from the columns of a table to scores, in plain numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+import sigmax
+from sigmax import kept
+from sigmax.calibration import Calibrator
+from sigmax.errors import InputError
+from sigmax.regression.rows import Dense
+from sigmax.tables.features import Column, Encoded, Features
+from sigmax.writing import write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+__all__ = ["Model"]
+
+FORMAT, VERSION = "sigmax model", 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    A fitted regression: columns of a table, and the weights of the features made of them.
+
+    Attributes
+    ----------
+    features : Features
+        The columns, and what becomes of each.
+    classes : list of str
+        In the order of the scores; of two, the first is that of a negative score.
+    coefficients : ndarray of shape (1, features) or (classes, features)
+    intercept : ndarray of shape (1,) or (classes,)
+    errors : ndarray of the coefficients' shape, or None
+        Their standard errors.
+    about : dict
+        How it was fitted: rows, passes, C, gap, log_loss, what it was fitted to.
+    calibrator : Calibrator or None
+        What is done to the scores behind it.
+    """
+
+    features: Features
+    classes: list[str]
+    coefficients: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    errors: NDArray[np.float64] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    calibrator: Calibrator | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all parts fit one another."""
+        columns = 1 if len(self.classes) == 2 else len(self.classes)
+        count = len(self.features.names)
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"a model of the classes {', '.join(self.classes)}")
+        if len(set(self.features.names)) < count:
+            raise ValueError("two features have the same name")
+        shapes = self.coefficients.shape, self.intercept.shape
+        if shapes != ((columns, count), (columns,)):
+            raise ValueError(f"coefficients of shapes {shapes} for {count} features and {len(self.classes)} classes")
+        if self.errors is not None and self.errors.shape != self.coefficients.shape:
+            raise ValueError(f"errors of shape {self.errors.shape} for coefficients of shape {self.coefficients.shape}")
+        if self.calibrator is not None and list(map(str, self.calibrator.classes_)) != self.classes:
+            raise ValueError("the calibrator is one of other classes")
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, and one score."""
+        return len(self.classes) == 2
+
+    def encode(self, batch: pa.RecordBatch) -> Encoded:
+        """Return a batch as features."""
+        return self.features.encode(batch)
+
+    def scores(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scores of features of shape (features, rows): a line for each class, or the logit of the second of two."""
+        z = np.asarray(Dense.plain_scores(matrix.T, np.vstack([self.coefficients.T, self.intercept])))
+        return np.ascontiguousarray(z.T)
+
+    # ---- kept ----
+
+    def to_json(self) -> str:
+        """Return the model as text: plain numbers, which :meth:`from_json` reads back to the same bits."""
+        columns = [
+            {
+                "name": c.name,
+                "categories": None if c.categories is None else list(c.categories),
+                "fill": c.fill,
+                "may_miss": c.may_miss,
+            }
+            for c in self.features.columns
+        ]
+        return kept.written(
+            FORMAT,
+            VERSION,
+            {
+                "created_by": f"sigmax {sigmax.__version__}",
+                "classes": self.classes,
+                "columns": columns,
+                "coefficients": self.coefficients.tolist(),
+                "intercept": self.intercept.tolist(),
+                "errors": None if self.errors is None else self.errors.tolist(),
+                "about": {
+                    k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.about.items()
+                },
+                "calibrator": None if self.calibrator is None else self.calibrator.to_json(),
+            },
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """
+        Return the model that a text describes. Nothing of the text is run.
+
+        Raises
+        ------
+        ValueError
+            If the text is no model, or holds what it should not.
+        """
+        state = kept.read(text, FORMAT, VERSION, STATE)
+        del state["created_by"]
+        return cls(Features(state.pop("columns")), **state)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a JSON file, which appears whole or not at all."""
+        write_whole(Path(path), self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """
+        Read a model from a JSON file. Nothing of the file is run.
+
+        Raises
+        ------
+        InputError
+            If the file holds no model, naming it.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return [_text(v) for v in value]
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _column(value: Any) -> Column:
+    if not isinstance(value, dict) or set(value) != {"name", "categories", "fill", "may_miss"}:
+        raise ValueError("a column has a name, categories, fill and may_miss")
+    categories = None if value["categories"] is None else tuple(_texts(value["categories"]))
+    if categories is not None and (len(set(categories)) < len(categories) or value["fill"] is not None):
+        raise ValueError(f"the categories of '{value['name']}' are not all different, or it is a number as well")
+    fill = None if value["fill"] is None else _number(value["fill"])
+    return Column(_text(value["name"]), categories, fill, _truth(value["may_miss"]))
+
+
+def _columns(value: Any) -> tuple[Column, ...]:
+    found = tuple(map(_column, value if isinstance(value, list) else [None]))
+    if len({c.name for c in found}) < len(found):
+        raise ValueError("two columns have the same name")
+    return found
+
+
+def _numbers(value: Any, axes: int) -> NDArray[np.float64]:
+    array = np.asarray(value)
+    if array.ndim != axes or array.dtype.kind not in "if" or not np.isfinite(array).all():
+        raise ValueError("it holds what is no number")
+    return array.astype(np.float64)
+
+
+def _about(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool | None) for v in value.values()):
+        raise ValueError("it is no list of names with plain values")
+    return value
+
+
+STATE = {
+    "created_by": _text,
+    "classes": _texts,
+    "columns": _columns,
+    "coefficients": lambda value: _numbers(value, 2),
+    "intercept": lambda value: _numbers(value, 1),
+    "errors": lambda value: None if value is None else _numbers(value, 2),
+    "about": _about,
+    "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
+}

@@ -1,0 +1,360 @@
+"""What the columns of files hold: classes, categories, moments, a sample of the rows; and which rows a regression uses."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from sigmax.regression.rows import joined
+from sigmax.tables.dialect import Dialect
+from sigmax.tables.errors import TableError, WrongTypeError
+from sigmax.tables.features import indices_of
+from sigmax.tables.labels import is_missing, key_of
+from sigmax.tables.sources import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["MOST_CLASSES", "Fitting", "Moments", "Piece", "Reading", "Survey", "distinct_labels", "one_batch"]
+
+Floats = Any
+BLOCK = 1 << 16  # rows
+SAMPLE = 20_000  # rows to start from, at least
+MOST_WORDS = 1_000  # in a column of words
+MOST_CLASSES = 1_000
+NONE = np.longdouble(0)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """
+    What is to be fitted to what.
+
+    Parameters
+    ----------
+    label : str
+        The column that holds the class.
+    features : list of str
+        Names or globs of the feature columns. Default: all others, numbers, words and truths; of words each that there is has an indicator.
+    C : float or 'auto'
+        The inverse strength of the ridge, as :class:`sigmax.regression.LogisticRegression` has it; auto chooses it for features of deviation 1.
+    weights : str
+        A column with what each row counts for.
+    missing : {'refuse', 'mean'}
+        What a missing value is: an error that names the columns; or the mean of the others, and an indicator that it was missing.
+    on_bad : {'fail', 'drop'}
+        What becomes of a row with a value that is missing or infinite: an error, or it is left out and counted.
+    dialect : Dialect
+        How CSV files are written, where that is not noticed.
+    """
+
+    label: str | None = None
+    features: tuple[str, ...] = ()
+    C: float | Literal["auto"] = 1.0
+    weights: str | None = None
+    missing: Literal["refuse", "mean"] = "refuse"
+    on_bad: Literal["fail", "drop"] = "fail"
+    dialect: Dialect = field(default_factory=Dialect)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a file."""
+        if self.missing not in ("refuse", "mean"):
+            raise TableError(f"missing is {self.missing!r}; it must be 'refuse' or 'mean'")
+        if self.on_bad not in ("fail", "drop"):
+            raise TableError(f"on_bad is {self.on_bad!r}; it must be 'fail' or 'drop'")
+        if self.C != "auto" and (isinstance(self.C, str) or not self.C > 0):
+            raise TableError(f"C is {self.C!r}; it must be a number above 0, inf for no penalty, or 'auto'")
+        object.__setattr__(
+            self, "features", (self.features,) if isinstance(self.features, str) else tuple(self.features)
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file, and how it is read."""
+
+    path: Path
+    part: list[int] | None
+    keys: dict[str, str]
+    types: dict[str, pa.DataType]
+    dialect: Dialect
+    columns: tuple[str, ...]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            with open_source(self.path, self.types, self.part, self.dialect, self.keys, self.columns) as source:
+                missing = [c for c in self.columns if c not in source.schema.names]
+                if missing:
+                    raise TableError(f"{self.path}: there is no column '{missing[0]}', which the first file has")
+                for batch in source.batches:
+                    yield batch.select(list(self.columns))
+        except WrongTypeError as wrong:
+            raise TableError(
+                f"{self.path}: column '{wrong.column}' holds numbers first, and then: {wrong.reason}; mend it, or leave it out with --features"
+            ) from wrong
+
+
+@dataclass
+class Moments:
+    """Of a number column: weighted mean and sum of squared distances from it, merged by Chan's formula; what is missing is counted."""
+
+    weight: Floats = NONE
+    mean: Floats = NONE
+    square: Floats = NONE
+    missing: int = 0
+    infinite: int = 0
+    narrow: bool = True
+
+    @classmethod
+    def of(cls, values: pa.Array, w: Floats) -> Moments:
+        narrow = (
+            pa.types.is_float32(values.type) or pa.types.is_float16(values.type) or pa.types.is_boolean(values.type)
+        )
+        if pa.types.is_boolean(values.type):
+            values = values.cast(pa.int8())
+        elif pa.types.is_decimal(values.type) or pa.types.is_null(values.type):
+            values = values.cast(pa.float64())
+        x = np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
+        missing = infinite = 0
+        with np.errstate(invalid="ignore", over="ignore"):
+            usual = values.null_count == 0 and np.isfinite(x.sum())
+        if not usual:
+            nan = np.isnan(x) | np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+            good = np.isfinite(x) & ~nan
+            missing, infinite = int(nan.sum()), int((~good & ~nan).sum())
+            x, w = x[good], w[good]
+        weight = w.sum(dtype=np.longdouble)
+        if not weight > 0:
+            return cls(missing=missing, infinite=infinite, narrow=narrow)
+        largest = float(np.abs(x).max(initial=0)) or 1.0
+        scaled = x / largest  # whose squares are numbers
+        mean = (w * scaled).sum() / float(weight)
+        square = (w * (scaled - mean) ** 2).sum()
+        big = np.longdouble(largest)
+        if square == 0 or (x == x[0]).all():
+            return cls(weight, np.longdouble(x[0]), np.longdouble(0), missing, infinite, narrow)
+        return cls(weight, mean * big, square * big * big, missing, infinite, narrow)
+
+    def __add__(self, other: Moments) -> Moments:
+        missing, infinite = self.missing + other.missing, self.infinite + other.infinite
+        narrow = self.narrow and other.narrow
+        if not self.weight or not other.weight:
+            one = self if self.weight else other
+            return Moments(one.weight, one.mean, one.square, missing, infinite, narrow)
+        weight, apart = self.weight + other.weight, other.mean - self.mean
+        mean = self.mean + apart * (other.weight / weight)
+        square = self.square + other.square + apart * apart * (self.weight * other.weight / weight)
+        return Moments(weight, mean, square, missing, infinite, narrow)
+
+
+@dataclass
+class Survey:
+    """What the columns of rows hold."""
+
+    rows: int
+    weight: Floats
+    left_out: Counter[str]
+    labels: dict[Any, tuple[int, float]]  # rows and weight of each
+    numbers: dict[str, Moments]
+    words: dict[str, Counter[str]]  # weights; None stands for what is missing
+    absent: Counter[str]  # rows without a word
+    sample: list[pa.RecordBatch]
+    step: int = 1
+
+    def __add__(self, other: Survey) -> Survey:
+        labels = dict(self.labels)
+        for value, (rows, weight) in other.labels.items():
+            before = labels.get(value, (0, 0.0))
+            labels[value] = before[0] + rows, before[1] + weight
+        words = {name: self.words[name] + other.words[name] for name in self.words}
+        numbers = {name: self.numbers[name] + other.numbers[name] for name in self.numbers}
+        step = max(self.step, other.step)
+        sample = [_thinned(b, step // s.step) for s in (self, other) for b in s.sample]
+        while sum(b.num_rows for b in sample) > 4 * SAMPLE:
+            step, sample = 2 * step, [_thinned(b, 2) for b in sample]
+        return Survey(
+            self.rows + other.rows,
+            self.weight + other.weight,
+            self.left_out + other.left_out,
+            labels,
+            numbers,
+            words,
+            self.absent + other.absent,
+            sample,
+            step,
+        )
+
+
+def _thinned(batch: pa.RecordBatch, step: int) -> pa.RecordBatch:
+    return batch if step <= 1 else batch.take(pa.array(np.arange(0, batch.num_rows, step)))
+
+
+class Reading:
+    """
+    How rows are read: which columns, and which rows are used.
+
+    It travels to the workers of a cluster.
+    """
+
+    def __init__(self, fitting: Fitting, kinds: dict[str, bool]) -> None:
+        self.fitting, self.kinds = fitting, kinds  # of each feature column whether it holds words
+
+    def blocks(self, piece: Piece) -> Iterator[tuple[pa.RecordBatch, Counter[str]]]:
+        """Return blocks of rows that are used, and how many before them were not."""
+        waiting: list[pa.RecordBatch] = []
+        count = 0
+        left: Counter[str] = Counter()
+        for batch in piece.batches():
+            used, out = self._used(batch)
+            left += out
+            while used.num_rows:
+                some = used.slice(0, BLOCK - count)
+                used = used.slice(some.num_rows)
+                waiting.append(some)
+                count += some.num_rows
+                if count == BLOCK:
+                    yield one_batch(waiting), left
+                    waiting, count, left = [], 0, Counter()
+        yield one_batch(waiting) if waiting else batch_of_none(piece), left
+
+    def _used(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Counter[str]]:
+        label = str(self.fitting.label)
+        out: Counter[str] = Counter()
+        bad = _missing_labels(batch.column(label))
+        if bad.any():
+            out["without a class"] = int(bad.sum())
+        if self.fitting.on_bad == "drop":
+            worse = np.zeros(batch.num_rows, bool)
+            for name, words in self.kinds.items():
+                worse |= _unusable(batch.column(name), words=words, missing=self.fitting.missing == "refuse")
+            worse &= ~bad
+            if worse.any():
+                out["with a value that is missing or infinite"] = int(worse.sum())
+            bad |= worse
+        if self.fitting.weights is not None:
+            w = weights_in(batch.column(self.fitting.weights), self.fitting.weights)
+            none = (w == 0) & ~bad
+            if none.any():
+                out["of weight 0"] = int(none.sum())
+            bad |= none
+        return (batch.filter(pa.array(~bad)), out) if bad.any() else (batch, out)
+
+    def weights(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
+        """Return what each row counts for."""
+        name = self.fitting.weights
+        return np.ones(batch.num_rows) if name is None else weights_in(batch.column(name), name)
+
+    def survey(self, piece: Piece) -> Survey:
+        """Return what a piece holds."""
+        found = [self._survey(batch, left) for batch, left in self.blocks(piece)]
+        whole: Survey = joined(found)
+        return whole
+
+    def _survey(self, batch: pa.RecordBatch, left: Counter[str]) -> Survey:
+        w = self.weights(batch)
+        places, values = distinct_labels(batch.column(str(self.fitting.label)))
+        rows, weights = np.bincount(places, minlength=len(values)), np.bincount(places, w, len(values))
+        labels = {v: (int(n), float(s)) for v, n, s in zip(values, rows, weights, strict=True) if n}
+        if len(labels) > MOST_CLASSES:
+            raise TableError(f"column '{self.fitting.label}' has more than {MOST_CLASSES:,} values: is it a class?")
+        numbers, words, absent = {}, {}, Counter[str]()
+        for name, is_of_words in self.kinds.items():
+            column = batch.column(name)
+            if not is_of_words:
+                numbers[name] = Moments.of(column, w)
+                continue
+            indices, names = indices_of(column)
+            sums = np.bincount(indices + 1, w, len(names) + 1)
+            count = Counter[str]()
+            for word, weight in zip(names, sums[1:].tolist(), strict=True):
+                if word is not None and weight:
+                    count[word] += weight
+            lost = indices < 0
+            for k, word in enumerate(names):
+                if word is None:
+                    lost |= indices == k
+            if lost.any():
+                absent[name] = int(lost.sum())
+            if len(count) > MOST_WORDS:
+                raise TableError(
+                    f"column '{name}' has more than {MOST_WORDS:,} different words: no category, it seems; leave it out with --features"
+                )
+            words[name] = count
+        return Survey(batch.num_rows, w.sum(dtype=np.longdouble), left, labels, numbers, words, absent, [batch])
+
+
+def batch_of_none(piece: Piece) -> pa.RecordBatch:
+    """Return a batch without rows, as the piece has them."""
+    with open_source(piece.path, piece.types, piece.part, piece.dialect, piece.keys, piece.columns) as source:
+        return pa.RecordBatch.from_pylist([], source.schema).select(list(piece.columns))
+
+
+def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches).combine_chunks()
+    return table.to_batches()[0] if table.num_rows else batches[0]
+
+
+def _missing_labels(column: pa.Array) -> NDArray[np.bool_]:
+    indices, values = _encoded(column)
+    lost = np.array([is_missing(v) for v in values] + [True])
+    return lost[indices]
+
+
+def _encoded(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    indices = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(indices), encoded.dictionary.to_pylist()
+
+
+def distinct_labels(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return the place of each row's class among those that there are, and these: 1, 1.0 and "1" are one."""
+    indices, values = _encoded(column)
+    keys = [_class_of(v) for v in values]
+    known = {k: i for i, k in enumerate(dict.fromkeys(keys))}
+    return np.array([known[k] for k in keys] or [0], np.int64)[indices], list(known)
+
+
+def _class_of(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower()
+    return key_of(value)
+
+
+def weights_in(column: pa.Array, name: str) -> NDArray[np.float64]:
+    """Return weights."""
+    w = np.asarray(column.cast(pa.float64()).fill_null(math.nan).to_numpy(zero_copy_only=False))
+    if not ((w >= 0) & np.isfinite(w)).all():
+        raise TableError(
+            f"column '{name}' holds {w[~((w >= 0) & np.isfinite(w))][0]}, which is no weight; they are finite and not below 0"
+        )
+    return w
+
+
+def _unusable(column: pa.Array, *, words: bool, missing: bool) -> NDArray[np.bool_]:
+    """Return the rows whose value is infinite, or missing if that counts."""
+    found = np.zeros(len(column), bool)
+    if words:
+        if missing:
+            indices, names = indices_of(column)
+            found = np.array([w is None for w in names] + [True])[indices]
+        return found
+    if missing and column.null_count:
+        found |= column.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(column.type):
+        x = column.to_numpy(zero_copy_only=False)
+        found |= ~np.isfinite(x) if missing else np.isinf(x)
+        if not missing:
+            found &= ~np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+    return found
