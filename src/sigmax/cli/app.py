@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
+    "DECIDE",
     "FOUND",
     "JUDGE",
+    "LEARN",
     "SCORE",
     "STDIN",
     "STDOUT",
@@ -54,7 +56,9 @@ app = cyclopts.App(
     help_format="rst",
     console=Console(),
 )
-UNDERSTAND, SCORE, JUDGE = (cyclopts.Group(name, sort_key=i) for i, name in enumerate(("Understand", "Score", "Judge")))
+UNDERSTAND, LEARN, SCORE, JUDGE, DECIDE = (
+    cyclopts.Group(name, sort_key=i) for i, name in enumerate(("Understand", "Learn", "Score", "Judge", "Decide"))
+)
 LONGEST = 1000  # characters of an error
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 Several = Parameter(consume_multiple=True, negative_iterable=())

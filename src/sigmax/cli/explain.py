@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 
-from sigmax.cli.app import UNDERSTAND, Console, Several, app, examples
+from sigmax.cli.app import UNDERSTAND, Console, Several, app, examples, plain
 from sigmax.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,13 +19,19 @@ __all__ = ["explain"]
 
 @app.command(
     group=UNDERSTAND,
-    help_epilogue=examples("sigmax explain 2.0 1.0 0.1", "sigmax explain --weights 0.4 -1.2 --inputs 3 0.5 --bias 0.1"),
+    help_epilogue=examples(
+        "sigmax explain 2.0 1.0 0.1",
+        "sigmax explain --weights 0.4 -1.2 --inputs 3 0.5 --bias 0.1",
+        "sigmax explain --model model.json --row new.csv:7",
+    ),
 )
 def explain(
     *scores: float,
     weights: Annotated[list[float] | None, Several] = None,
     inputs: Annotated[list[float] | None, Several] = None,
     bias: float = 0.0,
+    model: Path | None = None,
+    row: str | None = None,
 ) -> None:
     """
     Show how scores become probabilities, step by step.
@@ -42,10 +49,19 @@ def explain(
         What the weights are multiplied with.
     bias : float
         What is added to the weighted sum.
+    model : Path
+        A model of sigmax fit, whose sum for a row is shown term by term.
+    row : str
+        The row, as FILE:7 for the seventh.
     """
     from sigmax.explain import weighted_sum
 
     console = Console()
+    if model is not None or row is not None:
+        if scores or weights or inputs:
+            raise InputError("a model makes scores of a row; leave scores, --weights and --inputs away")
+        _explain_row(console, model, row)
+        return
     if weights or inputs:
         if scores:
             raise InputError("give either scores, or --weights and --inputs, from which the score follows")
@@ -66,11 +82,36 @@ def explain(
         _explain_many(console, scores)
 
 
+def _explain_row(console: Console, path: Path | None, row: str | None) -> None:
+    """Show the weighted sum of a row's features, and what becomes of it."""
+    if path is None or row is None:
+        raise InputError("give a model and a row, as in: sigmax explain --model model.json --row new.csv:7")
+    from sigmax.tables.explained import explained_row
+
+    found = explained_row(path, row)
+    for title, terms, total in found.sums:
+        table = Table(title=plain(title), title_justify="left", header_style="bold", box=None)
+        table.add_column("feature")
+        for name in ("value x", "weight w", "w·x"):
+            table.add_column(name, justify="right")
+        for name, x, w in terms:
+            table.add_row(plain(name), f"{x:.6g}", f"{w:.6g}", f"{w * x:+.4f}")
+        table.add_row("", "", "sum z", f"{total:+.4f}", style="bold")
+        console.print(table)
+        console.print()
+    if found.note:
+        console.print(plain(found.note), soft_wrap=True)
+    if len(found.scores) == 1:
+        _explain_two(console, found.scores[0], found.classes)
+    else:
+        _explain_many(console, found.scores, found.classes)
+
+
 def _signed(x: float) -> str:
     return f"{x:g}" if x >= 0 else f"(-{-x:g})"
 
 
-def _explain_two(console: Console, logit: float) -> None:
+def _explain_two(console: Console, logit: float, classes: Sequence[str] = ("0", "1")) -> None:
     from sigmax.explain import odds_ratio, two_classes
 
     seen = two_classes(logit)
@@ -82,8 +123,14 @@ def _explain_two(console: Console, logit: float) -> None:
     table.add_column(style="dim")
     table.add_row("logit", f"{logit:.6g}", "x, any real number")
     table.add_row("odds", f"{seen.odds:.6g}", f"e^x{ratio}")
-    table.add_row("probability", f"{seen.probability:.6g}", "P(Y=1) = odds / (1 + odds) = 1 / (1 + e^-x), the sigmoid")
-    table.add_row("complement", f"{seen.complement:.6g}", "P(Y=0) = 1 / (1 + odds), the sigmoid of -x")
+    table.add_row(
+        "probability",
+        f"{seen.probability:.6g}",
+        plain(f"P(Y={classes[1]}) = odds / (1 + odds) = 1 / (1 + e^-x), the sigmoid"),
+    )
+    table.add_row(
+        "complement", f"{seen.complement:.6g}", plain(f"P(Y={classes[0]}) = 1 / (1 + odds), the sigmoid of -x")
+    )
     console.print(table)
 
 
@@ -97,7 +144,7 @@ def _aligned(values: Sequence[float]) -> list[str]:
     return plain if lost or any("e" in text for text in plain) else [f"{v:.{decimals}f}" for v in values]
 
 
-def _explain_many(console: Console, scores: Sequence[float]) -> None:
+def _explain_many(console: Console, scores: Sequence[float], names: Sequence[str] = ()) -> None:
     from sigmax.explain import share_out
 
     classes = share_out(scores)
@@ -112,7 +159,7 @@ def _explain_many(console: Console, scores: Sequence[float]) -> None:
     table.add_column("sigmoid of x alone", f"{alone:.6g}", justify="right")
     columns = [_aligned([getattr(c, name) for c in classes]) for name in ("score", "odds", "probability", "alone")]
     for k, cells in enumerate(zip(*columns, strict=True)):
-        table.add_row(str(k), *cells)
+        table.add_row(plain(names[k]) if names else str(k), *cells)
     console.print(table)
     console.print(
         f"A sigmoid of each score answers each class by itself, yes or no: the answers add up to {alone:.4g}, not to 1. "

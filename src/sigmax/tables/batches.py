@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.calibration import Calibrator
+    from sigmax.tables.model import Model
 
 __all__ = ["BadRow", "ScoredBatch", "output_batch", "output_schema", "score_batch"]
 
@@ -66,6 +67,8 @@ class ScoredBatch:
         How many, by reason.
     bad_rows : list of BadRow
         The first few.
+    remarks : dict of str to int
+        What else was odd, and in how many rows.
     """
 
     batch: pa.RecordBatch
@@ -83,11 +86,16 @@ class ScoredBatch:
     bad: NDArray[np.bool_]
     unscored: dict[str, int]
     bad_rows: list[BadRow]
+    remarks: dict[str, int] = field(default_factory=dict)
 
 
 def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "") -> ScoredBatch:
     """Return the probabilities of a batch; ``plan.on_bad`` says whether a row without may be."""
-    x, unscored = score_matrix(batch, plan)
+    remarks: dict[str, int] = {}
+    if plan.model is None:
+        x, unscored = score_matrix(batch, plan)
+    else:
+        x, unscored, remarks = _of_model(batch, plan.model)
     if plan.on_bad is None and NO_NUMBER in unscored:
         raise _no_number(batch, plan, first_row, file, int(np.argmax(unscored[NO_NUMBER])))
     bad = np.zeros(batch.num_rows, bool)
@@ -164,7 +172,24 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
         bad,
         counts,
         bad_rows,
+        remarks,
     )
+
+
+def _of_model(
+    batch: pa.RecordBatch, model: Model
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.bool_]], dict[str, int]]:
+    """Return the scores that a model makes of its columns, the rows that have none, by reason, and what was odd in others."""
+    encoded = model.encode(batch)
+    unscored: dict[str, NDArray[np.bool_]] = {}
+    settled = np.zeros(batch.num_rows, bool)
+    for told, found in (("is missing", encoded.missing), ("is infinite", encoded.odd)):
+        for name, rows in found.items():
+            if (new := rows & ~settled).any():
+                unscored[f"'{name}' {told}"] = new
+                settled |= new
+    remarks = {f"a word in '{name}' that the model does not know": n for name, n in encoded.unknown.items()}
+    return model.scores(encoded.matrix), unscored, remarks
 
 
 def _calibrated(x: NDArray[Any], bad: NDArray[np.bool_], calibrator: Calibrator, file: str) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import LOOKED_AT, Table, class_names, is_list, is_numeric, score_columns, variants
 from sigmax.tables.labels import ClassNames, key_of
+from sigmax.tables.model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ class Plan:
     temperature: float
     label: str | None
     on_bad: OnBad | None = None
+    model: Model | None = None  # which makes scores of the columns
     calibrator: Calibrator | None = None
     as_scores: bool = False  # whether they are scores however they look
     form: Literal["logits", "probabilities"] = (
@@ -123,6 +125,8 @@ def _list_size(column: str, schema: pa.Schema, first: pa.RecordBatch | None) -> 
 def make_plan(table: Table, job: Job) -> Plan:
     """Settle every choice from what is asked and what is known of a file, or say what is wrong with it."""
     schema, label = table.schema, table.label
+    if job.model is not None:
+        return _plan_of_model(table, job, Model.load(job.model))
     calibrator = None if job.calibration is None else Calibrator.load(job.calibration)
     if calibrator is not None:
         job = _calibrated_job(job, calibrator, schema)
@@ -186,6 +190,42 @@ def make_plan(table: Table, job: Job) -> Plan:
         notes=notes,
     )
     return _formed(plan, job, table)
+
+
+def _plan_of_model(table: Table, job: Job, model: Model) -> Plan:
+    """Settle what to do with a table of a model's features."""
+    schema, label = table.schema, table.label
+    if label is not None and label not in schema.names:
+        raise _unknown(label, schema)
+    model.features.check(schema, str(job.model))
+    names = [c.name for c in model.features.columns]
+    if label in names:
+        raise TableError(f"'{label}' is a feature of the model {job.model}, and not its label")
+    if job.classes and list(job.classes) != model.classes:
+        raise TableError(f"the model {job.model} was fitted to the classes {', '.join(model.classes)}, in this order")
+    calibrator = model.calibrator if job.calibration is None else Calibrator.load(job.calibration)
+    if calibrator is not None:
+        fits = [str(c) for c in calibrator.classes_] == model.classes and calibrator.form_ == "logits"
+        if not fits or calibrator.n_features_in_ != (1 if model.is_binary else len(model.classes)):
+            raise TableError(
+                f"the calibrator {job.calibration} was not fitted to scores of the model {job.model}: sigmax calibrate VALID --model {job.model} makes one"
+            )
+    taken = {*names, label}
+    return Plan(
+        columns=names,
+        is_list=False,
+        classes=list(model.classes),
+        kind="sigmoid" if model.is_binary else "softmax",
+        dtype=np.dtype(np.float64),
+        temperature=job.temperature,
+        label=label,
+        on_bad=job.on_bad,
+        model=model,
+        calibrator=calibrator if job.temperature == 1 else None,
+        as_scores=True,
+        left_out=[(f.name, str(f.type)) for f in schema if f.name not in taken],
+        dialect=table.dialect,
+    )
 
 
 def _formed(plan: Plan, job: Job, table: Table) -> Plan:

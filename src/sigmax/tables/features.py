@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import is_numeric, is_text
+from sigmax.tables.labels import is_missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,7 +120,7 @@ class Features:
             raise TableError(f"there is no column '{missing[0]}'{more}, which the model {model} was fitted to")
         for c in self.columns:
             kind = schema.field(c.name).type
-            fits = (
+            fits = (c.categories is None and is_words(kind)) or (
                 is_numeric(kind)
                 or pa.types.is_boolean(kind)
                 or pa.types.is_null(kind)
@@ -131,6 +132,8 @@ class Features:
 
 
 def _encode_number(column: Column, values: pa.Array, lines: NDArray[np.float64], found: Encoded) -> None:
+    if is_words(values.type):  # of a CSV file
+        values = _numbers_in(values, column.name)
     if pa.types.is_decimal(values.type) or pa.types.is_null(values.type) or pa.types.is_boolean(values.type):
         values = values.cast(pa.int8()) if pa.types.is_boolean(values.type) else values.cast(pa.float64())
     missing = values.is_null().to_numpy(zero_copy_only=False) if values.null_count else None
@@ -151,6 +154,23 @@ def _encode_number(column: Column, values: pa.Array, lines: NDArray[np.float64],
     if odd.any():
         lines[0][odd] = 0.0
         found.odd[column.name] = odd
+
+
+def _numbers_in(values: pa.Array, name: str) -> pa.Array:
+    """Return the numbers that words stand for; nothing is a missing one, and true is 1."""
+    indices, words = indices_of(values)
+    numbers: list[float | None] = []
+    for word in words:
+        text = None if word is None or is_missing(word) else word.strip()
+        if text is None or text.lower() in ("true", "false"):
+            numbers.append(None if text is None else float(text.lower() == "true"))
+            continue
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            raise TableError(f"column '{name}' holds {text[:40]!r}, and numbers are wanted there") from None
+    place = np.where(indices < 0, len(numbers), indices)
+    return pa.array([*numbers, None], pa.float64()).take(pa.array(place))
 
 
 def _encode_words(column: Column, values: pa.Array, lines: NDArray[np.float64], found: Encoded) -> None:

@@ -69,6 +69,8 @@ class Fitted:
         Of the rows that it was fitted to: it is lower than that of new ones.
     shares : dict of str to float
         The share of each class.
+    deviations : ndarray of shape (features,)
+        Of the features.
     """
 
     model: Model
@@ -82,6 +84,7 @@ class Fitted:
     C: float
     log_loss: float
     shares: dict[str, float]
+    deviations: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,7 @@ def fit_files(
         math.inf if strength == 0 else 1 / strength,
         solution.point.losses / total,
         {n: survey.labels[c][1] / total for n, c in zip(names, classes, strict=True)},
+        scaling.deviation,
     )
 
 

@@ -54,6 +54,8 @@ class Job:
         What becomes of a row with a score that is missing, NaN, infinite or no number: no probabilities, no row, or an error.
         They are counted, and the first few shown. -inf beside finite scores is an impossible class, and not bad. Default: null,
         but a word among the numbers of a column is an error.
+    model : Path
+        A regression that sigmax fit wrote: the columns are its features, and the scores those that it makes of them.
     calibration : Path
         A calibrator that sigmax calibrate wrote: the probabilities are those of the scores that it makes of these.
     form : {'auto', 'logits', 'log-probabilities', 'probabilities'}
@@ -72,6 +74,7 @@ class Job:
     classes: tuple[str, ...] = ()
     temperature: float = 1.0
     on_bad: OnBad | None = None
+    model: Path | None = None
     calibration: Path | None = None
     form: Form | None = None
     as_scores: bool = False
@@ -92,6 +95,11 @@ class Job:
             raise TableError(f"temperature is {self.temperature!r}; it must be a number, at least 0")
         if not self.temperature >= 0:
             raise TableError(f"the temperature is {self.temperature}; it must be at least 0")
+        told = [name for name in ("columns", "kind") if getattr(self, name)] + (
+            ["form"] if self.form == "probabilities" else []
+        )
+        if self.model is not None and told:
+            raise TableError(f"a model knows its columns and what it makes of them; leave {told[0]} away")
         if self.calibration is not None and self.temperature != 1:
             raise TableError(
                 "a calibrator has its own temperature; leave out either the temperature or the calibration"
@@ -105,6 +113,7 @@ class Job:
             "columns": _words("columns", self.columns),
             "classes": _words("classes", [str(c) if isinstance(c, int) else c for c in classes]),
             "labels": _path("labels", self.labels),
+            "model": _path("model", self.model),
             "calibration": _path("calibration", self.calibration),
             "temperature": float(self.temperature),
             "as_scores": bool(self.as_scores),
@@ -115,7 +124,7 @@ class Job:
     def to_json(self) -> str:
         """Return the job as text, paths whole, for :meth:`from_json` in another process."""
         found = dataclasses.asdict(self)
-        for name in ("labels", "calibration"):
+        for name in ("labels", "model", "calibration"):
             found[name] = None if found[name] is None else str(found[name].resolve())
         found["temperature"] = str(self.temperature)  # JSON has no infinity
         return json.dumps(found)
@@ -137,6 +146,7 @@ class Options(TypedDict, total=False):
     classes: Sequence[str]
     temperature: float
     on_bad: OnBad | None
+    model: str | Path | None
     calibration: str | Path | None
     form: Form | None
     as_scores: bool

@@ -96,7 +96,7 @@ def score_file(
     observer : callable, optional
         Called when the columns are settled, again if reading has to begin anew; what it returns sees each batch.
     **options
-        Of the job, by keyword: `columns`, `label`, `labels`, `kind`, `classes`, `temperature`, `on_bad`, `calibration`, `form`, `as_scores`, `dialect`, as
+        Of the job, by keyword: `columns`, `label`, `labels`, `kind`, `classes`, `temperature`, `on_bad`, `model`, `calibration`, `form`, `as_scores`, `dialect`, as
         :class:`sigmax.tables.Job` has them.
 
     Returns

@@ -102,10 +102,11 @@ class Record:
 def _options_of(job: Job) -> dict[str, Any]:
     """Return a job's options; a calibrator counts by what is in its file."""
     options = dataclasses.asdict(job)
-    for name in ("labels", "calibration"):
+    for name in ("labels", "model", "calibration"):
         options[name] = None if options[name] is None else str(options[name])
-    if job.calibration is not None:
-        options["calibration"] = hashlib.sha256(job.calibration.read_bytes()).hexdigest()
+    for name, path in (("model", job.model), ("calibration", job.calibration)):
+        if path is not None:
+            options[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return options
 
 

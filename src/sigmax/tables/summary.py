@@ -31,6 +31,7 @@ class Summary:
     plan: Plan
     rows: int = 0
     unscored: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)  # what was odd in rows that were scored
     bad_rows: list[BadRow] = field(default_factory=list)  # the first few
     head: list[dict[str, Any]] = field(default_factory=list)
     labelled: int = 0
@@ -111,7 +112,13 @@ class Summary:
     @property
     def warnings(self) -> list[str]:
         """What makes it doubtful that the answer is right, a sentence each."""
-        found = list(self.plan.notes)
+        found = [
+            *self.plan.notes,
+            *(
+                f"{count:,} rows have {told}: it counts as none of those that it was fitted to"
+                for told, count in self.remarks.items()
+            ),
+        ]
         most = int(self._labels.max(initial=0))
         if self.plan.kind != "multilabel" and self.labelled and self._correct <= most and self._correct < self.labelled:
             name = self.plan.classes[int(self._labels.argmax())]
@@ -165,6 +172,7 @@ class Summary:
         confidence = scored.confidence[good]
         self.rows += scored.batch.num_rows
         self.unscored.update(scored.unscored)
+        self.remarks.update(scored.remarks)
         self.bad_rows = (self.bad_rows + scored.bad_rows)[:FEW]
         self._confidence.append(float(confidence.sum(dtype=np.float64)))
         self._entropy.append(float(scored.entropy[good].sum(dtype=np.float64)))
@@ -197,6 +205,7 @@ class Summary:
         return {
             "rows": self.rows,
             "unscored": dict(self.unscored),
+            "remarks": dict(self.remarks),
             "bad_rows": [vars(r) for r in self.bad_rows],
             "labelled": self.labelled,
             "correct": self._correct,
@@ -217,6 +226,7 @@ class Summary:
         """Add what was counted elsewhere."""
         self.rows += state["rows"]
         self.unscored.update(state["unscored"])
+        self.remarks.update(state.get("remarks", {}))  # which an earlier release did not count
         self.bad_rows = (self.bad_rows + [BadRow(**r) for r in state["bad_rows"]])[:FEW]
         self.labelled += state["labelled"]
         self._correct += state["correct"]

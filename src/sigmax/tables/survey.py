@@ -89,6 +89,7 @@ class Piece:
     columns: tuple[str, ...]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        """Read its rows."""
         try:
             with open_source(self.path, self.types, self.part, self.dialect, self.keys, self.columns) as source:
                 missing = [c for c in self.columns if c not in source.schema.names]
@@ -115,6 +116,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: pa.Array, w: Floats) -> Moments:
+        """Return those of a column of a block."""
         narrow = (
             pa.types.is_float32(values.type) or pa.types.is_float16(values.type) or pa.types.is_boolean(values.type)
         )
@@ -298,6 +300,7 @@ def batch_of_none(piece: Piece) -> pa.RecordBatch:
 
 
 def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the rows of several batches as one."""
     if len(batches) == 1:
         return batches[0]
     table = pa.Table.from_batches(batches).combine_chunks()

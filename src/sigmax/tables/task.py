@@ -47,6 +47,8 @@ class Task:
 
     def settled(self, plan: Plan, file: Path) -> Task:
         """Return the task for the other files, with what the first one settled."""
+        if self.job.model is not None:  # which settles it all
+            return dataclasses.replace(self, job=self.job)
         return dataclasses.replace(
             self,
             job=dataclasses.replace(self.job, columns=tuple(plan.columns), kind=plan.kind, classes=tuple(plan.classes)),
