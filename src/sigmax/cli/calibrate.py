@@ -87,7 +87,8 @@ def calibrate(
         source = files[0] if len(files) == 1 else list(files)
         asked = dataclasses.replace(job, form="logits")
         found = collect(source, asked, scheduler=scheduler, progress=progress)
-    names = None if found.plan.is_list or not found.plan.columns else found.plan.columns
+    unnamed = found.plan.is_list or not found.plan.columns or found.plan.model is not None
+    names = None if unnamed else found.plan.columns
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the notes say the same
         try:

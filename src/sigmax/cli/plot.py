@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 Axis = Literal["probability", "logit"]
-Picture = Literal["sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability"]
+Picture = Literal[
+    "sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability", "weights"
+]
 
 
 @app.command(
@@ -42,7 +44,7 @@ def plot(
 
     sigmoid [LOGIT], odds [PROBABILITY], and softmax, sigmoid-each and temperature [SCORES] explain; accuracy shows where textbook
     formulas go wrong; confidence FILE and reliability FILE --label COLUMN show what a model's probabilities are worth (of scores, or of
-    probabilities as they are).
+    probabilities as they are); weights MODEL shows those of a regression that sigmax fit wrote.
 
     Parameters
     ----------
@@ -85,6 +87,13 @@ def plot(
                 counts = summary.by_logit[::-1] if summary.labelled else (summary.by_confidence,)
                 chart = plots.confidence_chart(*counts)
         say_how(summary, summary.plan.form)
+    elif name == "weights":
+        if len(values) != 1:
+            raise InputError(f"give one model, as in: sigmax plot weights model.json -o {output}")
+        from sigmax.tables.model import Model
+
+        model = Model.load(values[0])
+        chart = plots.weights_chart(model.features.names, model.coefficients, model.errors, model.classes)
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]
         if told:

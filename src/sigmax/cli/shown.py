@@ -86,7 +86,7 @@ def _understood(summary: Summary) -> list[tuple[str, str]]:
     plan = summary.plan
     names = plan.classes if len(plan.classes) <= 12 else [*plan.classes[:5], "...", *plan.classes[-2:]]
     lines = [
-        ("scores", _span(plan.columns) + _how(plan)),
+        ("scores" if plan.model is None else "features", _span(plan.columns) + _how(plan)),
         ("left out", _left_out(plan.left_out)),
         ("classes", f"{len(plan.classes)} by {plan.kind}: {', '.join(names)}"),
     ]

@@ -33,6 +33,7 @@ from sigmax.plots.style import on_dark, on_light
 from sigmax.plots.style import rows_of as rows_of
 from sigmax.plots.thresholds import precision_recall_chart as precision_recall_chart
 from sigmax.plots.thresholds import roc_chart as roc_chart
+from sigmax.plots.weights import weights_chart as weights_chart
 
 __all__ = [
     "confidence_histogram",

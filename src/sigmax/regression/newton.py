@@ -234,9 +234,9 @@ def inverse_of(h: Floats, penalty: Floats, *, often: bool = False) -> tuple[Call
     rows, columns = penalty.shape
     h[np.diag_indices(len(h))] += np.where(free, penalty, 0.0).ravel()
     size = float(np.trace(h)) / len(h) or 1.0
-    if columns > 1:  # a shift of all classes' coefficients of a feature without a penalty changes nothing
+    if columns > 1:  # a shift of all classes' coefficients changes no loss
         blocks = h.reshape(rows, columns, rows, columns)
-        for j in np.flatnonzero((penalty == 0).all(axis=1)):
+        for j in np.flatnonzero(_is_even(penalty)):
             blocks[j, :, j, :] += size / columns
     fixed = np.flatnonzero(~free.ravel())
     h[fixed] = h[:, fixed] = 0
@@ -256,6 +256,11 @@ def inverse_of(h: Floats, penalty: Floats, *, often: bool = False) -> tuple[Call
         return lambda g: np.linalg.solve(h, g.ravel()).reshape(g.shape), False
     inverse = np.linalg.inv(factor)
     return lambda g: np.asarray(inverse.T @ (inverse @ g.ravel())).reshape(g.shape), False
+
+
+def _is_even(penalty: Floats) -> Floats:
+    """Return which features have one penalty for all classes: at the least objective their coefficients add up to 0."""
+    return np.isfinite(penalty[:, 0]) & (penalty == penalty[:, :1]).all(axis=1) & (penalty.shape[1] > 1)
 
 
 def minimise(
@@ -319,8 +324,10 @@ def minimise(
             break
         if gained <= 0 and decrement <= 1e-9:
             break
+    even = _is_even(objective.penalty)
+    theta = np.where(even[:, None], point.theta - point.theta.mean(axis=1, keepdims=True), point.theta)
     return Solution(
-        point.theta,
+        theta,
         point,
         solver.value(point),
         objective.gap(point),

@@ -337,7 +337,10 @@ def _class_of(value: Any) -> Any:
 
 def weights_in(column: pa.Array, name: str) -> NDArray[np.float64]:
     """Return weights."""
-    w = np.asarray(column.cast(pa.float64()).fill_null(math.nan).to_numpy(zero_copy_only=False))
+    try:
+        w = np.asarray(column.cast(pa.float64()).fill_null(math.nan).to_numpy(zero_copy_only=False))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TableError(f"column '{name}' holds what is no weight: {error}") from None
     if not ((w >= 0) & np.isfinite(w)).all():
         raise TableError(
             f"column '{name}' holds {w[~((w >= 0) & np.isfinite(w))][0]}, which is no weight; they are finite and not below 0"

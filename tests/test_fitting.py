@@ -1,0 +1,395 @@
+"""Regression on files: the same bits however they are read, what columns may hold, models that are kept and applied."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pandas
+import pyarrow.parquet as pq
+import pytest
+from command import run
+
+import sigmax
+from sigmax.errors import InputError
+from sigmax.regression import LogisticRegression, SeparationError
+from sigmax.tables import TableError, score_file, sources
+from sigmax.tables import survey as surveys
+from sigmax.tables.fitting import Fitting, fit_files
+from sigmax.tables.model import Model
+
+
+def drawn(rows, seed=0, classes=2):
+    rng = np.random.default_rng(seed)
+    frame = pandas.DataFrame(
+        {
+            "age": rng.normal(50, 12, rows).round(1),
+            "income": np.exp(rng.normal(10, 1, rows)).round(2),
+            "colour": rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2]),
+            "member": rng.random(rows) < 0.4,
+            "visits": rng.integers(0, 9, rows),
+        }
+    )
+    z = (
+        0.05 * (frame["age"] - 50)
+        + 0.5 * (np.log(frame["income"]) - 10)
+        + (frame["colour"] == "red")
+        - frame["member"]
+        + 0.1 * frame["visits"]
+    )
+    if classes == 2:
+        frame["bought"] = np.where(rng.random(rows) < sigmax.sigmoid(z.to_numpy()), "yes", "no")
+    else:
+        scores = np.column_stack([z, 0.5 * z + 0.3, np.zeros(rows)]) + rng.gumbel(size=(rows, 3))
+        frame["bought"] = np.array(["a", "b", "c"])[scores.argmax(axis=1)]
+    return frame
+
+
+def encoded(frame):
+    """What the features are, in other words."""
+    words = [(frame["colour"] == c).astype(float) for c in ("blue", "green", "red")]
+    return np.column_stack([frame["age"], frame["income"], *words, frame["member"].astype(float), frame["visits"]])
+
+
+NAMES = ["age", "income", "colour=blue", "colour=green", "colour=red", "member", "visits"]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow", "csv.gz"])
+def test_a_file_gives_what_the_estimator_gives(tmp_path, ending, classes):
+    frame = drawn(3000, classes=classes)
+    path = tmp_path / f"t.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(path, row_group_size=700)
+    elif ending == "arrow":
+        frame.assign(colour=frame["colour"].astype("category")).to_feather(path, compression="uncompressed")
+    else:
+        frame.to_csv(path, index=False)
+    found = fit_files(path, Fitting("bought"))
+    want = LogisticRegression().fit(encoded(frame), frame["bought"])
+    assert found.model.features.names == NAMES
+    assert found.model.classes == want.classes_.tolist()
+    np.testing.assert_allclose(found.model.coefficients, want.coef_, rtol=1e-6, atol=1e-11)
+    np.testing.assert_allclose(found.model.intercept, want.intercept_, rtol=1e-7)
+    assert (found.rows, found.left_out) == (3000, {})
+    assert 0 <= found.gap < 1e-11
+    shares = frame["bought"].value_counts(normalize=True)
+    assert found.shares == pytest.approx(shares.to_dict())
+    # and scores of the file are those of the estimator
+    found.model.save(tmp_path / "m.json")
+    summary = score_file(path, model=tmp_path / "m.json", label="bought", output=tmp_path / "p.parquet")
+    table = pq.read_table(tmp_path / "p.parquet")
+    p = np.column_stack([table[f"p_{c}"].to_numpy() for c in want.classes_])
+    np.testing.assert_allclose(p, want.predict_proba(encoded(frame)), rtol=1e-6)
+    assert table.column_names[0] == "bought"
+    assert summary.log_loss == pytest.approx(found.log_loss, rel=1e-9)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_bits_however_the_rows_are_read(tmp_path, monkeypatch, classes):
+    monkeypatch.setattr(surveys, "BLOCK", 1000)
+    monkeypatch.setattr(surveys, "SAMPLE", 500)
+    (tmp_path / "in").mkdir()
+    for k in range(3):
+        drawn(9000, seed=k, classes=classes).to_parquet(tmp_path / "in" / f"{k}.parquet", row_group_size=2500)
+    want = fit_files(tmp_path / "in", Fitting("bought"), workers=1)
+    assert want.rows == 27_000
+    assert want.passes == 2
+    settings = [{"workers": 2}, {"workers": 5}]
+    for more in settings:
+        assert fit_files(tmp_path / "in", Fitting("bought"), **more).model.to_json() == want.model.to_json()
+    before = sigmax.get_num_threads()
+    for threads in (1, 3):
+        sigmax.set_num_threads(threads)
+        assert fit_files(tmp_path / "in", Fitting("bought")).model.to_json() == want.model.to_json()
+    sigmax.set_num_threads(before)
+    from sigmax.tables import fitting as fits
+
+    monkeypatch.setattr(fits, "KEPT", 0)  # as if it were larger than memory
+    again = fit_files(tmp_path / "in", Fitting("bought"))
+    assert again.model.to_json() == want.model.to_json()
+    assert again.passes > 4
+    monkeypatch.setattr(sources, "BATCH_ROWS", 1024)  # rows that are read at once
+    monkeypatch.setattr(sources, "_rows_for", lambda schema: 333)
+    whole = fit_files(tmp_path / "in" / "0.parquet", Fitting("bought"))
+    monkeypatch.setattr(sources, "_rows_for", lambda schema: 2000)
+    parts = fit_files(tmp_path / "in" / "0.parquet", Fitting("bought"))
+    assert _without_parts(whole) == _without_parts(parts)
+    frame = pandas.concat([drawn(9000, seed=k, classes=classes) for k in range(3)])
+    direct = LogisticRegression().fit(encoded(frame), frame["bought"])
+    np.testing.assert_allclose(want.model.coefficients, direct.coef_, rtol=1e-6, atol=1e-11)
+
+
+def _without_parts(found):
+    return json.loads(found.model.to_json())["classes"], np.round(found.model.coefficients, 8).tolist()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
+    ) as started:
+        yield started
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_the_same_bits_and_a_killed_worker_costs_nothing(cluster, tmp_path):
+    for k in range(2):
+        drawn(200_000, seed=k).to_parquet(tmp_path / f"{k}.parquet", row_group_size=40_000)
+    source = str(tmp_path / "*.parquet")
+    here = fit_files(source, Fitting("bought", C=0.5))
+    there = fit_files(source, Fitting("bought", C=0.5), scheduler=cluster.scheduler_address)
+    assert there.model.to_json() == here.model.to_json()
+    killed = []
+
+    def kill_one(done, parts):
+        if done == parts - 1 and not killed:
+            killed.append(next(iter(cluster.workers.values())).pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    again = fit_files(source, Fitting("bought", C=0.5), scheduler=cluster.scheduler_address, progress=kill_one)
+    assert killed
+    assert again.model.to_json() == here.model.to_json()
+
+
+def test_missing_values_are_refused_by_name_or_filled(tmp_path):
+    frame = drawn(2000)
+    frame.loc[::7, "age"] = np.nan
+    frame.loc[::11, "colour"] = None
+    for path in (tmp_path / "t.csv", tmp_path / "t.parquet"):
+        frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+        with pytest.raises(TableError, match=r"missing in 'age' \(286 rows\), 'colour' \(182 rows\)"):
+            fit_files(path, Fitting("bought"))
+        found = fit_files(path, Fitting("bought", missing="mean"))
+        names = found.model.features.names
+        assert names == ["age", "age is missing", "income", *NAMES[2:5], "colour is missing", "member", "visits"]
+        filled = frame.assign(age=frame["age"].fillna(frame["age"].mean()))
+        x = encoded(filled)
+        x = np.column_stack([x[:, 0], frame["age"].isna(), x[:, 1:5], frame["colour"].isna(), x[:, 5:]]).astype(float)
+        want = LogisticRegression().fit(x, frame["bought"])
+        np.testing.assert_allclose(found.model.coefficients, want.coef_, rtol=1e-6, atol=1e-10)
+        dropped = fit_files(path, Fitting("bought", on_bad="drop"))
+        kept = frame.dropna()
+        assert dropped.rows == len(kept)
+        assert dropped.left_out == {"with a value that is missing or infinite": 2000 - len(kept)}
+        np.testing.assert_allclose(
+            dropped.model.coefficients,
+            LogisticRegression().fit(encoded(kept), kept["bought"]).coef_,
+            rtol=1e-6,
+            atol=1e-10,
+        )
+        # what is missing is scored where the model was told what it means, and is not where it was not
+        found.model.save(tmp_path / "filled.json")
+        dropped.model.save(tmp_path / "dropped.json")
+        assert score_file(path, model=tmp_path / "filled.json").scored == 2000
+        summary = score_file(path, model=tmp_path / "dropped.json")
+        assert summary.scored == len(kept)
+        assert summary.unscored["'age' is missing"] == 286
+
+
+def test_infinite_values_and_missing_classes(tmp_path):
+    frame = drawn(1000)
+    frame.loc[5, "income"] = np.inf
+    frame.loc[10:19, "bought"] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"infinite values in 'income' \(1 rows\)"):
+        fit_files(tmp_path / "t.parquet", Fitting("bought"))
+    found = fit_files(tmp_path / "t.parquet", Fitting("bought", on_bad="drop"))
+    assert found.left_out == {"without a class": 10, "with a value that is missing or infinite": 1}
+    assert found.rows == 989
+
+
+def test_words_that_the_model_does_not_know_are_counted(tmp_path):
+    frame = drawn(1000)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    fit_files(tmp_path / "t.csv", Fitting("bought")).model.save(tmp_path / "m.json")
+    new = frame.assign(colour=np.where(np.arange(1000) < 3, "violet", frame["colour"]))
+    new.to_csv(tmp_path / "n.csv", index=False)
+    summary = score_file(tmp_path / "n.csv", model=tmp_path / "m.json", output=tmp_path / "p.npy")
+    assert any("3 rows have a word in 'colour' that the model does not know" in w for w in summary.warnings)
+    model = Model.load(tmp_path / "m.json")
+    x = encoded(new)
+    z = x @ model.coefficients[0] + model.intercept[0]
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy")[:, 1], sigmax.sigmoid(z), rtol=1e-9)
+
+
+def test_weights_count_as_repeated_rows(tmp_path):
+    frame = drawn(1500)
+    frame["w"] = np.random.default_rng(0).integers(0, 3, 1500)
+    frame.to_parquet(tmp_path / "w.parquet")
+    frame.loc[frame.index.repeat(frame["w"])].drop(columns="w").to_parquet(tmp_path / "r.parquet")
+    weighted = fit_files(tmp_path / "w.parquet", Fitting("bought", weights="w"))
+    repeated = fit_files(tmp_path / "r.parquet", Fitting("bought"))
+    np.testing.assert_allclose(weighted.model.coefficients, repeated.model.coefficients, rtol=1e-6, atol=1e-11)
+    assert weighted.left_out == {"of weight 0": int((frame["w"] == 0).sum())}
+    assert weighted.log_loss == pytest.approx(repeated.log_loss)
+
+
+def test_no_penalty(tmp_path):
+    frame = drawn(3000)
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = fit_files(tmp_path / "t.parquet", Fitting("bought", C=np.inf))
+    want = LogisticRegression(np.inf).fit(encoded(frame), frame["bought"])  # of least norm: indicators add up to 1
+    np.testing.assert_allclose(found.model.coefficients, want.coef_, rtol=1e-5, atol=1e-9)
+    assert np.isnan(found.gap)
+    assert found.decrement < 1e-12
+    frame["told"] = (frame["bought"] == "yes") * 1.0
+    frame.to_parquet(tmp_path / "s.parquet")
+    with pytest.raises(SeparationError, match="told apart without an error by told"):
+        fit_files(tmp_path / "s.parquet", Fitting("bought", C=np.inf))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "name their column with --label"),
+        ({"label": "buys"}, "did you mean 'bought'"),
+        ({"label": "bought", "features": ["agee"]}, "did you mean 'age'"),
+        ({"label": "bought", "features": ["age", "bought"]}, "both a feature and the label"),
+        ({"label": "income"}, "more than 1,000 values"),
+        ({"label": "bought", "weights": "colour"}, "'colour' holds what is no weight"),
+        ({"label": "bought", "missing": "median"}, "missing is 'median'"),
+        ({"label": "bought", "on_bad": "null"}, "on_bad is 'null'"),
+        ({"label": "bought", "C": -1}, "C is -1"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said(tmp_path, options, told):
+    drawn(1500).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=told):
+        fit_files(tmp_path / "t.parquet", Fitting(**options))
+
+
+def test_columns_that_are_no_features(tmp_path):
+    frame = drawn(1500)
+    frame["id"] = [f"row {i}" for i in range(1500)]
+    frame["when"] = pandas.Timestamp("2026-01-01")
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="'when' is timestamp"):
+        fit_files(tmp_path / "t.parquet", Fitting("bought"))
+    frame.drop(columns="when").to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="'id' has more than 1,000 different words"):
+        fit_files(tmp_path / "t.parquet", Fitting("bought"))
+    one = fit_files(tmp_path / "t.parquet", Fitting("bought", features=("in*",)))
+    assert one.model.features.names == ["income"]
+    (tmp_path / "late.csv").write_text("x,y\n" + "1.5,a\n0.5,b\n" * 600_000 + "word,a\n")
+    with pytest.raises(TableError, match=r"late.csv: column 'x' holds numbers first, and then"):
+        fit_files(tmp_path / "late.csv", Fitting("y"))
+    (tmp_path / "one.csv").write_text("x,y\n1,a\n2,a\n")
+    with pytest.raises(TableError, match="all rows have the class 'a'"):
+        fit_files(tmp_path / "one.csv", Fitting("y"))
+    (tmp_path / "none.csv").write_text("x,y\n1,\n2,\n")
+    with pytest.raises(TableError, match=r"no row to fit to \(2 rows without a class\)"):
+        fit_files(tmp_path / "none.csv", Fitting("y"))
+
+
+# ---- kept ----
+
+
+@pytest.fixture
+def model(tmp_path):
+    drawn(1000).to_csv(tmp_path / "t.csv", index=False)
+    found = fit_files(tmp_path / "t.csv", Fitting("bought", C="auto")).model
+    found.save(tmp_path / "m.json")
+    return found, tmp_path
+
+
+def test_a_model_comes_back_to_the_same_bits(model):
+    found, folder = model
+    again = Model.load(folder / "m.json")
+    assert again.to_json() == found.to_json()
+    np.testing.assert_array_equal(again.coefficients, found.coefficients)
+    assert again.features == found.features
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda s: s.pop("intercept"), "lacks 'intercept'"),
+        (lambda s: s.update(code="import os"), "holds an unknown 'code'"),
+        (lambda s: s.update(version=2), "of version 2"),
+        (lambda s: s.update(format="sigmax calibrator"), "does not say that its format is 'sigmax model'"),
+        (lambda s: s["coefficients"][0].append(1.0), "coefficients of shapes"),
+        (lambda s: s["coefficients"][0].__setitem__(0, "1"), "'coefficients' is wrong"),
+        (lambda s: s["columns"][0].update(eval="x"), "'columns' is wrong"),
+        (lambda s: s["columns"].append(s["columns"][0]), "two columns have the same name"),
+        (lambda s: s.update(classes=["no", "no"]), "a model of the classes no, no"),
+        (lambda s: s.update(about={"x": []}), "'about' is wrong"),
+        (lambda s: s.update(calibrator="{}"), "'calibrator' is wrong"),
+    ],
+)
+def test_a_changed_model_is_refused(model, change, told):
+    _, folder = model
+    state = json.loads((folder / "m.json").read_text())
+    change(state)
+    (folder / "c.json").write_text(json.dumps(state))
+    with pytest.raises(InputError, match=f"c.json: .*{told}"):
+        Model.load(folder / "c.json")
+
+
+# ---- the command ----
+
+
+def test_the_command_fits_scores_and_explains(tmp_path):
+    drawn(2000).to_csv(tmp_path / "train.csv", index=False)
+    drawn(800, seed=9).to_csv(tmp_path / "new.csv", index=False)
+    done = run("fit", "train.csv", "--label", "bought", "-o", "m.json", "--valid", "new.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for told in (
+        "2: no (",
+        "7 of 5 columns",
+        "nats a row above the best, at most",
+        "on 800 rows of new.csv",
+        "colour=red",
+    ):
+        assert told in done.stdout
+    found = Model.load(tmp_path / "m.json")
+    done = run("score", "new.csv", "--model", "m.json", "--label", "bought", "-o", "p.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "features" in done.stdout
+    done = run("explain", "--model", "m.json", "--row", "new.csv:7", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    row = drawn(800, seed=9).iloc[6:7]
+    z = float((encoded(row) @ found.coefficients[0] + found.intercept[0])[0])
+    assert f"{z:+.4f}" in done.stdout
+    assert f"{sigmax.sigmoid(z):.6g}" in done.stdout
+    done = run("measure", "new.csv", "--model", "m.json", "--label", "bought", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing speaks against these probabilities" in done.stdout
+    done = run("calibrate", "new.csv", "--model", "m.json", "--label", "bought", "-o", "c.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("score", "new.csv", "--model", "m.json", "--calibration", "c.json", "-o", "q.npy", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("plot", "weights", "m.json", "-o", "w.svg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "colour=red" in (tmp_path / "w.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fit", "--label", "y"], "name the files to fit to"),
+        (["fit", "t.csv", "--label", "bought", "-o", "m.pkl"], "let its name end in .json"),
+        (["fit", "t.csv", "--label", "bought", "-o", "no/m.json"], "there is no folder no"),
+        (["fit", "t.csv", "--label", "bought", "--C", "strong"], "--C is 'strong'"),
+        (["score", "t.csv", "--model", "none.json"], "none.json"),
+        (["score", "t.csv", "--model", "m.json", "--columns", "age"], "leave columns away"),
+        (["score", "other.csv", "--model", "m.json"], "there is no column 'income' (and 1 more)"),
+        (["score", "words.csv", "--model", "m.json"], "column 'age' holds 'old'"),
+        (["explain", "--model", "m.json"], "give a model and a row"),
+        (["explain", "--model", "m.json", "--row", "t.csv:99999"], "there is no row 99,999"),
+        (["explain", "--model", "m.json", "--row", "t.csv"], "as in new.csv:7"),
+        (["explain", "2.0", "--model", "m.json", "--row", "t.csv:1"], "leave scores"),
+        (["plot", "weights", "t.csv", "-o", "w.svg"], "t.csv"),
+    ],
+)
+def test_the_command_says_what_is_wrong(model, words, told):
+    _, folder = model
+    frame = drawn(50)
+    frame.drop(columns=["income", "visits"]).to_csv(folder / "other.csv", index=False)
+    frame.assign(age="old").to_csv(folder / "words.csv", index=False)
+    done = run(*words, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
