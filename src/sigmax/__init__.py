@@ -54,7 +54,20 @@ __all__ = [
     "softplus",
 ]
 
-_SUBMODULES = ("bench", "calibration", "explain", "groups", "plots", "report", "special", "sql", "tables", "torch")
+_SUBMODULES = (
+    "bench",
+    "calibration",
+    "decisions",
+    "explain",
+    "groups",
+    "plots",
+    "regression",
+    "report",
+    "special",
+    "sql",
+    "tables",
+    "torch",
+)
 
 
 def __getattr__(name: str) -> object:

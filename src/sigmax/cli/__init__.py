@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
 
-from sigmax.cli import bench, calibrate, explain, explore, fit, measure, plot, report, score  # noqa: F401 - which are the commands
+from sigmax.cli import bench, calibrate, decide, explain, explore, fit, measure, plot, report, score  # noqa: F401 - which are the commands
 from sigmax.cli.streams import drop_output, end_on_signals, open_streams
 from sigmax.errors import InputError
 

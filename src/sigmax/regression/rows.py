@@ -434,6 +434,10 @@ class Dense(Rows):
 class Sparse(Rows):
     """Rows of one of SciPy's sparse matrices, which stays sparse: means are taken away from sums, not from numbers."""
 
+    def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
+        rows = self.x.shape[0]
+        return in_parts(of, rows, self.x.nnz // rows + self.shape[1], at_once=AT_ONCE)
+
     def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
         given = self.scaling.outer(theta)
         return np.asarray(self.x[part] @ given[:-1]) + given[-1]

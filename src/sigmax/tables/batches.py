@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.calibration import Calibrator
+    from sigmax.decisions import Decided
     from sigmax.tables.model import Model
 
 __all__ = ["BadRow", "ScoredBatch", "output_batch", "output_schema", "score_batch"]
@@ -69,6 +70,10 @@ class ScoredBatch:
         The first few.
     remarks : dict of str to int
         What else was odd, and in how many rows.
+    decided : Decided or None
+        What a rule decides.
+    inside : ndarray of bool of shape (rows, classes), or None
+        Which classes are in a row's set.
     """
 
     batch: pa.RecordBatch
@@ -87,6 +92,8 @@ class ScoredBatch:
     unscored: dict[str, int]
     bad_rows: list[BadRow]
     remarks: dict[str, int] = field(default_factory=dict)
+    decided: Decided | None = None
+    inside: NDArray[np.bool_] | None = None
 
 
 def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "") -> ScoredBatch:
@@ -121,6 +128,10 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
         x = _calibrated(x, bad, plan.calibrator, file)
     elif plan.form == "probabilities":
         x = _logits(x, bad, plan, first_row, file)
+    inside = None
+    if plan.rule is not None:
+        inside = plan.rule.inside(x / plan.temperature if plan.temperature != 1 else x)
+        x = plan.rule.shifted(x)
     predicted: NDArray[Any]
     if plan.kind == "softmax":
         p = softmax(x, axis=0, temperature=plan.temperature, out=empty_matrix(x.shape, x.dtype))
@@ -173,6 +184,8 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
         counts,
         bad_rows,
         remarks,
+        None if plan.rule is None else plan.rule.decided(x / plan.temperature if plan.temperature != 1 else x),
+        inside,
     )
 
 
@@ -319,6 +332,7 @@ def output_schema(schema: pa.Schema, plan: Plan, *, text: bool = False, shown: b
         *(pa.field(f"p_{c}", value) for c in plan.classes),
         pa.field("prediction", name),
         pa.field("confidence", value),
+        *([] if plan.rule is None else plan.rule.fields(text=text)),
     ]
     made = {f.name for f in new}
     kept = [f if text else pa.field(f.name, plan.kept.get(f.name, f.type)) for f in _kept(schema, plan)]
@@ -342,8 +356,10 @@ def output_batch(scored: ScoredBatch, plan: Plan, schema: pa.Schema) -> pa.Recor
         ]
         joined = [None if s is None else ";".join(map(str, s)) for s in sets] if pa.types.is_string(kind) else sets
         prediction = pa.array(joined, kind)
-    kept = list(schema)[: len(schema) - len(plan.classes) - 2]
+    text = "set" in schema.names and pa.types.is_string(schema.field("set").type)
+    more = [] if plan.rule is None else plan.rule.columns(scored.decided, scored.inside, bad, text=text)
+    kept = list(schema)[: len(schema) - len(plan.classes) - 2 - len(more)]
     columns = [typed(scored.batch.column(f.name), f.name, f.type) for f in kept]
     columns += [pa.array(p, mask=bad) for p in scored.probability]
-    made = pa.record_batch([*columns, prediction, pa.array(scored.confidence, mask=bad)], schema=schema)
+    made = pa.record_batch([*columns, prediction, pa.array(scored.confidence, mask=bad), *more], schema=schema)
     return made.filter(pa.array(~bad)) if bad is not None and plan.on_bad == "drop" else made

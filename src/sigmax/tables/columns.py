@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.tables.job import Job, Kind, OnBad
+    from sigmax.tables.rules import Settled
 
 __all__ = ["NO_NUMBER", "Plan", "asked_columns", "empty_matrix", "make_plan", "score_matrix"]
 
@@ -49,6 +50,7 @@ class Plan:
     label: str | None
     on_bad: OnBad | None = None
     model: Model | None = None  # which makes scores of the columns
+    rule: Settled | None = None  # what is decided of a row
     calibrator: Calibrator | None = None
     as_scores: bool = False  # whether they are scores however they look
     form: Literal["logits", "probabilities"] = (

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job, Options
+    from sigmax.tables.rules import Rule
     from sigmax.tables.workers import Workers
 
     Progress = Callable[[int, int], None]
@@ -73,6 +74,7 @@ def score_file(
     head: int = 10,
     progress: Progress | None = None,
     observer: Callable[[Plan], Observer] | None = None,
+    rule: Rule | None = None,
     **options: Unpack[Options],
 ) -> Summary:
     """
@@ -95,6 +97,8 @@ def score_file(
         Called with (done, all) after each batch.
     observer : callable, optional
         Called when the columns are settled, again if reading has to begin anew; what it returns sees each batch.
+    rule : Rule, optional
+        What is decided of each row, in columns behind its probabilities.
     **options
         Of the job, by keyword: `columns`, `label`, `labels`, `kind`, `classes`, `temperature`, `on_bad`, `model`, `calibration`, `form`, `as_scores`, `dialect`, as
         :class:`sigmax.tables.Job` has them.
@@ -113,7 +117,7 @@ def score_file(
         raise TableError(
             f"a {type(path).__name__} is no path of a score file; sigmax.tables.score takes lists of paths and Arrow data"
         )
-    task = Task(job_of(job, options))
+    task = Task(job_of(job, options), rule=rule)
     target = None if output is None else Path(output)
     check_target(Path(path), target)
     with use_workers(workers) as pool:

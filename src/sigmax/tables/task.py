@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sigmax.tables.columns import Plan
     from sigmax.tables.job import Job
+    from sigmax.tables.rules import Rule, Settled
     from sigmax.tables.sources import Source
 
 __all__ = ["Task"]
@@ -38,12 +39,15 @@ class Task:
         What `columns` was before the first file settled it.
     first : (str, tuple of str, str), optional
         The name of the first file, its columns, and what its numbers are.
+    rule : Rule, optional
+        What is decided of each row.
     """
 
     job: Job
     root: str | None = None
     patterns: tuple[str, ...] = ()
     first: tuple[str, tuple[str, ...], Literal["logits", "probabilities"]] | None = None
+    rule: Rule | None = None
 
     def settled(self, plan: Plan, file: Path) -> Task:
         """Return the task for the other files, with what the first one settled."""
@@ -102,6 +106,7 @@ class Task:
             plan,
             left_out=[*plan.left_out, *more, *source.others],
             labels_in=self.job.labels.name if self.job.labels else "",
+            rule=None if self.rule is None else _settled(self.rule, plan),
         )
 
     def _check_header(self, schema: pa.Schema, first: pa.RecordBatch | None, file: Path) -> None:
@@ -122,3 +127,9 @@ class Task:
             f"{file}: the first line ({row}) looks like a row, not like the names of columns: "
             "say --no-header if it is one, --header if it is not"
         )
+
+
+def _settled(rule: Rule, plan: Plan) -> Settled:
+    if plan.kind == "multilabel":
+        raise TableError("decisions are made on one class a row, and these are scores of many labels")
+    return rule.settled(plan.classes)

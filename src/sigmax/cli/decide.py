@@ -1,0 +1,242 @@
+"""``sigmax decide``: from probabilities to decisions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from sigmax.cli.app import DECIDE, FOUND, Asked, Console, Several, app, examples, fail, plain, progress_bar
+from sigmax.cli.shown import say_how
+from sigmax.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigmax.calibration.sums import Mean
+    from sigmax.decisions import PredictionSets
+    from sigmax.tables.job import Job
+    from sigmax.tables.paid import Paid
+
+__all__ = ["decide"]
+
+
+@app.command(
+    group=DECIDE,
+    help_epilogue=examples(
+        "sigmax decide scores.csv --costs costs.csv -o decisions.csv",
+        "sigmax decide new.parquet --model model.json --costs costs.csv --prior ill=0.01 --prior-before ill=0.5",
+        "sigmax decide new.csv --coverage 0.9 --held-out valid.csv --label y -o sets.csv",
+    ),
+)
+def decide(
+    file: Path,
+    /,
+    *,
+    costs: Path | None = None,
+    threshold: float | None = None,
+    prior: Annotated[list[str] | None, Several] = None,
+    prior_before: Annotated[list[str] | None, Several] = None,
+    coverage: float | None = None,
+    held_out: Path | None = None,
+    by_class: bool = False,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    rows: int = 10,
+    job: Asked = FOUND,
+) -> None:
+    """
+    Decide for each row what is expected to cost least, or which classes it may be of.
+
+    Scores or probabilities, and models and calibrators in front of them, are taken as in ``sigmax score``. Where there are labels, prints what the
+    decisions cost indeed, beside the best single decision and the best threshold in hindsight.
+
+    Parameters
+    ----------
+    file : Path
+        The scores, or with --model the features.
+    costs : Path
+        A CSV table: a line for each class with its name first, a column for each decision, which may be more than the classes (ask, wait).
+    threshold : float
+        In place of costs, of two classes: the probability from which the second is said.
+    prior : list of str
+        The classes' shares where the decisions are made, as in ill=0.01; one may be left out.
+    prior_before : list of str
+        Their shares where the model was fitted: those that it saw, with class weights or resampling.
+    coverage : float
+        How often the set of classes holds the true one: adds a column with the sets.
+    held_out : Path
+        Labelled rows that nothing was fitted to, for the sets.
+    by_class : bool
+        Whether the coverage holds for the rows of each class by itself.
+    output : Path
+        Where to write all rows; the ending names the format.
+    rows : int
+        How many of the first rows to print, when nothing is written.
+    """
+    try:
+        from sigmax.tables import score_file
+        from sigmax.tables.job import told_apart
+        from sigmax.tables.paid import Paid
+        from sigmax.tables.rules import Rule, read_costs
+    except ModuleNotFoundError as missing:
+        fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+    if costs is None and threshold is None and coverage is None:
+        raise InputError(
+            "say how to decide: --costs costs.csv, --threshold 0.2, or --coverage 0.9 with --held-out valid.csv"
+        )
+    if (coverage is None) != (held_out is None):
+        raise InputError("sets need both --coverage and --held-out, the labelled rows that they are fitted to")
+    if prior_before and not prior:
+        raise InputError("--prior-before says where the shares come from; say with --prior where they go")
+    asked = job if job.temperature != 1 or job.calibration is not None or job.model is not None else told_apart(job)
+    sets = None if coverage is None or held_out is None else _sets(held_out, asked, coverage, by_class=by_class)
+    rule = Rule(None if costs is None else read_costs(costs), threshold, _shares(prior_before), _shares(prior), sets)
+    if held_out is not None and job.label is not None and not _has(file, job):
+        asked = _without_label(asked)
+    found: list[Paid] = []
+
+    def observer(plan: Any) -> Paid:
+        found[:] = [Paid(plan)]
+        return found[0]
+
+    with progress_bar(file.name) as progress:
+        summary = score_file(
+            file,
+            asked,
+            output=output,
+            head=rows if output is None else 0,
+            progress=progress,
+            observer=observer,
+            rule=rule,
+        )
+    console = Console()
+    if output is None and summary.head:
+        console.print(_decisions(summary.head))
+    say_how(summary, summary.plan.form)
+    if sets is not None:
+        for note in sets.notes_:
+            console.print(plain(f"Note: {note}"), soft_wrap=True)
+    console.print(_told(found[0]))
+    if output is not None:
+        console.print(plain(f"Wrote {summary.written:,} rows to {output}"), soft_wrap=True)
+
+
+def _shares(words: Sequence[str] | None) -> dict[str, float]:
+    found = {}
+    for word in words or []:
+        name, mark, value = word.rpartition("=")
+        try:
+            if not mark or not name:
+                raise ValueError
+            found[name] = float(value)
+        except ValueError:
+            raise InputError(f"'{word}' is no share of a class; write it as in ill=0.01") from None
+    return found
+
+
+def _sets(path: Path, job: Job, coverage: float, *, by_class: bool) -> PredictionSets:
+    """Fit sets to the calibrated scores of a labelled file."""
+    from sigmax.decisions import PredictionSets
+    from sigmax.tables import score_file
+    from sigmax.tables.paid import Paid
+
+    found: list[Paid] = []
+
+    def observer(plan: Any) -> Paid:
+        found[:] = [Paid(plan)]
+        return found[0]
+
+    if job.label is None and job.labels is None:
+        raise InputError("sets are fitted to labelled rows: name the column of the true class with --label")
+    score_file(path, job, head=0, observer=observer)
+    import numpy as np
+
+    kept = found[0]
+    z, y = np.concatenate(kept.scores), np.concatenate(kept.labels)
+    if not len(y):
+        raise InputError(f"{path}: no row has scores and a label")
+    z = z / kept.plan.temperature
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PredictionSets(coverage, by_class=by_class, form="logits").fit(z[:, 0] if z.shape[1] == 1 else z, y)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _has(file: Path, job: Job) -> bool:
+    """Whether a file has the column of the label."""
+    from sigmax.tables.sources import open_source
+
+    with open_source(file, dialect=job.dialect) as source:
+        return job.label in source.schema.names
+
+
+def _without_label(job: Job) -> Job:
+    import dataclasses
+
+    return dataclasses.replace(job, label=None)
+
+
+def _decisions(head: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"The first {len(head)} rows", title_justify="left", header_style="bold")
+    numbers = {n for n in head[0] if n.startswith("p_") or n in ("confidence", "expected_cost", "margin")}
+    names = [n for n in head[0] if n not in ("prediction", "confidence")]
+    names = names if len(names) <= 12 else [*names[:4], *names[-6:]]
+    for name in names:
+        table.add_column(plain(name), justify="right" if name in numbers else "left")
+    for row in head:
+        cells = []
+        for name in names:
+            value = row[name]
+            if isinstance(value, list):
+                cells.append(", ".join(map(str, value)) or "none")
+            else:
+                cells.append("" if value is None else f"{value:.4f}" if name in numbers else str(value))
+        table.add_row(*map(plain, cells))
+    return table
+
+
+def _told(found: Paid) -> Table:
+    import numpy as np
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    rule = found.plan.rule
+    if rule is not None and rule.costs is not None and len(found.plan.classes) == 2:
+        order = rule.costs.thresholds()
+        parts = [rule.costs.decisions[order[0][0]]]
+        parts += [
+            f"{rule.costs.decisions[d]} from p = {1 / (1 + math.exp(-at)):.4g} on" for d, at in order[1:] if at < 700
+        ]
+        table.add_row(f"decides, by P({found.plan.classes[1]})", plain(", ".join(parts)))
+    paid = found.realised()
+    if paid is not None and rule is not None and rule.priced:
+        table.add_row("cost of a row", plain(f"{_mean(paid.mean)}; expected {paid.expected:.4g}"))
+        table.add_row(
+            "always the same",
+            plain(f"'{paid.constant[0]}' costs {_mean(paid.constant[1])}; the decisions save {_mean(paid.gain)}"),
+        )
+        if paid.hindsight is not None:
+            at, cost = paid.hindsight
+            p = 1 / (1 + math.exp(-at)) if abs(at) < 700 else float(at > 0)
+            table.add_row("in hindsight", f"the best threshold for these rows, p = {p:.4g}, costs {cost:.4g}")
+    if found.sizes:
+        sizes = np.concatenate(found.sizes)
+        table.add_row(
+            "classes in a set",
+            f"{sizes.mean():.3g} on average; {int((sizes == 1).sum()):,} of {sizes.size:,} rows have one",
+        )
+        held = np.concatenate(found.held)
+        if held.size:
+            table.add_row("held the class", f"{held.mean():.4f} of {held.size:,} labelled rows")
+    return table
+
+
+def _mean(of: Mean) -> str:
+    return f"{of.mean:.4g} (95 %: {of.low:.4g} to {of.high:.4g})" if math.isfinite(of.low) else f"{of.mean:.4g}"

@@ -1,0 +1,52 @@
+"""What the decisions on labelled rows cost, and how often sets held the class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sigmax.decisions import Realised, realised
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sigmax.tables.batches import ScoredBatch
+    from sigmax.tables.columns import Plan
+
+__all__ = ["Paid"]
+
+
+class Paid:
+    """
+    What the decisions on labelled rows cost.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.scores: list[NDArray[np.float64]] = []
+        self.labels: list[NDArray[np.int64]] = []
+        self.held: list[NDArray[np.bool_]] = []
+        self.sizes: list[NDArray[np.int64]] = []
+
+    def see(self, seen: ScoredBatch) -> None:
+        """Keep the scores and labels of a batch."""
+        known = ~seen.bad & (seen.labels >= 0)
+        self.scores.append(seen.scores[:, known].T.astype(np.float64))
+        self.labels.append(seen.labels[known])
+        if seen.inside is not None:
+            self.sizes.append(seen.inside[~seen.bad].sum(axis=1))
+            self.held.append(seen.inside[known][np.arange(int(known.sum())), seen.labels[known]])
+
+    def realised(self) -> Realised | None:
+        """Return what they cost; None without labels or costs."""
+        rule = self.plan.rule
+        labels = np.concatenate(self.labels) if self.labels else np.empty(0, np.int64)
+        if rule is None or rule.costs is None or not labels.size:
+            return None
+        z = np.concatenate(self.scores)
+        return realised(z[:, 0] if z.shape[1] == 1 else z, labels, rule.costs, form="logits")
