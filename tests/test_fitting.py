@@ -393,3 +393,118 @@ def test_the_command_says_what_is_wrong(model, words, told):
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+# ---- elsewhere ----
+
+
+def chain(tmp_path, classes, missing):
+    frame = drawn(1500, classes=classes)
+    if missing:
+        frame.loc[::9, "age"] = np.nan
+        frame.loc[::13, "colour"] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = fit_files(tmp_path / "t.parquet", Fitting("bought", missing="mean" if missing else "refuse")).model
+    found.save(tmp_path / "m.json")
+    return frame, found
+
+
+def probabilities(tmp_path, frame, model):
+    model.save(tmp_path / "now.json")
+    frame.to_parquet(tmp_path / "now.parquet")
+    score_file(tmp_path / "now.parquet", model=tmp_path / "now.json", output=tmp_path / "now.npy")
+    return np.load(tmp_path / "now.npy")
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_the_chain_says_the_same_in_onnxruntime_and_duckdb(tmp_path, classes, missing, calibrated):
+    runtime = pytest.importorskip("onnxruntime")
+    duckdb = pytest.importorskip("duckdb")
+    from sigmax.calibration import Calibrator
+
+    frame, model = chain(tmp_path, classes, missing)
+    if calibrated:
+        encoded_rows = model.encode(pq.read_table(tmp_path / "t.parquet").combine_chunks().to_batches()[0])
+        z = model.scores(encoded_rows.matrix)
+        names = model.classes
+        fitted = Calibrator(classes=names, scores="logits").fit(
+            z[0] if classes == 2 else z.T, frame["bought"].to_numpy()
+        )
+        model = model.compose(calibrator=fitted)
+    frame.loc[frame.index[:3], "colour"] = "violet"  # which it does not know
+    want = probabilities(tmp_path, frame, model)
+    assert np.isfinite(want).all()
+    session = runtime.InferenceSession(model.to_onnx(tmp_path / "m.onnx").SerializeToString())
+    inputs = {
+        c: frame[[c]].to_numpy(np.float64) if c != "colour" else frame[[c]].fillna("").to_numpy(object)
+        for c in ("age", "income", "colour", "member", "visits")
+    }
+    np.testing.assert_allclose(session.run(None, inputs)[0], want, rtol=1e-6, atol=1e-9)
+    table = duckdb.sql(model.to_sql(f"'{tmp_path / 'now.parquet'}'")).df()
+    got = table[[f"p_{c}" for c in model.classes]].to_numpy()
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    assert list(table.columns)[:6] == list(frame.columns)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_pmml_holds_the_regression(tmp_path, classes):
+    from xml.etree import ElementTree
+
+    frame, model = chain(tmp_path, classes, missing=False)
+    root = ElementTree.fromstring(model.to_pmml(tmp_path / "m.pmml"))
+    space = {"p": "http://www.dmg.org/PMML-4_4"}
+    tables = root.findall(".//p:RegressionTable", space)
+    scores = {}
+    for table in tables:
+        z = np.full(len(frame), float(table.get("intercept")))
+        for one in table.findall("p:NumericPredictor", space):
+            z += float(one.get("coefficient")) * frame[one.get("name")].to_numpy(float)
+        for one in table.findall("p:CategoricalPredictor", space):
+            z += float(one.get("coefficient")) * (frame[one.get("name")] == one.get("value")).to_numpy(float)
+        scores[table.get("targetCategory")] = z
+    how = root.find("p:RegressionModel", space).get("normalizationMethod")
+    z = np.column_stack([scores[c] for c in model.classes])
+    p = (
+        sigmax.softmax(z)
+        if how == "softmax"
+        else np.column_stack([1 - sigmax.sigmoid(z[:, 1]), sigmax.sigmoid(z[:, 1])])
+    )
+    assert how == ("softmax" if classes == 3 else "logit")
+    np.testing.assert_allclose(p, probabilities(tmp_path, frame, model), rtol=1e-8)
+    _, filled = chain(tmp_path, classes, missing=True)
+    with pytest.raises(InputError, match="no indicator of a missing value"):
+        filled.to_pmml()
+
+
+def test_a_model_of_scikit_learn_comes_over(tmp_path):
+    linear = pytest.importorskip("sklearn.linear_model")
+    from sklearn.datasets import load_iris, load_wine
+    from sklearn.multiclass import OneVsRestClassifier
+
+    for load, pick in ((load_iris, slice(0, 100)), (load_wine, slice(None))):
+        data = load(as_frame=True)
+        x, y = data.data[pick], data.target[pick]
+        theirs = linear.LogisticRegression(max_iter=5000).fit(x, y)
+        model = Model.from_sklearn(theirs)
+        assert model.features.names == list(x.columns)
+        np.testing.assert_allclose(probabilities(tmp_path, x, model), theirs.predict_proba(x), rtol=1e-9)
+        assert Model.from_json(model.to_json()).classes == [str(c) for c in theirs.classes_]
+    with pytest.raises(TypeError, match="OneVsRestClassifier has no coef_"):
+        Model.from_sklearn(OneVsRestClassifier(theirs).fit(x, y))
+
+
+def test_one_file_from_features_to_decisions(tmp_path):
+    from sigmax.decisions import Costs, decide
+
+    frame, model = chain(tmp_path, 2, missing=False)
+    costs = Costs([[0, 1, 0.3], [4, 0, 0.3]], ("no", "yes"), ("leave", "call", "write"))
+    model.compose(costs=costs).save(tmp_path / "all.json")
+    done = run("decide", "t.parquet", "--model", "all.json", "--label", "bought", "-o", "d.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    p = probabilities(tmp_path, frame, model)
+    want = decide(p[:, 1], costs, form="probabilities").names.tolist()
+    assert pq.read_table(tmp_path / "d.parquet")["decision"].to_pylist() == want
+    with pytest.raises(ValueError, match="costs are those of other classes"):
+        model.compose(costs=Costs([[0, 1], [1, 0]], ("a", "b")))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["onnx_of", "sql_of"]
+__all__ = ["OPSET", "Graph", "calibrated_onnx", "number", "onnx_of", "quoted", "sql_of"]
 
 
 class Fitted(Protocol):
@@ -55,7 +55,7 @@ def _factor(fitted: Tempered) -> float:
 # ---- ONNX ----
 
 
-class _Graph:
+class Graph:
     """Nodes, one after the other."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def number(self, value: Any) -> str:
+    def constant(self, value: Any) -> str:
         """Return the name of a constant: whole numbers are axes or places."""
         array = np.asarray(value)
         name = f"constant_{len(self.constants)}"
@@ -75,7 +75,7 @@ class _Graph:
 
     def __call__(self, operator: str, *inputs: Any, **attributes: Any) -> str:
         """Add a node; numbers among its inputs become constants. Return the name of its output."""
-        names = [i if isinstance(i, str) else self.number(i) for i in inputs]
+        names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
         output = f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(self._helper.make_node(operator, names, [output], **attributes))
         return output
@@ -86,18 +86,9 @@ def onnx_of(calibrator: Fitted) -> Any:
     from onnx import TensorProto, checker, helper
 
     _check(calibrator.map_)
-    g = _Graph()
+    g = Graph()
     count = len(calibrator.classes_)
-    z = _logits(g, "scores", calibrator)
-    found = _mapped(g, calibrator.map_, z, count)
-    p = (
-        g("Softmax", found, axis=1)
-        if count > 2
-        else g("Concat", g("Sigmoid", g("Neg", found)), g("Sigmoid", found), axis=1)
-    )
-    if calibrator.method_ != "none":
-        part = 1 / (calibrator.rows_ + 1)
-        p = g("Add", g("Mul", p, 1 - part), part / count)
+    p = calibrated_onnx(g, "scores", calibrator)
     g.nodes.append(helper.make_node("Identity", [p], ["probabilities"]))
     graph = helper.make_graph(
         g.nodes,
@@ -118,7 +109,23 @@ def onnx_of(calibrator: Fitted) -> Any:
     return model
 
 
-def _logits(g: _Graph, x: str, calibrator: Fitted) -> str:
+def calibrated_onnx(g: Graph, scores: str, calibrator: Fitted) -> str:
+    """Add what a calibrator makes of scores; return the name of its probabilities."""
+    _check(calibrator.map_)
+    count = len(calibrator.classes_)
+    found = _mapped(g, calibrator.map_, _logits(g, scores, calibrator), count)
+    p = (
+        g("Softmax", found, axis=1)
+        if count > 2
+        else g("Concat", g("Sigmoid", g("Neg", found)), g("Sigmoid", found), axis=1)
+    )
+    if calibrator.method_ != "none":
+        part = 1 / (calibrator.rows_ + 1)
+        p = g("Add", g("Mul", p, 1 - part), part / count)
+    return p
+
+
+def _logits(g: Graph, x: str, calibrator: Fitted) -> str:
     """Return finite scores as the map takes them: of two classes one column."""
     form, count, limit = calibrator.form_, len(calibrator.classes_), calibrator.limit_
     single = calibrator.n_features_in_ == 1
@@ -143,7 +150,7 @@ def _logits(g: _Graph, x: str, calibrator: Fitted) -> str:
     return g("Where", infinite, g("Where", g("Greater", x, 0.0), high, low), x)
 
 
-def _mapped(g: _Graph, fitted: Map, z: str, count: int) -> str:
+def _mapped(g: Graph, fitted: Map, z: str, count: int) -> str:
     if isinstance(fitted, Tempered):
         if fitted.temperature == 0 and count > 2:
             z = g("Sub", z, g("ReduceMax", z, np.array([1])))
@@ -173,7 +180,7 @@ def _mapped(g: _Graph, fitted: Map, z: str, count: int) -> str:
     return g("Concat", *each, axis=1)
 
 
-def _log_sigmoid(g: _Graph, z: str) -> str:
+def _log_sigmoid(g: Graph, z: str) -> str:
     tail = g("Log", g("Add", g("Exp", g("Neg", g("Abs", z))), 1.0))
     return g("Sub", g("Min", z, 0.0), tail)
 
@@ -184,28 +191,29 @@ def _log_sigmoid(g: _Graph, z: str) -> str:
 def sql_of(calibrator: Fitted, source: str, columns: Sequence[str]) -> str:
     """Return the query; see :meth:`Calibrator.to_sql`."""
     _check(calibrator.map_)
-    count, names = len(calibrator.classes_), [_quoted(c) for c in columns]
+    count, names = len(calibrator.classes_), [quoted(c) for c in columns]
     missing = " OR ".join(f"{c} IS NULL OR isnan(CAST({c} AS DOUBLE))" for c in names)
     scores = [f"CASE WHEN {missing} THEN NULL ELSE {_logarithm(c, calibrator)} END" for c in names]
     query = _select(source, _named("x", scores))
     query = _of_two(query, calibrator, len(columns)) if count == 2 else _of_many(query, calibrator, count)
     part = 0.0 if calibrator.method_ == "none" else 1 / (calibrator.rows_ + 1)
     mixed = [
-        f"{_number(1 - part)} * _sigmax_p{k} + {_number(part / count)}" if part else f"_sigmax_p{k}"
-        for k in range(count)
+        f"{number(1 - part)} * _sigmax_p{k} + {number(part / count)}" if part else f"_sigmax_p{k}" for k in range(count)
     ]
     final = ", ".join(
-        f"CASE WHEN _sigmax_x0 IS NULL THEN NULL ELSE {p} END AS {_quoted(f'p_{c}')}"
+        f"CASE WHEN _sigmax_x0 IS NULL THEN NULL ELSE {p} END AS {quoted(f'p_{c}')}"
         for p, c in zip(mixed, calibrator.classes_.tolist(), strict=True)
     )
     return f"SELECT * EXCLUDE ({', '.join(_made(query))}), {final} FROM ({query})"  # noqa: S608 - names are quoted
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
     return '"' + str(name).replace('"', '""') + '"'
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number as SQL has it."""
     return f"({value!r})" if math.isfinite(value) else f"CAST('{'-' if value < 0 else ''}inf' AS DOUBLE)"
 
 
@@ -233,7 +241,7 @@ def _select(source: str, made: dict[str, str]) -> _Query:
 
 def _logarithm(column: str, calibrator: Fitted) -> str:
     """Return a score as a logit or a log-probability, which may be infinite."""
-    x, infinite = f"CAST({column} AS DOUBLE)", _number(math.inf)
+    x, infinite = f"CAST({column} AS DOUBLE)", number(math.inf)
     if calibrator.form_ != "probabilities":
         return x
     if calibrator.n_features_in_ > 1:
@@ -245,7 +253,7 @@ def _of_two(query: str, calibrator: Fitted, columns: int) -> _Query:
     if columns == 2:
         both = "isinf(_sigmax_x0) AND isinf(_sigmax_x1) AND _sigmax_x0 = _sigmax_x1"
         query = _select(query, {"_sigmax_d": f"CASE WHEN {both} THEN 0 ELSE _sigmax_x1 - _sigmax_x0 END"})
-    x, limit = "_sigmax_d" if columns == 2 else "_sigmax_x0", _number(calibrator.limit_)
+    x, limit = "_sigmax_d" if columns == 2 else "_sigmax_x0", number(calibrator.limit_)
     finite = f"CASE WHEN isinf({x}) THEN sign({x}) * {limit} ELSE greatest(least({x}, {LARGEST!r}), -{LARGEST!r}) END"
     query = _select(query, {"_sigmax_z": finite})
     query = _select(query, {"_sigmax_y": _of_one(calibrator.map_, "_sigmax_z")})
@@ -255,14 +263,14 @@ def _of_two(query: str, calibrator: Fitted, columns: int) -> _Query:
 def _of_one(fitted: Map, z: str) -> str:
     """Return the map of two classes."""
     if isinstance(fitted, Tempered):
-        return f"{z} * {_number(_factor(fitted))}"
+        return f"{z} * {number(_factor(fitted))}"
     if isinstance(fitted, Polynomial):
-        shift, slope, curve = (_number(v) for v in (fitted.shift, fitted.slope, fitted.curve))
+        shift, slope, curve = (number(v) for v in (fitted.shift, fitted.slope, fitted.curve))
         if fitted.curve == 0:
             return f"{shift} + {slope} * {z}"
-        near = f"least(greatest({z}, {_number(fitted.low)}), {_number(fitted.high)})"
+        near = f"least(greatest({z}, {number(fitted.low)}), {number(fitted.high)})"
         return f"{shift} + ({slope} + {curve} * {near}) * {near} + ({slope} + 2 * {curve} * {near}) * ({z} - {near})"
-    yes, no, shift = (_number(getattr(fitted, name)) for name in ("yes", "no", "shift"))
+    yes, no, shift = (number(getattr(fitted, name)) for name in ("yes", "no", "shift"))
     return f"{shift} + {yes} * {_sql_log_sigmoid(z)} - {no} * {_sql_log_sigmoid(f'(-{z})')}"
 
 
@@ -271,9 +279,9 @@ def _sql_log_sigmoid(z: str) -> str:
 
 
 def _of_many(query: str, calibrator: Fitted, count: int) -> _Query:
-    x, fitted, limit = [f"_sigmax_x{k}" for k in range(count)], calibrator.map_, _number(calibrator.limit_)
+    x, fitted, limit = [f"_sigmax_x{k}" for k in range(count)], calibrator.map_, number(calibrator.limit_)
     if calibrator.form_ != "logits" and calibrator.method != "none":
-        query = _select(query, _named("z", [f"greatest({c}, {_number(math.log(RAREST))})" for c in x]))
+        query = _select(query, _named("z", [f"greatest({c}, {number(math.log(RAREST))})" for c in x]))
     else:
         finite = f"list_filter([{', '.join(x)}], lambda v: isfinite(v))"
         ends = {
@@ -302,7 +310,7 @@ def _of_many(query: str, calibrator: Fitted, count: int) -> _Query:
             made.append(_sql_log_sigmoid(f"({_of_one(of, f'_sigmax_l{k}')})"))
         query = _select(query, _named("y", made))
     elif isinstance(fitted, Affine):
-        query = _select(query, _named("s", [f"{c} / {_number(fitted.temperature)}" for c in z]))
+        query = _select(query, _named("s", [f"{c} / {number(fitted.temperature)}" for c in z]))
         s = [f"_sigmax_s{k}" for k in range(count)]
         if fitted.centred:
             query = _select(query, {"_sigmax_mean": f"({' + '.join(s)}) / {count}"})
@@ -315,13 +323,13 @@ def _of_many(query: str, calibrator: Fitted, count: int) -> _Query:
         made = []
         for k in range(count):
             if fitted.weights.ndim == 1:
-                moved = f"_sigmax_c{k} * {_number(float(fitted.weights[k]))}"
+                moved = f"_sigmax_c{k} * {number(float(fitted.weights[k]))}"
             else:
-                moved = " + ".join(f"_sigmax_c{j} * {_number(float(fitted.weights[j, k]))}" for j in range(count))
-            made.append(f"_sigmax_c{k} + {moved} + {_number(float(fitted.bias[k]))}")
+                moved = " + ".join(f"_sigmax_c{j} * {number(float(fitted.weights[j, k]))}" for j in range(count))
+            made.append(f"_sigmax_c{k} + {moved} + {number(float(fitted.bias[k]))}")
         query = _select(query, _named("y", made))
     elif isinstance(fitted, Tempered):
-        factor = _number(_factor(fitted))
+        factor = number(_factor(fitted))
         query = _select(query, {"_sigmax_top": f"greatest({', '.join(z)})"})
         query = _select(query, _named("y", [f"({c} - _sigmax_top) * {factor}" for c in z]))
     y = [f"_sigmax_y{k}" for k in range(count)]

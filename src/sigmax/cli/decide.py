@@ -80,11 +80,13 @@ def decide(
     try:
         from sigmax.tables import score_file
         from sigmax.tables.job import told_apart
+        from sigmax.tables.model import Model
         from sigmax.tables.paid import Paid
         from sigmax.tables.rules import Rule, read_costs
     except ModuleNotFoundError as missing:
         fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
-    if costs is None and threshold is None and coverage is None:
+    of_model = None if job.model is None else Model.load(job.model).costs
+    if costs is None and threshold is None and coverage is None and of_model is None:
         raise InputError(
             "say how to decide: --costs costs.csv, --threshold 0.2, or --coverage 0.9 with --held-out valid.csv"
         )
@@ -94,7 +96,8 @@ def decide(
         raise InputError("--prior-before says where the shares come from; say with --prior where they go")
     asked = job if job.temperature != 1 or job.calibration is not None or job.model is not None else told_apart(job)
     sets = None if coverage is None or held_out is None else _sets(held_out, asked, coverage, by_class=by_class)
-    rule = Rule(None if costs is None else read_costs(costs), threshold, _shares(prior_before), _shares(prior), sets)
+    chosen = read_costs(costs) if costs is not None else of_model if threshold is None else None
+    rule = Rule(chosen, threshold, _shares(prior_before), _shares(prior), sets)
     if held_out is not None and job.label is not None and not _has(file, job):
         asked = _without_label(asked)
     found: list[Paid] = []

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sigmax.calibration import Evidence
 
+ROUNDING = 2.0**-29  # of the probabilities in cells
+
 __all__ = ["Curves", "curves_of", "risk_coverage"]
 
 
@@ -98,7 +100,9 @@ class Curves:
         at = np.asarray(probability, np.float64)
         if not ((at >= 0) & (at < 1)).all():
             raise ValueError("a probability to act from is at least 0 and below 1")
-        k = np.searchsorted(-self.threshold, -at, side="right") - 1  # as many as have that probability or more
+        k = (
+            np.searchsorted(-self.threshold, -at + ROUNDING, side="right") - 1
+        )  # as many as have that probability or more
         odds = at / (1 - at)
         return np.asarray((self.hits[k] - self.false_alarms[k] * odds) / (self.positives + self.negatives))
 

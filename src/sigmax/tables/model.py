@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,12 +14,17 @@ import numpy as np
 import sigmax
 from sigmax import kept
 from sigmax.calibration import Calibrator
+from sigmax.decisions import Costs
 from sigmax.errors import InputError
+from sigmax.links import sigmoid
 from sigmax.regression.rows import Dense
+from sigmax.rows import softmax
 from sigmax.tables.features import Column, Encoded, Features
 from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -45,6 +52,8 @@ class Model:
         How it was fitted: rows, passes, C, gap, log_loss, what it was fitted to.
     calibrator : Calibrator or None
         What is done to the scores behind it.
+    costs : Costs or None
+        What decisions cost, by which `sigmax decide` decides.
     """
 
     features: Features
@@ -54,6 +63,7 @@ class Model:
     errors: NDArray[np.float64] | None = None
     about: dict[str, Any] = field(default_factory=dict)
     calibrator: Calibrator | None = None
+    costs: Costs | None = None
 
     def __post_init__(self) -> None:
         """Check that all parts fit one another."""
@@ -70,6 +80,8 @@ class Model:
             raise ValueError(f"errors of shape {self.errors.shape} for coefficients of shape {self.coefficients.shape}")
         if self.calibrator is not None and list(map(str, self.calibrator.classes_)) != self.classes:
             raise ValueError("the calibrator is one of other classes")
+        if self.costs is not None and sorted(self.costs.classes) != sorted(self.classes):
+            raise ValueError("the costs are those of other classes")
 
     @property
     def is_binary(self) -> bool:
@@ -84,6 +96,131 @@ class Model:
         """Return the scores of features of shape (features, rows): a line for each class, or the logit of the second of two."""
         z = np.asarray(Dense.plain_scores(matrix.T, np.vstack([self.coefficients.T, self.intercept])))
         return np.ascontiguousarray(z.T)
+
+    def compose(self, calibrator: Calibrator | None = None, costs: Costs | None = None) -> Model:
+        """
+        Return the model with a calibrator behind its scores, or with costs to decide by: one file from features to decisions.
+
+        Parameters
+        ----------
+        calibrator : Calibrator, optional
+            Fitted to scores of this model.
+        costs : Costs, optional
+            By the names of the classes.
+        """
+        return dataclasses.replace(self, calibrator=calibrator or self.calibrator, costs=costs or self.costs)
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any, names: Sequence[str] | None = None) -> Model:
+        """
+        Return the model of a fitted linear classifier of scikit-learn, or of this library.
+
+        Parameters
+        ----------
+        fitted : object
+            With `coef_`, `intercept_` and `classes_`: a LogisticRegression.
+        names : sequence of str, optional
+            Of the columns; default: `feature_names_in_`, else x0, x1, ...
+
+        Raises
+        ------
+        TypeError
+            If it is no such classifier.
+        """
+        if not all(hasattr(fitted, name) for name in ("coef_", "intercept_", "classes_", "predict_proba")):
+            raise TypeError(
+                f"{type(fitted).__name__} has no coef_, intercept_, classes_ and predict_proba; pass a fitted LogisticRegression"
+            )
+        coefficients = np.asarray(
+            fitted.coef_.toarray() if hasattr(fitted.coef_, "toarray") else fitted.coef_, np.float64
+        )
+        if names is None:
+            names = getattr(fitted, "feature_names_in_", None)
+        told = [f"x{j}" for j in range(coefficients.shape[1])] if names is None else [str(n) for n in names]
+        intercept = np.broadcast_to(np.asarray(fitted.intercept_, np.float64), (len(coefficients),)).copy()
+        classes = [str(c) for c in np.asarray(fitted.classes_).tolist()]
+        made = cls(
+            Features(tuple(map(Column, told))),
+            classes,
+            coefficients,
+            intercept,
+            about={"fitted_by": type(fitted).__module__},
+        )
+        x = np.random.default_rng(0).normal(size=(20, len(told)))  # of which both must say the same
+        z = made.scores(x.T)
+        p = np.column_stack([sigmoid(-z[0]), sigmoid(z[0])]) if made.is_binary else np.asarray(softmax(z.T))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = np.asarray(fitted.predict_proba(x))
+        if theirs.shape != p.shape or np.abs(theirs - p).max() > 1e-6:
+            raise TypeError(
+                f"{type(fitted).__name__} has other probabilities than a softmax of its scores (one against the rest?)"
+            )
+        return made
+
+    # ---- elsewhere ----
+
+    def to_onnx(self, path: str | Path | None = None) -> Any:
+        """
+        Return the chain from columns to probabilities as an ONNX model.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to write it to as well, ending in .onnx.
+
+        Returns
+        -------
+        onnx.ModelProto
+            With an input for each column, of shape (rows, 1), float64 or text ('' for a missing word), and the output `probabilities`.
+        """
+        try:
+            from sigmax.tables.exports import onnx_of
+
+            found = onnx_of(self)
+        except ModuleNotFoundError as missing:
+            raise ModuleNotFoundError(
+                f"an ONNX model needs '{missing.name}'; install it with: pip install onnx", name=missing.name
+            ) from missing
+        if path is not None:
+            if Path(path).suffix != ".onnx":
+                raise InputError(f"{path}: an ONNX model is written to a file that ends in .onnx")
+            write_whole(Path(path), found.SerializeToString())
+        return found
+
+    def to_pmml(self, path: str | Path | None = None) -> str:
+        """
+        Return the regression as PMML 4.4: a RegressionModel.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            A file to write it to as well.
+        """
+        from sigmax.tables.exports import pmml_of
+
+        found = pmml_of(self)
+        if path is not None:
+            write_whole(Path(path), found.encode())
+        return found
+
+    def to_sql(self, source: str) -> str:
+        """
+        Return the chain as a query for DuckDB.
+
+        Parameters
+        ----------
+        source : str
+            The table, or what else may stand behind FROM.
+
+        Returns
+        -------
+        str
+            ``SELECT`` of all columns of the source and a probability ``p_<class>`` for each class; NULL where a value is missing.
+        """
+        from sigmax.tables.exports import sql_of
+
+        return sql_of(self, source)
 
     # ---- kept ----
 
@@ -112,6 +249,7 @@ class Model:
                     k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.about.items()
                 },
                 "calibrator": None if self.calibrator is None else self.calibrator.to_json(),
+                "costs": None if self.costs is None else _costs_out(self.costs),
             },
         )
 
@@ -197,6 +335,16 @@ def _numbers(value: Any, axes: int) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
+def _costs_out(costs: Costs) -> dict[str, Any]:
+    return {"classes": list(costs.classes), "decisions": list(costs.decisions), "matrix": costs.matrix.tolist()}
+
+
+def _costs(value: Any) -> Costs:
+    if not isinstance(value, dict) or set(value) != {"classes", "decisions", "matrix"}:
+        raise ValueError("costs have classes, decisions and a matrix")
+    return Costs(_numbers(value["matrix"], 2), tuple(_texts(value["classes"])), tuple(_texts(value["decisions"])))
+
+
 def _about(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool | None) for v in value.values()):
         raise ValueError("it is no list of names with plain values")
@@ -212,4 +360,5 @@ STATE = {
     "errors": lambda value: None if value is None else _numbers(value, 2),
     "about": _about,
     "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
+    "costs": lambda value: None if value is None else _costs(value),
 }
