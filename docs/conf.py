@@ -68,6 +68,7 @@ FIGURES = {
     "sigmoid-each": lambda: plots.sigmoid_each([2.0, 1.0, 0.1], ANIMALS),
     "temperature": lambda: plots.temperature_curves([2.0, 1.0, 0.1], ANIMALS),
     "accuracy": plots.formula_errors,
+    "descent": diagrams.descent,
 }
 
 

@@ -1,10 +1,15 @@
 """The drawings of the introduction: how a network ends in probabilities, and one output beside a vector of them."""
 
+import warnings
 from typing import Any
 
 import altair as alt
+import numpy as np
+from sklearn.datasets import load_breast_cancer
 
+import sigmax
 from sigmax.plots import BLUE, GREEN, GREY, ORANGE, on_light, rows_of
+from sigmax.regression import LogisticRegression
 
 RADIUS = 18
 
@@ -68,3 +73,39 @@ def outputs() -> Any:
     words += [(260, 150, "P(Y = 1 | X = x)", "normal"), (260, 70, "P(Y = 0 | X = x)", "normal")]
     words += [(590, y, f"P(Y = {k} | X = x)", "normal") for k, y in ((1, 170), (2, 110), (3, 50))]
     return _drawn(nodes, edges, words, (650, 240))
+
+
+def descent() -> Any:
+    """Draw how far the loss of a logistic regression is above its least, step by step, down the slope and by Newton's method."""
+    x, y = load_breast_cancer(return_X_y=True)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)  # else the slope would lead nowhere at all
+    n = len(y)
+    least = LogisticRegression().fit(x, y).objective_ / n
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        newton = [LogisticRegression(max_iter=k).fit(x, y).objective_ / n - least for k in range(1, 9)]
+    full = np.column_stack([x, np.ones(n)])
+    ridge = np.append(np.ones(x.shape[1]), 0.0)
+    curvature = np.linalg.eigvalsh(full.T @ full)[-1] / 4 / n + 1 / n
+    w = np.zeros(full.shape[1])
+    slope = []
+    for _ in range(41):
+        z = full @ w
+        slope.append(float(sigmax.binary_cross_entropy(z, y).mean() + (ridge * w * w).sum() / 2 / n) - least)
+        w = w - (full.T @ (sigmax.sigmoid(z) - y) / n + ridge * w / n) / curvature
+    above = [slope[0], *(v for v in newton if v > 1e-15)]
+    names = ["down the slope", "Newton's method"]
+    data = rows_of(
+        step=[*range(len(slope)), *range(len(above))],
+        above=[*slope, *above],
+        way=[names[0]] * len(slope) + [names[1]] * len(above),
+    )
+    colour = alt.Color("way:N", scale=alt.Scale(domain=names, range=[ORANGE, BLUE]))
+    across = alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1))
+    axis = alt.Axis(format=".0e", values=[1, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15])
+    up = alt.Y("above:Q", title="loss above its least, nats a row", scale=alt.Scale(type="log"), axis=axis)
+    lines = alt.Chart(data).mark_line(strokeWidth=2.5).encode(x=across, y=up, color=colour)
+    dots = alt.Chart(data).mark_point(filled=True, size=40, opacity=1).encode(x=across, y=up, color=colour)
+    told = "569 tumours, features scaled; the same loss, two ways down"
+    head = alt.TitleParams("Learning the weights of 30 features", subtitle=told)
+    return on_light((lines + dots).properties(width=480, height=260, title=head))

@@ -93,7 +93,9 @@ def plot(
         from sigmax.tables.model import Model
 
         model = Model.load(values[0])
-        chart = plots.weights_chart(model.features.names, model.coefficients, model.errors, model.classes)
+        chart = plots.weights_chart(
+            model.features.names, model.coefficients, model.errors, model.classes, model.deviations
+        )
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]
         if told:

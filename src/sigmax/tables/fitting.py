@@ -310,7 +310,9 @@ def fit_files(
             "log_loss": solution.point.losses / total,
         }
         about["C"] = about["C"] if math.isfinite(about["C"]) else "inf"
-        model = Model(features, names, np.ascontiguousarray(given[:-1].T), given[-1].copy(), errors, about)
+        model = Model(
+            features, names, np.ascontiguousarray(given[:-1].T), given[-1].copy(), errors, scaling.deviation, about
+        )
     if not left <= 1e-6:
         raise TableError(
             f"{solution.steps} steps leave a gap of {left:.1e} nats a row; this is an error of sigmax: please report it"

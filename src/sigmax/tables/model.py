@@ -48,6 +48,8 @@ class Model:
     intercept : ndarray of shape (1,) or (classes,)
     errors : ndarray of the coefficients' shape, or None
         Their standard errors.
+    deviations : ndarray of shape (features,), or None
+        Of the features, where it was fitted.
     about : dict
         How it was fitted: rows, passes, C, gap, log_loss, what it was fitted to.
     calibrator : Calibrator or None
@@ -61,6 +63,7 @@ class Model:
     coefficients: NDArray[np.float64]
     intercept: NDArray[np.float64]
     errors: NDArray[np.float64] | None = None
+    deviations: NDArray[np.float64] | None = None
     about: dict[str, Any] = field(default_factory=dict)
     calibrator: Calibrator | None = None
     costs: Costs | None = None
@@ -78,6 +81,8 @@ class Model:
             raise ValueError(f"coefficients of shapes {shapes} for {count} features and {len(self.classes)} classes")
         if self.errors is not None and self.errors.shape != self.coefficients.shape:
             raise ValueError(f"errors of shape {self.errors.shape} for coefficients of shape {self.coefficients.shape}")
+        if self.deviations is not None and self.deviations.shape != (count,):
+            raise ValueError(f"{self.deviations.size} deviations for {count} features")
         if self.calibrator is not None and list(map(str, self.calibrator.classes_)) != self.classes:
             raise ValueError("the calibrator is one of other classes")
         if self.costs is not None and sorted(self.costs.classes) != sorted(self.classes):
@@ -245,6 +250,7 @@ class Model:
                 "coefficients": self.coefficients.tolist(),
                 "intercept": self.intercept.tolist(),
                 "errors": None if self.errors is None else self.errors.tolist(),
+                "deviations": None if self.deviations is None else self.deviations.tolist(),
                 "about": {
                     k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.about.items()
                 },
@@ -358,6 +364,7 @@ STATE = {
     "coefficients": lambda value: _numbers(value, 2),
     "intercept": lambda value: _numbers(value, 1),
     "errors": lambda value: None if value is None else _numbers(value, 2),
+    "deviations": lambda value: None if value is None else _numbers(value, 1),
     "about": _about,
     "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
     "costs": lambda value: None if value is None else _costs(value),
