@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | regression | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -40,6 +40,11 @@ def main() -> None:
         "--sets", default="", metavar="NAME", help="the sets with this in their names; writes nothing"
     )
     calibrators.add_argument("--only-speed", action="store_true", help="only how long fits take")
+    regression = what.add_parser(
+        "regression", help="fits side by side with scikit-learn, glum and snapml, and from a Parquet file"
+    )
+    regression.add_argument("--rounds", type=int, default=3)
+    regression.add_argument("--parquet", type=int, default=10_000_000, metavar="ROWS", help="of the file; 0: none")
     what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
     hostile = what.add_parser("hostile", help="give damaged score files to the command")
     hostile.add_argument("--files", type=int, default=1000, help="of each format")

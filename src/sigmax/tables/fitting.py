@@ -96,9 +96,10 @@ class _Made:
     penalty: NDArray[np.float64]
     scaling: Scaling
     narrow: bool
+    trusted: bool
 
     def rows(self, reading: Reading, batch: pa.RecordBatch) -> Dense:
-        encoded = self.features.encode(batch, np.float32 if self.narrow else np.float64)
+        encoded = self.features.encode(batch, np.float32 if self.narrow else np.float64, trusted=self.trusted)
         places, values = distinct_labels(batch.column(str(reading.fitting.label)))
         known = {c: k for k, c in enumerate(self.classes)}
         y = np.array([known[v] for v in values] or [0], np.int64)[places]
@@ -115,14 +116,24 @@ class _Leads:
         return _Leads(min(self.low, other.low), max(self.high, other.high))
 
 
-def _losses(rows: Dense, theta: Floats, *, curvature: bool) -> Sums:
+@dataclass
+class _Both:
+    """What a pass finds, and the features' sums with the targets, if they were asked for."""
+
+    sums: Sums
+    targets: Floats
+
+    def __add__(self, other: _Both) -> _Both:
+        return _Both(self.sums + other.sums, self.targets + other.targets)
+
+
+def _losses(rows: Dense, theta: Floats, *, curvature: bool, with_targets: bool) -> _Both:
     if not rows.x.shape[0]:
-        return Sums(0.0, 0.0, 0.0, np.zeros(rows.shape), np.zeros((theta.size,) * 2) if curvature else None, math.inf)
-    return rows.found(theta, None, curvature=curvature)
-
-
-def _of_targets(rows: Dense) -> Floats:
-    return rows.sums(slice(None), rows.weights[:, None] * rows.target(slice(None)), None, None)[0]
+        none = np.zeros((theta.size,) * 2) if curvature else None
+        return _Both(Sums(0.0, 0.0, 0.0, np.zeros(rows.shape), none, math.inf), np.zeros(rows.shape))
+    whole = slice(None)
+    targets = rows.sums(whole, rows.weights[:, None] * rows.target(whole), None, None)[0] if with_targets else 0.0
+    return _Both(rows.found(theta, None, curvature=curvature), targets)
 
 
 def _leads(rows: Dense, direction: Floats) -> _Leads:
@@ -149,15 +160,17 @@ class _Files(Objective):
         self.penalty = made.scaling.inner_penalty(made.penalty)
         self.total = total
         self.bent_at: Floats | None = None
+        self.of_targets: Floats | None = None
         of_features = self.penalty[:-1]
         self.may_separate = bool((of_features == 0).any() and ((of_features == 0) | np.isinf(of_features)).all())
 
-    @functools.cached_property
-    def _targets(self) -> Floats:
-        return self.each(_of_targets)
-
     def at(self, theta: Floats, *, curvature: bool) -> _Point:
-        found: Sums = self.each(functools.partial(_losses, theta=theta, curvature=curvature))
+        first = self.of_targets is None  # what does not change is found on the way
+        ask = functools.partial(_losses, theta=theta, curvature=curvature, with_targets=first)
+        both: _Both = self.each(ask)
+        found = both.sums
+        if first:
+            self.of_targets = both.targets
         if found.hessian is not None:
             self.bent_at = found.hessian.copy()
         return _Point(theta, found.losses, found.pulled, found)
@@ -180,9 +193,9 @@ class _Files(Objective):
         return self.may_separate and point.sums.ahead > 0
 
     def gap(self, point: _Point) -> float:
-        if (self.penalty[:-1] == 0).any():
+        if (self.penalty[:-1] == 0).any() or self.of_targets is None:
             return math.nan
-        of_q = self._targets
+        of_q = self.of_targets
         ones = np.append((self.scaling.mean - self.scaling.shift) * self.scaling.scale, 1.0) * self.total
         dual = Dual(point.sums.entropy, point.pulled + of_q, of_q[-1], ones)
         return duality_gap(point, self.penalty, dual, self.total)
@@ -243,6 +256,7 @@ def fit_files(
         _refuse_missing(survey, fitting)
         columns, scaling = _columns(survey, kinds, fitting)
         narrow = all(m.narrow for m in survey.numbers.values())
+        trusted = not any(m.missing or m.infinite for m in survey.numbers.values())
         strength = 0.0 if fitting.C == "auto" else 1 / float(fitting.C)
         features = Features(columns)
         width = 1 if len(classes) == 2 else len(classes)
@@ -257,7 +271,7 @@ def fit_files(
             penalty = np.full((len(features.names), width), strength)
             if fitting.C == "auto":
                 penalty *= np.where(scaling.deviation > 0, scaling.deviation, 1.0)[:, None] ** 2
-            return _Made(features, classes, np.vstack([penalty, np.zeros((1, width))]), scaling, narrow)
+            return _Made(features, classes, np.vstack([penalty, np.zeros((1, width))]), scaling, narrow, trusted)
 
         total = float(survey.weight)
         sample = one_batch(survey.sample)

@@ -308,6 +308,8 @@ def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _missing_labels(column: pa.Array) -> NDArray[np.bool_]:
+    if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        return np.zeros(len(column), bool)
     indices, values = _encoded(column)
     lost = np.array([is_missing(v) for v in values] + [True])
     return lost[indices]
