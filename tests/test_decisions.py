@@ -406,3 +406,26 @@ def test_the_command_says_what_is_wrong(files, words, told):
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_report_shows_what_decisions_cost(files):
+    folder, z, y = files
+    (folder / "two.csv").write_text("class,leave,act\nyes,5,0\nno,0,1\n")
+    words = [*OPTIONS, "--label", "truth", "--costs", "two.csv", "-o", "r.html"]
+    done = run("report", "new.csv", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "r.html").read_text()
+    want = realised(z, y, Costs([[0, 1], [5, 0]], ("no", "yes"), ("leave", "act")), form="logits")
+    assert 'id="costs"' in page
+    assert (
+        f"{want.mean.mean:.4g} (95 %: {want.mean.low:.4g} to {want.mean.high:.4g}); expected {want.expected:.4g}"
+        in page
+    )
+    assert f"always “{want.constant[0]}”" in page
+    done = run(
+        "report", "new.csv", *OPTIONS, "--label", "truth", "--costs", "costs.csv", "-o", "three.html", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr  # of three decisions there is no one threshold
+    page = (folder / "three.html").read_text()
+    assert 'id="costs"' not in page
+    assert 'id="paid"' in page

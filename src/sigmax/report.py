@@ -7,26 +7,33 @@ Needs ``pip install 'sigmax[cli,plot]'``.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import jinja2
+import numpy as np
 
 import sigmax
 from sigmax import plots
 from sigmax.calibration import wilson_interval
 from sigmax.calibration.told import class_lines, lines_of, verdict
+from sigmax.decisions import Costs, Realised, curves_of
 from sigmax.tables import Diagnosis, TableError, score_file
 from sigmax.tables.job import job_of, told_apart
 from sigmax.tables.measured import Measuring
+from sigmax.tables.paid import Paid
+from sigmax.tables.rules import Rule, Settled
 from sigmax.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from sigmax.calibration import Evidence
+    from sigmax.calibration.sums import Mean
     from sigmax.tables import Job, Summary
     from sigmax.tables.batches import ScoredBatch
     from sigmax.tables.columns import Plan
@@ -45,6 +52,7 @@ def write_report(
     job: Job | None = None,
     *,
     worst: int = 20,
+    costs: Costs | None = None,
     progress: Callable[[int, int], None] | None = None,
     **options: Unpack[Options],
 ) -> Summary:
@@ -61,6 +69,8 @@ def write_report(
         As in :func:`sigmax.tables.score_file`; `label`, or `labels` in its place, is needed.
     worst : int, default 20
         How many of the rows with the largest loss to show.
+    costs : Costs, optional
+        What decisions cost, by the names of the classes: what they cost on these rows is shown, and of two classes and two decisions over all thresholds.
 
     Returns
     -------
@@ -81,29 +91,39 @@ def write_report(
     found: list[_Reported] = []
 
     def observer(plan: Plan) -> _Reported:
-        found[:] = [_Reported(plan, worst)]
+        found[:] = [_Reported(plan, worst, None if costs is None else Rule(costs).settled(plan.classes))]
         return found[0]
 
     summary = score_file(path, asked, head=0, progress=progress, observer=observer)
     if not summary.labelled:
         raise TableError(f"no row of {path} has both scores and a label; there is nothing to report on")
-    write_whole(output, render(_shown(Path(path)), found[0].diagnosis, found[0].measuring.measured(summary)).encode())
+    of = found[0]
+    page = render(_shown(Path(path)), of.diagnosis, of.measuring.measured(summary), of.paid())
+    write_whole(output, page.encode())
     return summary
 
 
 class _Reported:
     """What a report is made of: the figures of the model, and those of its probabilities."""
 
-    def __init__(self, plan: Plan, worst: int) -> None:
-        self.diagnosis, self.measuring = Diagnosis(plan, worst), Measuring(plan)
+    def __init__(self, plan: Plan, worst: int, rule: Settled | None = None) -> None:
+        self.diagnosis, self.measuring, self.rule = Diagnosis(plan, worst), Measuring(plan), rule
+        self.kept = None if rule is None else Paid(dataclasses.replace(plan, rule=rule))
 
     def see(self, seen: ScoredBatch) -> None:
         """Count the rows of a batch."""
         self.diagnosis.see(seen)
         self.measuring.see(seen)
+        if self.kept is not None:
+            self.kept.see(seen)
+
+    def paid(self) -> tuple[Costs, Realised] | None:
+        """Return the costs, and what the decisions by them cost."""
+        found = None if self.kept is None else self.kept.realised()
+        return None if found is None or self.rule is None or self.rule.costs is None else (self.rule.costs, found)
 
 
-def render(name: str, diagnosis: Diagnosis, found: Measured) -> str:
+def render(name: str, diagnosis: Diagnosis, found: Measured, paid: tuple[Costs, Realised] | None = None) -> str:
     """Return the page for what was counted."""
     summary, evidence = found.summary, found.evidence
     environment = jinja2.Environment(
@@ -130,6 +150,8 @@ def render(name: str, diagnosis: Diagnosis, found: Measured) -> str:
         figures["precision"] = plots.precision_recall_chart(
             curves["recall"], curves["precision"], thresholds.average_precision, share
         )
+    if paid is not None and paid[1].hindsight is not None:
+        figures["costs"] = _cost_chart(evidence, *paid)
     drawn = {
         key: dict(zip(("light", "dark"), plots.light_and_dark(chart), strict=True)) for key, chart in figures.items()
     }
@@ -152,6 +174,7 @@ def render(name: str, diagnosis: Diagnosis, found: Measured) -> str:
         accuracy_interval=tuple(map(float, wilson_interval(diagnosis.right, diagnosis.rows))),
         guess=math.log(len(summary.plan.classes)),
         figures=drawn,
+        costs=[] if paid is None else list(_cost_lines(paid[1])),
         decisions=thresholds.decisions if thresholds is not None and "roc" in figures else [],
         whole=whole,
         largest=max(1, *(c.rows for c in diagnosis.classes)),
@@ -159,6 +182,40 @@ def render(name: str, diagnosis: Diagnosis, found: Measured) -> str:
         share=lambda count: round(100 * count / most),
     )
     return page
+
+
+def _cost_chart(evidence: Evidence, costs: Costs, paid: Realised) -> Any:
+    """Draw the mean cost over the threshold of the probability of the second class."""
+    order = costs.thresholds()
+    low = order[0][0]
+    high = order[-1][0] if len(order) > 1 else 1 - low
+    curves = curves_of(evidence)
+    rows = curves.positives + curves.negatives
+    first, second = costs.matrix
+    saved = (curves.false_alarms * (first[high] - first[low]) + curves.hits * (second[high] - second[low])) / rows
+    cost = (curves.negatives * first[low] + curves.positives * second[low]) / rows + saved
+    at = np.minimum(curves.threshold, 1.0)
+    chosen = np.unique(np.linspace(0, at.size - 1, min(at.size, 400)).round().astype(int))
+    begin = 1 / (1 + math.exp(-order[-1][1])) if len(order) > 1 and order[-1][1] > -700 else 0.0
+    best = int(cost.argmin())
+    return plots.cost_chart(
+        at[chosen],
+        cost[chosen],
+        (begin, paid.mean.mean),
+        (float(at[best]), float(cost[best])),
+        (costs.decisions[low], costs.decisions[high]),
+    )
+
+
+def _cost_lines(paid: Realised) -> Iterator[tuple[str, str]]:
+    def told(of: Mean) -> str:
+        return f"{of.mean:.4g} (95 %: {of.low:.4g} to {of.high:.4g})"
+
+    yield "cost of a row", f"{told(paid.mean)}; expected {paid.expected:.4g}"
+    yield f"always “{paid.constant[0]}”", told(paid.constant[1])
+    yield "saved by deciding", told(paid.gain)
+    if paid.hindsight is not None:
+        yield "with the best threshold in hindsight", f"{paid.hindsight[1]:.4g}"
 
 
 def _shown(path: Path) -> str:

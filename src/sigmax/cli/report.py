@@ -21,6 +21,7 @@ def report(
     output: Annotated[Path, Parameter(alias="-o")],
     job: Asked = FOUND,
     worst: int = 20,
+    costs: Path | None = None,
 ) -> None:
     """
     Write a page about a labelled score file: how right the model is, how sure, and where it errs.
@@ -36,9 +37,12 @@ def report(
         The page to write, ending in .html.
     worst : int
         How many of the rows with the largest loss to show.
+    costs : Path
+        A CSV table of what decisions cost, as for sigmax decide: what they cost on these rows.
     """
     try:
         from sigmax.report import write_report
+        from sigmax.tables.rules import read_costs
     except ModuleNotFoundError as missing:
         fail(f"a report needs '{missing.name}'; install it with: pip install 'sigmax[cli,plot]'")
 
@@ -48,6 +52,7 @@ def report(
             output,
             job,
             worst=worst,
+            costs=None if costs is None else read_costs(costs),
             progress=progress,
         )
     say_how(summary)

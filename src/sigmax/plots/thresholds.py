@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
-from sigmax.plots.style import BLUE, GREY, on_light, rows_of
+from sigmax.plots.style import BLUE, GREEN, GREY, ORANGE, on_light, rows_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["precision_recall_chart", "roc_chart"]
+__all__ = ["cost_chart", "precision_recall_chart", "roc_chart"]
 
 
 def roc_chart(false_alarm_rate: ArrayLike, recall: ArrayLike, area: float) -> Any:
@@ -35,6 +35,45 @@ def precision_recall_chart(recall: ArrayLike, precision: ArrayLike, average: flo
         ("Precision and recall", f"average precision {average:.4f}; the broken line is guessing, {share:.4f}"),
         [(0.0, share), (1.0, share)],
     )
+
+
+def cost_chart(
+    probability: ArrayLike,
+    cost: ArrayLike,
+    decided: tuple[float, float],
+    best: tuple[float, float],
+    names: tuple[str, str],
+) -> Any:
+    """
+    Draw what a row costs over the probability from which the second decision is made.
+
+    Parameters
+    ----------
+    probability, cost : array_like of shape (points,)
+    decided, best : tuple of float
+        The threshold that the costs ask for, and the one that would have been the best for these rows; and what a row costs with each.
+    names : tuple of str
+        Of the decisions.
+    """
+    across = alt.X("x:Q", title=f"'{names[1]}' from a probability of", scale=alt.Scale(domain=[0, 1]))
+    up = alt.Y("y:Q", title="cost of a row", scale=alt.Scale(zero=False))
+    line = (
+        alt.Chart(rows_of(x=probability, y=cost))
+        .mark_line(strokeWidth=2.5, color=BLUE, interpolate="step-after")
+        .encode(x=across, y=up)
+    )
+    told = ["by the costs", "best for these rows"]
+    marks = rows_of(x=[decided[0], best[0]], y=[decided[1], best[1]], what=told)
+    colour = alt.Color("what:N", scale=alt.Scale(domain=told, range=[ORANGE, GREEN]))
+    shape = alt.Shape("what:N", scale=alt.Scale(domain=told, range=["circle", "diamond"]))
+    dots = (
+        alt.Chart(marks).mark_point(filled=True, size=110, opacity=1).encode(x=across, y=up, color=colour, shape=shape)
+    )
+    head = alt.TitleParams(
+        "What decisions cost",
+        subtitle=f"{decided[1]:.4g} from {decided[0]:.3g} on; the best, {best[1]:.4g} from {best[0]:.3g} on",
+    )
+    return on_light((line + dots).properties(width=320, height=260, title=head))
 
 
 def _share_curve(
