@@ -429,3 +429,100 @@ def test_the_report_shows_what_decisions_cost(files):
     page = (folder / "three.html").read_text()
     assert 'id="costs"' not in page
     assert 'id="paid"' in page
+
+
+# ---- what strangers found ----
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.01, 0.5), (0.01, 0.9), (0.99, 0.3), (0.9, 0.1), (0.5, 0.5)])
+def test_shares_that_moved_far_are_found(old, new):
+    rng = np.random.default_rng(0)
+    y = rng.random(20_000) < new
+    z = rng.normal(size=20_000) + np.where(y, 0.5, -0.5) + math.log(old / (1 - old))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = estimate_prior(z, old, form="logits")
+    assert found[1] == pytest.approx(new, abs=0.03)
+    ratios = np.column_stack([1 - sigmax.sigmoid(z), sigmax.sigmoid(z)]) / [1 - old, old]
+    left = (ratios / (ratios @ found)[:, None]).mean(axis=0).max() - 1  # what could still be gained, at most
+    assert left < 1e-9
+
+
+def test_sets_remember_what_scores_are_and_do_not_hang_on_the_batch():
+    z, y = drawn(600, 2)
+    logit = z[:, 1] - z[:, 0]
+    sets = PredictionSets(0.8).fit(logit, y)
+    np.testing.assert_array_equal(sets.predict([0.3])[0], sets.predict([0.3, 5.0])[0])
+    z, y = drawn(3000, 2, scale=0.3)
+    logit = z[:, 1] - z[:, 0]
+    drawn_sets = PredictionSets(0.8, method="aps", form="logits").fit(logit[:1000], y[:1000])
+    whole = drawn_sets.predict(logit[1000:])
+    one_by_one = np.vstack([drawn_sets.predict(logit[i : i + 1]) for i in range(1000, 3000)])
+    np.testing.assert_array_equal(whole, one_by_one)
+    np.testing.assert_array_equal(whole[::-1], drawn_sets.predict(logit[1000:][::-1]))
+    assert whole[np.arange(2000), y[1000:]].mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_certain_rows_have_a_threshold_in_hindsight():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = realised([0, 1, 0, 1], [0, 1, 0, 1], [[0, 1], [1, 0]], form="probabilities")
+    assert found.hindsight[1] == 0
+    assert math.isfinite(found.hindsight[0])
+    with pytest.raises(ValueError, match="weights are zero"):
+        realised([0.1], [0], [[0, 1], [1, 0]], sample_weight=[0], form="probabilities")
+    given = np.eye(2)
+    costs = Costs(given)
+    given[0, 0] = 7
+    assert costs.matrix[0, 0] == 1
+    assert len({costs, Costs(np.eye(2))}) == 2
+
+
+def test_costs_under_other_shares_are_those_of_rows_that_are_so_frequent(files):
+    folder, z, y = files
+    (folder / "two.csv").write_text("class,leave,act\nyes,5,0\nno,0,1\n")
+    words = ["--label", "truth", "--costs", "two.csv", "--prior", "yes=0.1", "--prior-before", "yes=0.5"]
+    done = run("decide", "new.csv", *OPTIONS, *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    moved = shift_prior(z, 0.5, 0.1, form="logits")
+    act = moved > math.log(1 / 5)
+    cost = 0.1 * 5 * (~act[y == 1]).mean() + 0.9 * act[y == 0].mean()
+    told = " ".join(done.stdout.split())
+    assert f"cost of a row {cost:.4g} (95 %" in told
+    assert "not decided 1 of 601 rows (1: a score is missing)" in told
+    done = run("decide", "new.csv", *OPTIONS, "--threshold", "0.5", "--prior", "yes=0.1", "yes=0.2", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "given twice" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["decide", "new.csv", *OPTIONS, "--costs", "costs.csv", "-o", "costs.csv"],
+        [
+            "decide",
+            "new.csv",
+            *OPTIONS,
+            "--label",
+            "truth",
+            "--coverage",
+            "0.9",
+            "--held-out",
+            "valid.csv",
+            "-o",
+            "valid.csv",
+        ],
+        ["score", "scores.npy", "--labels", "y.npy", "-o", "y.npy"],
+        ["score", "scores.npy", "--calibration", "c.npy", "-o", "c.npy"],
+    ],
+)
+def test_nothing_that_is_read_is_written_over(files, words):
+    folder, *_ = files
+    np.save(folder / "scores.npy", np.random.default_rng(0).normal(size=(30, 2)))
+    np.save(folder / "y.npy", np.zeros(30, int))
+    np.save(folder / "c.npy", np.zeros(30, int))
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    done = run(*words, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is read by this command" in done.stderr
+    assert before == {p.name: p.read_bytes() for p in folder.iterdir()}

@@ -249,7 +249,7 @@ def test_no_penalty(tmp_path):
         ({"label": "bought", "features": ["agee"]}, "did you mean 'age'"),
         ({"label": "bought", "features": ["age", "bought"]}, "both a feature and the label"),
         ({"label": "income"}, "more than 1,000 values"),
-        ({"label": "bought", "weights": "colour"}, "'colour' holds what is no weight"),
+        ({"label": "bought", "weights": "colour"}, "holds what is no weight; name one with numbers"),
         ({"label": "bought", "missing": "median"}, "missing is 'median'"),
         ({"label": "bought", "on_bad": "null"}, "on_bad is 'null'"),
         ({"label": "bought", "C": -1}, "C is -1"),
@@ -338,7 +338,7 @@ def test_the_command_fits_scores_and_explains(tmp_path):
     assert done.returncode == 0, done.stderr
     for told in (
         "2: no (",
-        "7 of 5 columns",
+        "7, from 5 columns",
         "nats a row above the best, at most",
         "on 800 rows of new.csv",
         "colour=red",
@@ -508,3 +508,96 @@ def test_one_file_from_features_to_decisions(tmp_path):
     assert pq.read_table(tmp_path / "d.parquet")["decision"].to_pylist() == want
     with pytest.raises(ValueError, match="costs are those of other classes"):
         model.compose(costs=Costs([[0, 1], [1, 0]], ("a", "b")))
+
+
+# ---- what a stranger found ----
+
+
+def test_words_that_look_like_numbers_stay_words(tmp_path):
+    rng = np.random.default_rng(0)
+    k = rng.choice(["01", "1", "A1"], 300)
+    y = np.where((k == "01") ^ (rng.random(300) < 0.1), "b", "a")
+    (tmp_path / "all.csv").write_text("k,y\n" + "".join(f"{a},{b}\n" for a, b in zip(k, y, strict=True)))
+    fit_files(tmp_path / "all.csv", Fitting("y")).model.save(tmp_path / "m.json")
+    some = [(a, b) for a, b in zip(k, y, strict=True) if a != "A1"]  # of which a reader would make numbers
+    (tmp_path / "some.csv").write_text("k,y\n" + "".join(f"{a},{b}\n" for a, b in some))
+    summary = score_file(tmp_path / "some.csv", model=tmp_path / "m.json", label="y")
+    assert summary.accuracy > 0.85
+    assert not summary.warnings
+    done = run("explain", "--model", "m.json", "--row", "some.csv:1", cwd=tmp_path)
+    assert f"k={some[0][0]} " in done.stdout
+    dates = [f"2026-01-{d:02d}" for d in rng.integers(1, 9, 200)]
+    (tmp_path / "d.csv").write_text("k,y\nx,a\n" + "".join(f"{d},{'ab'[i % 2]}\n" for i, d in enumerate(dates)))
+    fit_files(tmp_path / "d.csv", Fitting("y")).model.save(tmp_path / "d.json")
+    (tmp_path / "e.csv").write_text("k,y\n" + "".join(f"{d},{'ab'[i % 2]}\n" for i, d in enumerate(dates)))
+    assert score_file(tmp_path / "e.csv", model=tmp_path / "d.json").scored == 200
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ([1, 2, 3, 4], [1.5, 2.5, 3.5, 4.5], None),
+        ([True, False, True, False], [1, 0, 1, 0], None),
+        (["a", "b", "a", "b"], [1, 2, 1, 2], None),
+        ([1, 2, 3, 4], ["a", "b", "a", "b"], "column 'x' holds words, and numbers in the first file"),
+        ([1, 2, 3, 4], list(pandas.date_range("2026-01-01", periods=4)), "neither numbers nor words"),
+    ],
+)
+def test_files_may_differ_in_types(tmp_path, first, second, told):
+    for name, values, labels in (("a", first, [0, 1, 1, 0]), ("b", second, [1.0, 0.0, 0.0, 1.0])):
+        pandas.DataFrame(
+            {"x": values * 10, "z": np.random.default_rng(0).normal(size=40), "y": labels * 10}
+        ).to_parquet(tmp_path / f"{name}.parquet")
+    if told is None:
+        found = fit_files(tmp_path, Fitting("y"))
+        assert (found.rows, found.model.classes) == (80, ["0", "1"])
+    else:
+        with pytest.raises(TableError, match=told):
+            fit_files(tmp_path, Fitting("y"))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("x,x,y\n1,2,a\n2,1,b\n", {}, "two columns are called 'x'"),
+        ("x,y\n1,a\n2,b\n", {"weights": "y"}, "both the label and the weights"),
+        ("x,w,y\n1,1,a\n2,1,b\n", {"weights": "w", "features": ("x", "w")}, "both a feature and the weights"),
+        ("c,c=1,y\n1,1,a\nz,2,b\n", {}, "two features would be called 'c=1'"),
+        ("x;y\n" + "".join(f"0,{i};{'ab'[i % 2]}\n" for i in range(100, 300)), {}, "such as '0,1"),
+        (
+            "i,y\n" + "".join(f"row-{i:03d}x,{'ab'[i % 2]}\n" for i in range(200)),
+            {},
+            "200 in 200 rows, such as 'row-000x'",
+        ),
+        ("x,y\n1,yes\n2,None\n", {}, r"\(1 rows without a class\)"),
+        ("x,y\n", {}, "t.csv: there is no row to fit to"),
+        ("x,Y\n1,a\n2,b\n", {"label": "y"}, "did you mean 'Y'"),
+    ],
+)
+def test_what_a_table_cannot_be_is_said(tmp_path, text, options, told):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(TableError, match=told):
+        fit_files(tmp_path / "t.csv", Fitting(**{"label": "y", **options}))
+
+
+def test_columns_are_left_out_by_name_and_row_names_doubted(tmp_path):
+    frame = drawn(500)
+    frame.insert(0, "customer_id", np.arange(10_000, 10_500))
+    frame["home"] = np.where(np.arange(500) % 50 == 0, "NA", frame["colour"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match=r"missing in 'home' \(10 rows\)"):
+        fit_files(tmp_path / "t.csv", Fitting("bought"))
+    found = fit_files(tmp_path / "t.csv", Fitting("bought", without=("home",)))
+    assert found.notes == [
+        "'customer_id' has another whole number in every row: if it is a row's name, leave it out with --without customer_id"
+    ]
+    plain = fit_files(tmp_path / "t.csv", Fitting("bought", without=("home", "customer*")))
+    assert plain.notes == []
+    assert plain.model.features.names == NAMES
+    done = run("fit", "t.csv", "--label", "bought", "--without", "home", "-o", "m.json", cwd=tmp_path)
+    assert "if it is a row's name" in done.stderr
+    done = run("measure", "t.csv", "--model", "m.json", "--label", "bought", "--by", "colour", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "By colour" in done.stdout
+    done = run("calibrate", "t.csv", "--model", "m.json", "--label", "bought", "-o", "m.json", cwd=tmp_path)
+    assert "m.json is read by this command" in done.stderr

@@ -434,3 +434,155 @@ def test_numbers_that_are_none_are_named_by_their_place():
         LogisticRegression().fit(np.array([["a"], ["b"]]), [0, 1])
     with pytest.raises(AttributeError, match="standard_errors=True"):
         LogisticRegression().fit(x, y).interval()
+
+
+# ---- what a stranger found ----
+
+
+@pytest.mark.parametrize("classes", [3, 6])
+def test_separation_of_some_classes_from_others_is_seen(classes):
+    # an indicator that never goes with the last class: between the others it tells nothing
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(300, 2))
+        y = (x @ rng.normal(size=(2, classes)) + rng.gumbel(size=(300, classes))).argmax(axis=1)
+        told = ((rng.random(300) < 0.1) & (y != classes - 1)).astype(float)
+        with pytest.raises(SeparationError, match="feature 2"):
+            LogisticRegression(np.inf).fit(np.column_stack([x, told]), y)
+        assert np.abs(LogisticRegression(np.inf).fit(x, y).coef_).max() < 20
+
+
+def test_separation_is_what_a_linear_programme_says():
+    linprog = pytest.importorskip("scipy.optimize").linprog
+    missed = separable = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        classes, n = int(rng.integers(2, 5)), int(rng.integers(15, 60))
+        x = rng.normal(size=(n, int(rng.integers(1, 4))))
+        if rng.random() < 0.5:
+            x = np.column_stack([x, rng.random((n, 2)) < 0.15])
+        y = (x @ rng.normal(size=(x.shape[1], classes)) * rng.uniform(0.5, 4) + rng.gumbel(size=(n, classes))).argmax(
+            axis=1
+        )
+        y = np.unique(y, return_inverse=True)[1]
+        classes = y.max() + 1
+        if classes < 2:
+            continue
+        full = np.column_stack([x / np.maximum(np.abs(x).max(axis=0), 1e-9), np.ones(n)])
+        rows = np.array(
+            [
+                np.outer(full[i], np.eye(classes)[y[i]] - np.eye(classes)[k]).ravel()
+                for i in range(n)
+                for k in range(classes)
+                if k != y[i]
+            ]
+        )
+        best = linprog(-rows.sum(axis=0), A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1, 1), method="highs")
+        truth = -best.fun > 1e-6
+        try:
+            LogisticRegression(np.inf).fit(x, y)
+            said = False
+        except SeparationError:
+            said = True
+        assert not (said and not truth), seed  # never a false alarm
+        separable += truth
+        missed += truth and not said
+    assert separable > 40
+    assert missed <= 2
+
+
+def test_rows_that_are_small_beside_others_speak_against_separation():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = np.sign(rng.normal(size=500)) * 10 ** rng.uniform(0, 7, 500)
+        y = (x > 0).astype(int)
+        y[np.argsort(np.abs(x))[:2]] ^= 1
+        LogisticRegression(np.inf, fit_intercept=False).fit(x[:, None], y)
+
+
+def test_one_small_feature_or_large_penalty_leaves_the_others_alone():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    y = (x[:, 0] + rng.logistic(size=400) > 0.3).astype(int)
+    want = LogisticRegression().fit(x[:, :2], y).coef_[0]
+    small = LogisticRegression().fit(x * [1, 1, 1e-8], y)
+    heavy = LogisticRegression(penalties=[1, 1, 1e16]).fit(x, y)
+    for found in (small, heavy):
+        np.testing.assert_allclose(found.coef_[0, :2], want, rtol=1e-6)
+        assert found.gap_ < 1e-11
+    tiny = LogisticRegression(1e-20).fit(x, y)
+    assert tiny.predict_proba(x)[:, 1] == pytest.approx(np.full(400, y.mean()), abs=1e-9)
+    light = LogisticRegression(1e250).fit(x, y, np.full(400, 1e-250))
+    np.testing.assert_allclose(light.coef_, LogisticRegression().fit(x, y).coef_, rtol=1e-6)
+
+
+def test_an_offset_that_tells_the_classes_apart_does_not_end_the_fit():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    y = (x[:, 0] + rng.logistic(size=400) > 0.3).astype(int)
+    offset = np.where(y == 1, 3.0, -3.0)
+    for c in (np.inf, 1e9):
+        found = LogisticRegression(c).fit(x, y, offset=offset)
+        assert found.predict_proba(x, offset=offset)[:, 1].mean() == pytest.approx(y.mean(), abs=1e-10)
+
+
+def test_a_warm_start_keeps_nothing_that_is_held():
+    rng = np.random.default_rng(0)
+    x = rng.normal(loc=(1, 0, 0), size=(400, 3))
+    y = (x[:, 0] + rng.logistic(size=400) > 1.3).astype(int)
+    model = LogisticRegression(warm_start=True).fit(x, y)
+    assert model.set_params(penalties=[np.inf, 1, 1]).fit(x, y).coef_[0, 0] == 0
+    model.set_params(penalties=None, fit_intercept=False).fit(x, y)
+    np.testing.assert_allclose(model.coef_, LogisticRegression(fit_intercept=False).fit(x, y).coef_, rtol=1e-6)
+
+
+def test_balanced_weights_count_rows_as_often_as_they_weigh():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    y = (x[:, 0] + rng.logistic(size=300) > 1).astype(int)
+    w = rng.integers(1, 4, 300)
+    weighted = LogisticRegression(class_weight="balanced").fit(x, y, w)
+    repeated = LogisticRegression(class_weight="balanced").fit(np.repeat(x, w, axis=0), np.repeat(y, w))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7)
+    np.testing.assert_allclose(weighted.intercept_, repeated.intercept_, rtol=1e-7)
+
+
+def test_errors_of_many_classes_do_not_hang_on_a_ridge_that_is_none():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 3))
+    y = (x @ rng.normal(size=(3, 3)) + rng.gumbel(size=(500, 3))).argmax(axis=1)
+    free, held = (LogisticRegression(c, standard_errors=True).fit(x, y) for c in (np.inf, 1e12))
+    np.testing.assert_allclose(held.coef_error_, free.coef_error_, rtol=1e-6)
+    drawn = []
+    for seed in range(60):
+        rows = np.random.default_rng(seed).integers(0, 500, 500)
+        drawn.append(LogisticRegression(np.inf).fit(x[rows], y[rows]).coef_)
+    np.testing.assert_allclose(np.std(drawn, axis=0), free.coef_error_, rtol=0.35)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_eight_digits_of_every_probability(intercept):
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(int(rng.integers(20, 150)), int(rng.integers(1, 6)))) * 10 ** rng.uniform(-2, 2)
+        y = (x[:, 0] / np.abs(x[:, 0]).max() + 0.3 * rng.logistic(size=len(x)) > 0).astype(int)
+        if y.min() == y.max():
+            continue
+        usual, exact = (LogisticRegression(fit_intercept=intercept, tol=t).fit(x, y) for t in (1e-12, 1e-30))
+        np.testing.assert_allclose(usual.predict_proba(x), exact.predict_proba(x), rtol=0, atol=1e-8)
+
+
+def test_what_is_odd_is_said():
+    x, y = loaded("iris")
+    with pytest.raises(ValueError, match="no row of the class 2 has a weight above 0"):
+        LogisticRegression().fit(x, y, (y < 2).astype(float))
+    with pytest.raises(TypeError, match="are times"):
+        LogisticRegression().fit(x.astype("datetime64[s]"), y)
+    with pytest.raises(ValueError, match=r"class_weight=\[1, 2\]"):
+        LogisticRegression(class_weight=[1, 2]).fit(x, y)
+    with pytest.raises(ValueError, match="level=95"):
+        LogisticRegression(standard_errors=True).fit(x, y).interval(95)
+    wide = np.random.default_rng(0).normal(size=(60, 3000))
+    with pytest.raises(SeparationError) as caught:
+        LogisticRegression(np.inf).fit(wide, (wide[:, 0] > 0).astype(int))
+    assert caught.value.features

@@ -41,7 +41,8 @@ def check_rows(**given: Any) -> None:
     """Refuse masked arrays, and pandas objects whose rows have different names: they would be taken for one another by their places."""
     for name, value in given.items():
         refuse_masked(name, value)
-    indexes = [v.index for v in given.values() if type(v).__module__.partition(".")[0] == "pandas"]
+    frames = (v for v in given.values() if type(v).__module__.partition(".")[0] == "pandas")
+    indexes = [v.index for v in frames if hasattr(v, "index")]
     if len(indexes) > 1 and not all(index.equals(indexes[0]) for index in indexes):
         raise ValueError(
             f"{' and '.join(given)} have different indexes; give both the same, or pass arrays to go by position"
@@ -69,7 +70,7 @@ def labels_of(y: Any, rows: int) -> NDArray[Any]:
     """Return labels as an array of shape (rows,), of class numbers or names."""
     refuse_masked("labels", y)
     if y is None:
-        raise ValueError("requires y to be passed, but the target y is None: a calibrator needs the true classes")
+        raise ValueError("requires y to be passed, but the target y is None: a fit needs the true classes")
     labels = np.asarray(host_array(y))
     if labels.ndim == 2 and labels.shape[1] == 1:
         _warn_column()

@@ -474,7 +474,7 @@ class Calibrator(Estimator):
             If the file holds no calibrator, naming it.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -66,6 +66,7 @@ def calibrate(
     try:
         from sigmax.calibration.judged import judge
         from sigmax.tables.collected import collect
+        from sigmax.tables.one import refuse_input
     except ModuleNotFoundError as missing:
         fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
     from sigmax.errors import InputError
@@ -83,6 +84,7 @@ def calibrate(
             "name the files to calibrate by, as in: sigmax calibrate valid.csv --label label -o calibration.json"
         )
     named = files[0] if len(files) == 1 else f"{len(files)} sources"
+    refuse_input(output, *files, job.model, job.labels)
     with progress_bar(Path(named).name) as progress:
         source = files[0] if len(files) == 1 else list(files)
         asked = dataclasses.replace(job, form="logits")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sigmax.decisions import PredictionSets
     from sigmax.tables.job import Job
     from sigmax.tables.paid import Paid
+    from sigmax.tables.summary import Summary
 
 __all__ = ["decide"]
 
@@ -81,6 +82,7 @@ def decide(
         from sigmax.tables import score_file
         from sigmax.tables.job import told_apart
         from sigmax.tables.model import Model
+        from sigmax.tables.one import refuse_input
         from sigmax.tables.paid import Paid
         from sigmax.tables.rules import Rule, read_costs
     except ModuleNotFoundError as missing:
@@ -100,6 +102,7 @@ def decide(
     rule = Rule(chosen, threshold, _shares(prior_before), _shares(prior), sets)
     if held_out is not None and job.label is not None and not _has(file, job):
         asked = _without_label(asked)
+    refuse_input(output, costs, held_out, job.model, job.labels, job.calibration)
     found: list[Paid] = []
 
     def observer(plan: Any) -> Paid:
@@ -123,7 +126,11 @@ def decide(
     if sets is not None:
         for note in sets.notes_:
             console.print(plain(f"Note: {note}"), soft_wrap=True)
-    console.print(_told(found[0]))
+    if sets is not None and prior and not by_class:
+        console.print(
+            "Note: the coverage is that of the held-out rows' shares; with --by-class it holds for any", soft_wrap=True
+        )
+    console.print(_told(found[0], summary))
     if output is not None:
         console.print(plain(f"Wrote {summary.written:,} rows to {output}"), soft_wrap=True)
 
@@ -135,7 +142,11 @@ def _shares(words: Sequence[str] | None) -> dict[str, float]:
         try:
             if not mark or not name:
                 raise ValueError
+            if name in found:
+                raise InputError(f"the share of '{name}' is given twice")
             found[name] = float(value)
+        except InputError:
+            raise
         except ValueError:
             raise InputError(f"'{word}' is no share of a class; write it as in ill=0.01") from None
     return found
@@ -189,9 +200,12 @@ def _decisions(head: list[dict[str, Any]]) -> Table:
     table = Table(title=f"The first {len(head)} rows", title_justify="left", header_style="bold")
     numbers = {n for n in head[0] if n.startswith("p_") or n in ("confidence", "expected_cost", "margin")}
     names = [n for n in head[0] if n not in ("prediction", "confidence")]
-    names = names if len(names) <= 12 else [*names[:4], *names[-6:]]
+    made = [n for n in names if n.startswith("p_") or n in ("decision", "expected_cost", "margin", "set")]
+    kept = [n for n in names if n not in made][:2]
+    made = made if len(made) <= 8 else [*made[:3], *made[-5:]]
+    names = [*kept, *made]
     for name in names:
-        table.add_column(plain(name), justify="right" if name in numbers else "left")
+        table.add_column(plain(name), justify="right" if name in numbers else "left", no_wrap=name in numbers)
     for row in head:
         cells = []
         for name in names:
@@ -204,13 +218,16 @@ def _decisions(head: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _told(found: Paid) -> Table:
+def _told(found: Paid, summary: Summary) -> Table:
     import numpy as np
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
     rule = found.plan.rule
+    if summary.unscored.total():
+        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in summary.unscored.items() if count)
+        table.add_row("not decided", plain(f"{summary.unscored.total():,} of {summary.rows:,} rows ({reasons})"))
     if rule is not None and rule.costs is not None and len(found.plan.classes) == 2:
         order = rule.costs.thresholds()
         parts = [rule.costs.decisions[order[0][0]]]
@@ -220,7 +237,8 @@ def _told(found: Paid) -> Table:
         table.add_row(f"decides, by P({found.plan.classes[1]})", plain(", ".join(parts)))
     paid = found.realised()
     if paid is not None and rule is not None and rule.priced:
-        table.add_row("cost of a row", plain(f"{_mean(paid.mean)}; expected {paid.expected:.4g}"))
+        moved = " (rows weighted to the new shares)" if rule.change is not None else ""
+        table.add_row("cost of a row", plain(f"{_mean(paid.mean)}; expected {paid.expected:.4g}{moved}"))
         table.add_row(
             "always the same",
             plain(f"'{paid.constant[0]}' costs {_mean(paid.constant[1])}; the decisions save {_mean(paid.gain)}"),

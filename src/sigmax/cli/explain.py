@@ -90,13 +90,14 @@ def _explain_row(console: Console, path: Path | None, row: str | None) -> None:
 
     found = explained_row(path, row)
     for title, terms, total in found.sums:
-        table = Table(title=plain(title), title_justify="left", header_style="bold", box=None)
-        table.add_column("feature")
+        console.print(plain(title), style="bold", soft_wrap=True)
+        table = Table(header_style="bold", box=None)
+        table.add_column("feature", overflow="fold")
         for name in ("value x", "weight w", "w·x"):
             table.add_column(name, justify="right")
         for name, x, w in terms:
-            table.add_row(plain(name), f"{x:.6g}", f"{w:.6g}", f"{w * x:+.4f}")
-        table.add_row("", "", "sum z", f"{total:+.4f}", style="bold")
+            table.add_row(plain(name), f"{x:.6g}", f"{w:.6g}", f"{w * x:+.4f}" if abs(w * x) < 1e6 else f"{w * x:+.6g}")
+        table.add_row("", "", "sum z", f"{total:+.4f}" if abs(total) < 1e6 else f"{total:+.6g}", style="bold")
         console.print(table)
         console.print()
     if found.note:

@@ -36,6 +36,7 @@ def fit(
     label: str | None = None,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     features: Annotated[list[str] | None, Several] = None,
+    without: Annotated[list[str] | None, Several] = None,
     strength: Annotated[str, Parameter(name="--C")] = "1.0",
     weights: str | None = None,
     missing: Literal["refuse", "mean"] = "refuse",
@@ -61,6 +62,8 @@ def fit(
         The model to write, ending in .json.
     features : list of str
         Names or globs of the feature columns. Default: all but the label.
+    without : list of str
+        Names or globs of columns that are no features.
     strength : str
         The inverse strength of the ridge: a number, inf for none, or auto, which takes what is best for rows that are left out.
     weights : str
@@ -80,6 +83,7 @@ def fit(
     """
     try:
         from sigmax.tables.fitting import Fitting, fit_files
+        from sigmax.tables.one import refuse_input
     except ModuleNotFoundError as missing_one:
         fail(f"reading tables needs '{missing_one.name}'; install it with: pip install 'sigmax[cli]'")
     if not files:
@@ -88,18 +92,20 @@ def fit(
         raise InputError(f"{output}: a model is written as JSON; let its name end in .json")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {output.parent}")
+    refuse_input(output, *files, valid)
     try:
         c = strength if strength == "auto" else float(strength)
     except ValueError:
         raise InputError(f"--C is '{strength}'; give a number above 0, inf or auto") from None
     asked = Fitting(
-        label,
-        tuple(features or ()),
-        c,  # type: ignore[arg-type]
-        weights,
-        missing,
-        on_bad,
-        dialect,
+        label=label,
+        features=tuple(features or ()),
+        without=tuple(without or ()),
+        C=c,  # type: ignore[arg-type]
+        weights=weights,
+        missing=missing,
+        on_bad=on_bad,
+        dialect=dialect,
     )
     with progress_bar(Path(files[0]).name if len(files) == 1 else f"{len(files)} sources") as progress:
         found = fit_files(
@@ -108,6 +114,7 @@ def fit(
     console = Console()
     console.print(_figures(found, _on_others(found, valid, label, dialect) if valid is not None else None))
     console.print(_strongest(found))
+    warn(found.notes)
     if found.left_out:
         warn([f"{rows:,} rows were left out, {why}" for why, rows in found.left_out.items()])
     if output is not None:
@@ -123,7 +130,10 @@ def _on_others(found: Fitted, valid: Path, label: str | None, dialect: Dialect) 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.json")
         found.model.save(path)
-        evidence = measure_files(valid, Job(model=path, label=label, dialect=dialect), gain=False).evidence
+        try:
+            evidence = measure_files(valid, Job(model=path, label=label, dialect=dialect), gain=False).evidence
+        except InputError as error:
+            raise InputError(f"--valid {valid}: {str(error).replace(f' {path}', '')}") from None
     loss, right = evidence.log_loss, evidence.accuracy
     return f"{loss.mean:.4f} nats (95 %: {loss.low:.4f} to {loss.high:.4f}), accuracy {right.mean:.4f}, on {evidence.rows:,} rows of {valid.name}"
 
@@ -136,7 +146,9 @@ def _figures(found: Fitted, on_others: str | None) -> Table:
     few = shares if len(shares) <= 8 else [*shares[:5], "...", *shares[-2:]]
     table.add_row("rows", f"{found.rows:,}")
     table.add_row("classes", plain(f"{len(shares)}: {', '.join(few)}"))
-    table.add_row("features", f"{len(found.model.features.names):,} of {len(found.model.features.columns):,} columns")
+    table.add_row(
+        "features", f"{len(found.model.features.names):,}, from {len(found.model.features.columns):,} columns"
+    )
     read = "once" if found.passes == 1 else f"{found.passes} times"
     table.add_row("looked at", f"all rows {found.looks + 1} times; the files were read {read}")
     strength = (
@@ -186,9 +198,9 @@ def _strongest(found: Fitted) -> Table:
     )
     table = Table(title=plain(title), title_justify="left", header_style="bold", box=None)
     for name in ("feature", *([] if model.is_binary else ["class"])):
-        table.add_column(name)
-    for name in ("weight", "95 % interval", "a deviation moves the score by"):
-        table.add_column(name, justify="right")
+        table.add_column(name, overflow="fold")
+    for name in ("weight", "95 % interval", "by a deviation"):
+        table.add_column(name, justify="right", no_wrap=True)
     z = NormalDist().inv_cdf(0.975)
     for _, k, j in shown:
         w = float(model.coefficients[k, j])

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Costs", "Decided", "Realised", "decide", "realised"]
 
+LARGEST = 1e100  # cost: sums of such are numbers
 Z = NormalDist().inv_cdf(0.975)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Costs:
     """
     What each decision costs for a row of each class.
@@ -48,11 +49,14 @@ class Costs:
         names = names_of_columns(self.matrix)
         index = getattr(self.matrix, "index", None)  # of a table; that of a list is a method
         index = None if callable(index) else index
-        given = np.asarray(self.matrix, np.float64)
+        given = np.array(self.matrix, np.float64)  # a copy, which nobody changes
         if given.ndim != 2 or given.shape[0] < 2 or given.shape[1] < 1:
             raise ValueError(f"costs of shape {given.shape}: give a line for each class and a column for each decision")
-        if not np.isfinite(given).all():
-            raise ValueError(f"a cost is {given[~np.isfinite(given)][0]}; costs are finite numbers")
+        if not (np.abs(given) <= LARGEST).all():
+            raise ValueError(
+                f"a cost is {given[~(np.abs(given) <= LARGEST)][0]}; costs are numbers of a size up to {LARGEST:g}"
+            )
+        given.flags.writeable = False
         object.__setattr__(self, "matrix", given)
         lines = (
             list(map(str, index))
@@ -61,7 +65,7 @@ class Costs:
         )
         for name, default, count in (("classes", lines, given.shape[0]), ("decisions", names, given.shape[1])):
             told = tuple(map(str, getattr(self, name) or default or range(count)))
-            if len(told) != count or len(set(told)) < count:
+            if len(told) != count or len(set(told)) < count or not all(told):
                 raise ValueError(f"{name} {', '.join(told)}: give {count} different names")
             object.__setattr__(self, name, told)
 
@@ -105,7 +109,7 @@ class Decided:
     Attributes
     ----------
     choice : ndarray of int of shape (rows,)
-        Which decision is expected to cost least; of equal ones the first.
+        Which decision is expected to cost least; of two equal ones the first.
     cost : ndarray of shape (rows,)
         What it is expected to cost.
     margin : ndarray of shape (rows,)
@@ -256,6 +260,8 @@ def realised(
         classes = np.arange(len(of.matrix)).tolist() if raw.dtype.kind in "iub" else list(of.classes)
     y = class_numbers(raw, np.asarray(classes))
     w = weights_of(sample_weight, len(y))
+    if not (w > 0).any():
+        raise ValueError("all sample weights are zero: no row counts")
     paid = of.matrix[y, decided.choice]
     all_of_one = of.matrix[y]  # what each single decision would have cost
     best = int((w @ all_of_one).argmin())
@@ -287,8 +293,9 @@ def _hindsight(z: NDArray[np.float64], y: NDArray[np.int64], w: NDArray[np.float
     low, high = (0, 1) if of.thresholds()[0][0] == 0 else (1, 0)  # the decision below, and above
     below = np.concatenate([[0.0], np.cumsum(w * of.matrix[y, low])])
     above = np.concatenate([np.cumsum((w * of.matrix[y, high])[::-1])[::-1], [0.0]])
-    begins = np.concatenate([[True], np.diff(z) > 0, [True]])
+    begins = np.concatenate([[True], z[1:] > z[:-1], [True]])
     cost = np.where(begins, below + above, np.inf)
     k = int(cost.argmin())
-    at = -math.inf if k == 0 else math.inf if k == len(z) else float((z[k - 1] + z[k]) / 2)
+    ends = np.clip(z[[max(k - 1, 0), min(k, len(z) - 1)]], -1e300, 1e300)
+    at = -math.inf if k == 0 else math.inf if k == len(z) else float(ends[0] / 2 + ends[1] / 2)
     return at, float(cost[k] / w.sum())

@@ -21,12 +21,14 @@ __all__ = ["Curves", "curves_of", "risk_coverage"]
 @dataclass(frozen=True)
 class Curves:
     """
-    What comes of saying the second class from a probability on, for every probability that there is, from the highest down.
+    What comes of saying the second class from a probability on, for every cell of the evidence, from the highest down.
+
+    Equal probabilities stay together, and so do those of one cell, a 256th of their logit wide: of 300 rows the area under the curve may be off by 0.0003.
 
     Attributes
     ----------
     threshold : ndarray of shape (points,)
-        The lowest probability for which it is said; the first is above all. Rows of equal probability stay together.
+        The mean probability of the lowest cell for which it is said; the first is above all.
     hits, false_alarms : ndarray of shape (points,)
         The weight of the rows of the second and of the first class that it is said of.
     positives, negatives : float

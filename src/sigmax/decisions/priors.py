@@ -10,7 +10,7 @@ import numpy as np
 
 from sigmax.decisions.given import log_odds_of, log_probabilities_of, shares_of
 from sigmax.inputs import weights_of
-from sigmax.rows import log_softmax, softmax
+from sigmax.rows import log_softmax
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sigmax.calibration.given import Form
 
 __all__ = ["PriorWarning", "estimate_prior", "shift_prior"]
+
+
+ENOUGH = 1e-10  # nats that could still be gained
 
 
 class PriorWarning(UserWarning):
@@ -112,7 +115,7 @@ def estimate_prior(
 
     Notes
     -----
-    Maximises the mean of ``log sum_k r_k p_ik / old_k``, which is concave in r, by Newton's method in the softmax's coordinates.
+    Maximises the mean of ``log sum_k r_k p_ik / old_k``, which is concave in r, by Newton's method, to 1e-10 of it.
 
     Examples
     --------
@@ -131,49 +134,56 @@ def estimate_prior(
     logs = log_probabilities_of(z)
     before = shares_of("old", old, logs.shape[1])
     w = weights_of(sample_weight, len(logs))
+    if not (w > 0).any():
+        raise ValueError("all sample weights are zero: no row counts")
     w = w / w.sum()
     ratios = logs - np.log(before)
     ratios = ratios - ratios.max(axis=1, keepdims=True)
-    return _likeliest(ratios, w, np.log(before))
+    return _likeliest(ratios, w)
 
 
-def _likeliest(ratios: NDArray[np.float64], w: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the shares of the largest mean log-likelihood: Newton's method, with steps of EM where it does not lead up."""
+def _likeliest(ratios: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return the shares r of the largest mean of log(A r), A the exponentials of the ratios: Newton's method inside the simplex, and EM where it does not lead up.
 
-    def value(t: NDArray[np.float64]) -> float:
-        return float(w @ _lse(ratios + log_softmax(t)))
+    With g the derivatives by r, max g - 1 bounds what could still be gained.
+    """
+    a = np.exp(ratios)
+    classes = a.shape[1]
+    r = np.full(classes, 1 / classes)
 
-    now = value(theta)
-    for _ in range(200):
-        shares = np.asarray(softmax(theta))
-        posterior = np.asarray(softmax(ratios + np.log(np.maximum(shares, 1e-300))))
-        mean = w @ posterior
-        g = mean - shares  # the slope in theta; the next shares of EM are the mean itself
-        if np.abs(g).max() <= 1e-13:
+    def value(shares: NDArray[np.float64]) -> float:
+        with np.errstate(divide="ignore"):
+            return float(w @ np.log(a @ shares))
+
+    now = value(r)
+    for _ in range(2000):
+        each = a / (a @ r)[:, None]
+        g = w @ each
+        if g.max() - 1 <= ENOUGH:
             break
-        bent = np.diag(mean) - posterior.T @ (posterior * w[:, None]) - (np.diag(shares) - np.outer(shares, shares))
-        step = None
-        try:
-            values, vectors = np.linalg.eigh(-bent)
-            kept = values > 1e-10 * max(values[-1], 1e-300)
-            step = vectors[:, kept] @ ((vectors[:, kept].T @ g) / values[kept])
-        except np.linalg.LinAlgError:
-            step = None
-        if step is not None and float(step @ g) > 0 and np.abs(step).max() < 20:
-            after = value(theta + step)
-            if after >= now - 1e-15:
-                gained, theta, now = after - now, theta + step, after
-                if gained <= 1e-16 and np.abs(step).max() <= 1e-9:
-                    break
-                continue
-        theta = np.log(np.maximum(mean, 1e-300))
-        now = value(theta)
-    return np.asarray(softmax(theta), np.float64)
-
-
-def _lse(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    top = x.max(axis=1)
-    return np.asarray(top + np.log(np.exp(x - top[:, None]).sum(axis=1)))
+        free = np.flatnonzero((r > 1e-9) | (g > 1))
+        bent = (each[:, free] * w[:, None]).T @ each[:, free]
+        system = np.block([[bent, np.ones((free.size, 1))], [np.ones((1, free.size)), np.zeros((1, 1))]])
+        d = np.zeros(classes)
+        d[free] = np.linalg.lstsq(system, np.append(g[free], 0.0), rcond=None)[0][:-1]
+        down = d < 0
+        t = min(1.0, 0.99 * float((r[down] / -d[down]).min())) if down.any() else 1.0
+        better = None
+        for _ in range(30):
+            after = np.maximum(r + t * d, 0.0)
+            after /= after.sum()
+            if (new := value(after)) > now:
+                better = new, after
+                break
+            t /= 2
+        em = r * g / (r * g).sum()
+        if (new := value(em)) > (better[0] if better is not None else -np.inf):
+            better = new, em
+        if better is None or better[0] <= now:
+            break
+        now, r = better
+    return r
 
 
 def _warn(evidence: Evidence | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from sigmax.calibration.given import form_of, scores_of
 from sigmax.decisions.given import log_odds_of, log_probabilities_of
 from sigmax.estimator import Estimator, not_fitted
 from sigmax.inputs import check_rows, class_numbers, labels_of
@@ -39,10 +40,12 @@ class PredictionSets(Estimator):
     classes : sequence, optional
         What the labels call the classes, in the order of the scores; default: numbers from 0.
     random_state : int, default 0
-        For 'aps'.
+        For 'aps', whose draw hangs on this and on the row's scores alone.
 
     Attributes
     ----------
+    form_ : str
+        What the scores were taken for.
     threshold_ : ndarray of shape (classes,)
         The largest nonconformity that is let in, for each class; infinite where there are too few rows for the promise, and all sets are whole.
     rows_ : ndarray of int of shape (classes,)
@@ -101,19 +104,20 @@ class PredictionSets(Estimator):
         PredictionSets
             Itself.
         """
-        if not 0 < self.coverage < 1:
+        if isinstance(self.coverage, str) or not 0 < self.coverage < 1:
             raise ValueError(f"coverage={self.coverage!r}; it must be between 0 and 1")
         if self.method not in ("lac", "aps"):
             raise ValueError(f"method={self.method!r}; it must be 'lac' or 'aps'")
         check_rows(scores=X, labels=y)
-        logs = log_probabilities_of(log_odds_of(X, self.form))
+        self.form_ = form_of(scores_of(X), self.form)
+        logs = log_probabilities_of(log_odds_of(X, self.form_))
         count = logs.shape[1]
         raw = labels_of(y, len(logs))
         self.classes_ = np.arange(count) if self.classes is None else np.asarray(self.classes)
         if len(self.classes_) != count:
             raise ValueError(f"{len(self.classes_)} classes are named and the scores are of {count}")
         numbers = class_numbers(raw, self.classes_)
-        own = self._nonconformity(logs, np.random.default_rng(self.random_state))[np.arange(len(logs)), numbers]
+        own = self._nonconformity(logs)[np.arange(len(logs)), numbers]
         self.scores_ = [np.sort(own[numbers == k] if self.by_class else own) for k in range(count)]
         self.rows_ = np.array([len(s) for s in self.scores_])
         self.threshold_ = np.array([_quantile(s, self.coverage) for s in self.scores_])
@@ -128,7 +132,7 @@ class PredictionSets(Estimator):
             )
         return self
 
-    def _nonconformity(self, logs: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    def _nonconformity(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how odd each class of each row would be."""
         if self.method == "lac":
             return -logs
@@ -137,16 +141,16 @@ class PredictionSets(Estimator):
         ranked = np.take_along_axis(p, order, axis=1)
         above = np.cumsum(ranked, axis=1) - ranked
         found = np.empty_like(p)
-        np.put_along_axis(found, order, above + rng.random((len(p), 1)) * ranked, axis=1)
+        np.put_along_axis(found, order, above + _drawn(logs, self.random_state)[:, None] * ranked, axis=1)
         return found
 
     def _odd(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         if not hasattr(self, "threshold_"):
             raise not_fitted(self)
-        logs = log_probabilities_of(log_odds_of(X, self.form))
+        logs = log_probabilities_of(log_odds_of(X, self.form_))
         if logs.shape[1] != len(self.classes_):
             raise ValueError(f"scores of {logs.shape[1]} classes, and the fit was to {len(self.classes_)}")
-        return self._nonconformity(logs, np.random.default_rng([self.random_state, 1]))
+        return self._nonconformity(logs)
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:  # noqa: N803
         """
@@ -181,6 +185,17 @@ class PredictionSets(Estimator):
                 for k, s in enumerate(self.scores_)
             ]
         )
+
+
+def _drawn(logs: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return a number from 0 to 1 for each row, which its scores and the seed decide: the same wherever the row stands."""
+    mixed = np.full(len(logs), (seed + 1) * 0x9E3779B97F4A7C15 % 2**64, np.uint64)
+    with np.errstate(over="ignore"):
+        for column in np.ascontiguousarray(logs.T).view(np.uint64):
+            mixed = (mixed ^ column) * np.uint64(0xBF58476D1CE4E5B9)  # splitmix64
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def _quantile(scores: NDArray[np.float64], coverage: float) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sigmax.regression.newton import FEW, inverse_of
+from sigmax.regression.newton import FEW, inverse_of, is_even
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def _inner(rows: _Scaled, hessian: NDArray[np.float64]) -> NDArray[np.float64]:
     covariance = np.stack([inverse(one).ravel() for one in identity])
     if rows.shape[1] > 1:  # of classes whose shift changes nothing, that of deviations from their mean
         around = np.eye(rows.shape[1]) - 1 / rows.shape[1]
-        loose = (rows.penalty == 0).all(axis=1)
+        loose = is_even(rows.penalty)
         centre = np.kron(np.diag(loose), around) + np.kron(np.diag(~loose), np.eye(rows.shape[1]))
         covariance = centre @ covariance @ centre
     held = ~np.isfinite(rows.penalty).ravel()

@@ -56,7 +56,8 @@ class LogisticRegression(Estimator):
     warm_start : bool, default False
         Whether to start from the coefficients of the last fit.
     standard_errors : {False, True, 'robust'}, default False
-        Whether to find the coefficients' standard errors: by the second derivatives, or the sandwich estimate, which holds for a wrong model.
+        Whether to find the coefficients' standard errors: by the second derivatives, or the sandwich estimate, which holds for a wrong model; that one takes
+        weights for what rows count, not for how often they are there.
 
     Attributes
     ----------
@@ -169,7 +170,8 @@ class LogisticRegression(Estimator):
         names = names_of_columns(X)
         targets, self.classes_ = _targets_of(y, x.shape[0])
         columns = 1 if len(self.classes_) == 2 else len(self.classes_)
-        w = weights_of(sample_weight, x.shape[0]) * self._class_weights(targets)
+        w = weights_of(sample_weight, x.shape[0])
+        w = w * self._class_weights(targets, w)
         added = _offset_of(offset, x.shape[0], columns)
         if not (w > 0).any():
             raise ValueError("all sample weights are zero: no row counts")
@@ -183,6 +185,14 @@ class LogisticRegression(Estimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self._refuse_one_class(targets)
+        if (
+            targets.ndim == 1
+            and (empty := np.flatnonzero(np.bincount(targets, minlength=len(self.classes_)) == 0)).size
+        ):
+            raise ValueError(f"no row of the class {self.classes_[empty[0]]} has a weight above 0; leave its rows out")
+        largest = float(w.max())
+        unit = 1.0 if 1e-100 < largest < 1e100 else 1 / largest  # sums of what is left are numbers
+        w = w * unit
         scaling = scaling_of(x, w, centred=self.fit_intercept)
         _refuse_odd_numbers(x, scaling)
         q = targets[:, 1] if targets.ndim == 2 and columns == 1 else targets
@@ -190,7 +200,7 @@ class LogisticRegression(Estimator):
         factors = self._factors(names)
 
         def made(strength: float, rows: Any = slice(None)) -> Rows:
-            penalty = np.repeat(_product(factors, strength)[:, None], columns, axis=1)
+            penalty = np.repeat(_product(factors, strength * unit)[:, None], columns, axis=1)
             if self.C == "auto":  # on the scaled features
                 penalty = _product(penalty, np.where(scaling.deviation > 0, scaling.deviation, 1.0)[:, None] ** 2)
             penalty = np.vstack([penalty, np.full((1, columns), 0.0 if self.fit_intercept else np.inf)])
@@ -203,6 +213,7 @@ class LogisticRegression(Estimator):
         start = self._start(scaling, of.shape) if self.warm_start and hasattr(self, "coef_") else None
         solution = minimise_rows(of, start=start, certified=self.tol, most=self.max_iter)
         self._settle(of, solution, names)
+        self.objective_ /= unit
         return self
 
     def _settle(self, of: Rows, solution: Solution, names: list[str] | None) -> None:
@@ -218,9 +229,15 @@ class LogisticRegression(Estimator):
         self.gap_, self.decrement_, self.objective_ = solution.gap, solution.decrement, solution.objective
         self.n_iter_, self.n_passes_ = np.array([solution.steps], dtype=np.int32), solution.passes
         left = solution.decrement if math.isnan(solution.gap) else solution.gap
-        if solution.steps >= self.max_iter and left > max(self.tol, 1e-9):
+        if left > max(self.tol, 1e-7):
+            short = solution.steps >= self.max_iter
+            more = (
+                f"allow more: max_iter={10 * self.max_iter}"
+                if short
+                else "scale features or weights whose numbers are extreme"
+            )
             warnings.warn(
-                f"{self.max_iter} steps leave a gap of {left:.1e} nats a row; allow more: max_iter={10 * self.max_iter}",
+                f"{solution.steps} steps leave a gap of {left:.1e} nats a row; {more}",
                 _convergence_warning(),
                 stacklevel=3,
             )
@@ -244,20 +261,24 @@ class LogisticRegression(Estimator):
         if self.standard_errors not in (False, True, "robust"):
             raise ValueError(f"standard_errors={self.standard_errors!r}; it must be False, True or 'robust'")
 
-    def _class_weights(self, targets: NDArray[Any]) -> NDArray[np.float64]:
+    def _class_weights(self, targets: NDArray[Any], given: NDArray[np.float64]) -> NDArray[np.float64]:
         classes = len(self.classes_)
         if self.class_weight is None:
             return np.ones(len(targets))
         if targets.ndim == 2:
             raise ValueError("class weights are for labels of one class a row, and these are probabilities")
-        counts = np.bincount(targets, minlength=classes)
+        counts = np.bincount(targets, given, classes)
         if isinstance(self.class_weight, str):
             if self.class_weight != "balanced":
                 raise ValueError(
                     f"class_weight={self.class_weight!r}; it must be 'balanced', a dict of weights, or None"
                 )
-            of = len(targets) / (classes * np.maximum(counts, 1))
+            of = given.sum() / (classes * np.where(counts > 0, counts, 1))
         else:
+            if not hasattr(self.class_weight, "items"):
+                raise ValueError(
+                    f"class_weight={self.class_weight!r}; it must be 'balanced', a dict of weights, or None"
+                )
             weights = dict(self.class_weight)
             known = self.classes_.tolist()
             odd = [name for name in weights if name not in known]
@@ -279,7 +300,9 @@ class LogisticRegression(Estimator):
             known = {name: j for j, name in enumerate(names or [])}
             found = np.ones(count)
             for name, value in self.penalties.items():
-                place = known.get(name, name if isinstance(name, int) and -count <= name < count else None)
+                place = known.get(
+                    name, int(name) if isinstance(name, int | np.integer) and -count <= name < count else None
+                )
                 if place is None:
                     raise ValueError(
                         f"penalties names the feature {name!r}; there are {', '.join((names or [])[:10]) or count}"
@@ -436,6 +459,8 @@ class LogisticRegression(Estimator):
         -------
         low, high : ndarray of the shape of `coef_`
         """
+        if not 0 < level < 1:
+            raise ValueError(f"level={level!r}; it must be between 0 and 1, as in 0.95")
         if not hasattr(self, "coef_error_"):
             raise AttributeError("there are no standard errors; fit with standard_errors=True")
         from statistics import NormalDist
@@ -478,6 +503,10 @@ def features_of(X: Any) -> Any:  # noqa: N803
         x = np.asarray(host_array(X))
         if x.dtype.kind == "c":
             raise ValueError("Complex data not supported: complex features have no order; pass real ones")
+        if x.dtype.kind in "mM":
+            raise TypeError(
+                f"features of dtype {x.dtype} are times; argument must be a string or a number: say since when, and in what unit"
+            )
         if x.dtype.kind in "OUST":
             x = _numbers_of(x)
         x = x.astype(np.float32 if x.dtype.name in ("float16", "float32", "bfloat16") else np.float64, copy=False)

@@ -13,6 +13,7 @@ is known without another look at the rows.
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Dual", "Objective", "Point", "Solution", "duality_gap", "inverse_of", "minimise"]
+__all__ = ["Dual", "Objective", "Point", "Solution", "duality_gap", "inverse_of", "is_even", "minimise"]
 
 Floats = Any
 FEW = 1_500  # coefficients whose second derivatives are kept and factorised
 SINGULAR = 1e-13  # of the mean curvature: what is less is none
 QUICK = 1e-2  # of what the last step gained: what a step of Newton's gains near the end
+SETTLED = 1e-14  # nats a row that the last step gained: of what it left no probability shows the first eight digits
+NOTHING = (1e-4, 1e-7, 1e-10, 1e-13)  # nats a row
 UNSEEN = 1e-11  # of a sum of losses: what a sum of so many terms may be off by
 NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
@@ -132,6 +135,8 @@ class Solution:
         Whether other coefficients do as well: some features are sums of others.
     direction : ndarray of the coefficients' shape, or None
         The last step.
+    drift : tuple of ndarray of the coefficients' shape
+        How they moved while less and less was gained.
     """
 
     theta: NDArray[np.float64] = field(repr=False)
@@ -144,6 +149,7 @@ class Solution:
     separated: bool
     singular: bool = False
     direction: NDArray[np.float64] | None = field(default=None, repr=False)
+    drift: tuple[NDArray[np.float64], ...] = field(default=(), repr=False)
 
 
 class _Solver:
@@ -233,32 +239,44 @@ def inverse_of(h: Floats, penalty: Floats, *, often: bool = False) -> tuple[Call
     free = np.isfinite(penalty)
     rows, columns = penalty.shape
     h[np.diag_indices(len(h))] += np.where(free, penalty, 0.0).ravel()
-    size = float(np.trace(h)) / len(h) or 1.0
     if columns > 1:  # a shift of all classes' coefficients changes no loss
         blocks = h.reshape(rows, columns, rows, columns)
-        for j in np.flatnonzero(_is_even(penalty)):
-            blocks[j, :, j, :] += size / columns
+        for j in np.flatnonzero(is_even(penalty)):
+            blocks[j, :, j, :] += float(np.trace(blocks[j, :, j, :])) / columns**2
     fixed = np.flatnonzero(~free.ravel())
     h[fixed] = h[:, fixed] = 0
-    h[fixed, fixed] = size
+    h[fixed, fixed] = 1
+    diagonal = np.diag(h)
     if not np.isfinite(h).all():
-        return (lambda g: g / size if math.isfinite(size) else g), False
+        bent = np.where(np.isfinite(diagonal) & (diagonal > 0), diagonal, 1.0)
+        return (lambda g: g / bent.reshape(g.shape)), False
+    root = 1 / np.sqrt(
+        np.where(diagonal > 0, diagonal, 1.0)
+    )  # scaled to a diagonal of 1: no penalty, however large, hides what another lacks
+    h *= root[:, None]
+    h *= root
+    scaled, singular = _inverse(h, often=often)
+    return lambda g: (root * scaled(root * g.ravel())).reshape(g.shape), singular
+
+
+def _inverse(h: Floats, *, often: bool) -> tuple[Callable[[Floats], Floats], bool]:
+    """Return a function that solves with a matrix whose diagonal is 1, and whether it is singular."""
     try:
         factor = np.linalg.cholesky(h)
-        if np.diag(factor).min() ** 2 <= SINGULAR * size:
+        if np.diag(factor).min() ** 2 <= SINGULAR:
             raise np.linalg.LinAlgError
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(h)
         kept = values > SINGULAR * max(values[-1], np.finfo(float).tiny)
         values, vectors = values[kept], vectors[:, kept]
-        return lambda g: np.asarray(vectors @ ((vectors.T @ g.ravel()) / values)).reshape(g.shape), True
+        return lambda g: np.asarray(vectors @ ((vectors.T @ g) / values)), True
     if not often:
-        return lambda g: np.linalg.solve(h, g.ravel()).reshape(g.shape), False
+        return lambda g: np.linalg.solve(h, g), False
     inverse = np.linalg.inv(factor)
-    return lambda g: np.asarray(inverse.T @ (inverse @ g.ravel())).reshape(g.shape), False
+    return lambda g: np.asarray(inverse.T @ (inverse @ g)), False
 
 
-def _is_even(penalty: Floats) -> Floats:
+def is_even(penalty: Floats) -> Floats:
     """Return which features have one penalty for all classes: at the least objective their coefficients add up to 0."""
     return np.isfinite(penalty[:, 0]) & (penalty == penalty[:, :1]).all(axis=1) & (penalty.shape[1] > 1)
 
@@ -287,9 +305,11 @@ def minimise(
         Steps.
     """
     solver = _Solver(objective)
-    point = solver.at(np.zeros(objective.shape) if start is None else start, curvature=True)
+    begin = np.zeros(objective.shape) if start is None else np.where(solver.free, start, 0.0)
+    point = solver.at(begin, curvature=True)
     first = decrement = math.nan
     steps, separated, d = 0, False, None
+    passed: list[Floats] = []  # where the last gains were nearly nothing: what still moves between them moves for ever
     while steps < most:
         g = solver.gradient(point)
         size = solver.size(point)
@@ -297,7 +317,8 @@ def minimise(
         if size == 0:
             decrement = 0.0
             break
-        d = solver.step(point, g, min(0.1, math.sqrt(size / max(first, np.finfo(float).tiny))))
+        eta = min(0.1, max(math.sqrt(size / max(first, np.finfo(float).tiny)), 1e-3))
+        d = solver.step(point, g, eta)
         slope = float((g * d).sum())
         before, decrement = decrement, max(-slope / 2, 0.0) / solver.total
         quick = 0 < decrement <= NEAR and decrement <= QUICK * before  # the second derivatives hardly change any more
@@ -309,22 +330,24 @@ def minimise(
             after = solver.along(point, d, float((g * d).sum()), curvature=True)
         if after is None:
             break
+        if len(passed) < len(NOTHING) and decrement <= NOTHING[len(passed)]:
+            passed.append(point.theta)
         gained, point, steps = solver.value(point) - solver.value(after), after, steps + 1
         if objective.is_separated(point):
             separated = True
             break
         gap = math.nan if certified is None or decrement > NEAR else objective.gap(point)
         if certified is not None and not math.isnan(gap):
-            if gap <= certified or (
-                decrement <= certified and solver.size(point) > size / 2
-            ):  # no digit is left to gain
+            if gap <= certified and decrement <= max(SETTLED, certified / 100):
+                break
+            if decrement <= certified and solver.size(point) > size / 2:  # no digit is left to gain
                 break
             continue
         if size <= tolerance or (decrement <= tolerance and gained <= max(1e-9, decrement * 4) * solver.total):
             break
         if gained <= 0 and decrement <= 1e-9:
             break
-    even = _is_even(objective.penalty)
+    even = is_even(objective.penalty)
     theta = np.where(even[:, None], point.theta - point.theta.mean(axis=1, keepdims=True), point.theta)
     return Solution(
         theta,
@@ -337,6 +360,7 @@ def minimise(
         separated,
         solver.singular,
         d,
+        tuple(b - a for a, b in itertools.pairwise(passed)),
     )
 
 

@@ -167,7 +167,8 @@ class Rows(Objective):
         self.total = float(weights.sum())
         self.is_hard = targets.ndim == 1 and (self.shape[1] > 1 or bool(((targets == 0) | (targets == 1)).all()))
         of_features = self.penalty[:-1]
-        self.may_separate = bool((of_features == 0).any() and ((of_features == 0) | np.isinf(of_features)).all())
+        free = (of_features == 0).any() and ((of_features == 0) | np.isinf(of_features)).all()
+        self.may_separate = bool(free) and offset is None
         self._near: tuple[Floats, Callable[[Floats], Floats]] | None = None
 
     # ---- what a kind of features does with a part of the rows ----
@@ -325,16 +326,22 @@ class Rows(Objective):
         return self.is_hard and self.may_separate and point.sums.ahead > 0
 
     def leads(self, direction: Floats) -> tuple[float, float]:
-        """Return by how much scores of a direction put a row's class ahead of the others: at least, and at most."""
+        """Return by how much scores of a direction put a row's class ahead of each other one, of what they are made of: at least, and at most."""
 
         def of(part: slice) -> tuple[float, float]:
-            z, y = self.scores(part, direction), self.targets[part]
-            ahead = (
-                np.where(y == 1, 1.0, -1.0) * z[:, 0] if self.shape[1] == 1 else z[np.arange(len(y)), y] - _others(z, y)
-            )
+            x, y = self.scaled(part), self.targets[part]
+            z, size = x @ direction, np.abs(x) @ np.abs(direction)
+            if self.shape[1] == 1:
+                ahead = (np.where(y == 1, 1.0, -1.0) * z[:, 0])[:, None]
+            else:
+                rows = np.arange(len(y))
+                ahead, size = z[rows, y][:, None] - z, size + size[rows, y][:, None]
+                ahead[rows, y] = 0.0
+            ahead = ahead / np.where(size > 0, size, 1.0)
             return float(ahead.min()), float(ahead.max())
 
-        found = self._in_parts(of)
+        step = max(AT_ONCE // (self.shape[0] * self.shape[1]), 1)
+        found = [of(slice(begin, begin + step)) for begin in range(0, self.x.shape[0], step)]
         return min(low for low, _ in found), max(high for _, high in found)
 
     @functools.cached_property
@@ -541,4 +548,4 @@ def minimise_rows(rows: Rows, *, start: Floats | None = None, certified: float =
     step = rows.x.shape[0] // max(SAMPLE, PRECISE * size)
     if start is None and step >= 4:
         start = minimise_rows(rows.sample(step), certified=max(START, certified), most=most).theta
-    return minimise(rows, start=start, tolerance=min(certified, 1e-12), certified=certified, most=most)
+    return minimise(rows, start=start, tolerance=min(certified, 1e-17), certified=certified, most=most)

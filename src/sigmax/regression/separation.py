@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SeparationError", "least_norm", "separated"]
 
-LARGE = 1e-4  # of a coefficient: a last step that does not end at a solution
-NONE = 1e-6  # of the largest lead: as much as none
+LARGE = 1e-5  # of a coefficient: a last step that does not end at a solution
+NONE = 1e-5  # of what a row's lead is made of: as much as none
 
 
 class _Rows(Protocol):
@@ -56,7 +56,7 @@ class SeparationError(InputError):
         shares = [
             (names[j] if names is not None else int(j), float(size[j] / total))
             for j in order
-            if total and size[j] > 0.01 * total
+            if total and (size[j] > 0.01 * total or j == order[0])
         ]
         told = ", ".join(
             f"{name if names is not None else f'feature {name}'} ({100 * share:.0f} %)" for name, share in shares[:4]
@@ -76,14 +76,15 @@ def separated(rows: _Rows, solution: Solution) -> NDArray[np.float64] | None:
         return None
     free = rows.penalty == 0
     tried = [solution.theta] if solution.separated else []
-    last, size = solution.direction, np.abs(np.where(free, solution.theta, 0.0)).max(initial=0.0)
-    if last is not None and np.abs(np.where(free, last, 0.0)[:-1]).max(initial=0.0) > LARGE * size:
-        tried += [last, solution.theta]
+    size = np.abs(np.where(free, solution.theta, 0.0)).max(initial=0.0)
+    moved = [*reversed(solution.drift), *([] if solution.direction is None else [solution.direction])]
+    if any(np.abs(np.where(free, d, 0.0)[:-1]).max(initial=0.0) > LARGE * size for d in moved):
+        tried += [*moved, solution.theta]
     for given in tried:
         d = np.where(free, given, 0.0)
         d = d - d.mean(axis=1, keepdims=True) if d.shape[1] > 1 else d
         low, high = rows.leads(d)
-        if high > 0 and low >= -NONE * high:
+        if high > 10 * NONE and low >= -NONE:
             return d
     return None
 

@@ -102,7 +102,7 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
     if plan.model is None:
         x, unscored = score_matrix(batch, plan)
     else:
-        x, unscored, remarks = _of_model(batch, plan.model)
+        x, unscored, remarks = _of_model(batch, plan.model, file)
     if plan.on_bad is None and NO_NUMBER in unscored:
         raise _no_number(batch, plan, first_row, file, int(np.argmax(unscored[NO_NUMBER])))
     bad = np.zeros(batch.num_rows, bool)
@@ -190,10 +190,13 @@ def score_batch(batch: pa.RecordBatch, plan: Plan, first_row: int, file: str = "
 
 
 def _of_model(
-    batch: pa.RecordBatch, model: Model
+    batch: pa.RecordBatch, model: Model, file: str
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.bool_]], dict[str, int]]:
     """Return the scores that a model makes of its columns, the rows that have none, by reason, and what was odd in others."""
-    encoded = model.encode(batch)
+    try:
+        encoded = model.encode(batch)
+    except TableError as error:
+        raise TableError(f"{file}{': ' if file else ''}{error}") from None
     unscored: dict[str, NDArray[np.bool_]] = {}
     settled = np.zeros(batch.num_rows, bool)
     for told, found in (("is missing", encoded.missing), ("is infinite", encoded.odd)):

@@ -93,7 +93,9 @@ class Plan:
 
 
 def _unknown(name: str, schema: pa.Schema) -> TableError:
-    near = difflib.get_close_matches(name, schema.names, n=1, cutoff=0.0)
+    near = [n for n in schema.names if n.lower() == name.lower()] or difflib.get_close_matches(
+        name, schema.names, n=1, cutoff=0.0
+    )
     return TableError(
         f"there is no column '{name}'" + (f"; did you mean '{near[0]}'?" if near else "; the file has no columns")
     )
@@ -199,7 +201,7 @@ def _plan_of_model(table: Table, job: Job, model: Model) -> Plan:
     schema, label = table.schema, table.label
     if label is not None and label not in schema.names:
         raise _unknown(label, schema)
-    model.features.check(schema, str(job.model))
+    model.features.check(schema, str(job.model), typed=table.typed)
     names = [c.name for c in model.features.columns]
     if label in names:
         raise TableError(f"'{label}' is a feature of the model {job.model}, and not its label")

@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sigmax.tables.dialect import NUMBER
 from sigmax.tables.errors import TableError
 from sigmax.tables.families import is_numeric, is_text
 from sigmax.tables.labels import is_missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MISSING = frozenset(["", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "NULL", "null"])  # words that are none
 
 __all__ = ["Column", "Encoded", "Features", "is_feature", "is_words"]
 
@@ -117,14 +120,16 @@ class Features:
             at += count
         return found
 
-    def check(self, schema: pa.Schema, model: str) -> None:
-        """Refuse a table that lacks a column, or has another kind of one."""
+    def check(self, schema: pa.Schema, model: str, *, typed: bool = True) -> None:
+        """Refuse a table that lacks a column, or has another kind of one; of text, what is words is read as such."""
         missing = [c.name for c in self.columns if c.name not in schema.names]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise TableError(f"there is no column '{missing[0]}'{more}, which the model {model} was fitted to")
         for c in self.columns:
             kind = schema.field(c.name).type
+            if c.categories is not None and not typed:
+                continue
             fits = (c.categories is None and is_words(kind)) or (
                 is_numeric(kind)
                 or pa.types.is_boolean(kind)
@@ -174,9 +179,13 @@ def _numbers_in(values: pa.Array, name: str) -> pa.Array:
             numbers.append(None if text is None else float(text.lower() == "true"))
             continue
         try:
+            if not NUMBER.fullmatch(text):
+                raise ValueError
             numbers.append(float(text))
         except ValueError:
-            raise TableError(f"column '{name}' holds {text[:40]!r}, and numbers are wanted there") from None
+            raise TableError(
+                f"column '{name}' holds {text[:40]!r}, and numbers are wanted there; mend it, or say how numbers are written with --decimal"
+            ) from None
     place = np.where(indices < 0, len(numbers), indices)
     return pa.array([*numbers, None], pa.float64()).take(pa.array(place))
 
@@ -205,7 +214,7 @@ def indices_of(values: pa.Array) -> tuple[NDArray[np.int64], list[str | None]]:
     if not pa.types.is_dictionary(values.type):
         values = values.cast(pa.string()) if not is_text(values.type) else values
         values = values.dictionary_encode()
-    words = [w if w is None or w.strip() else None for w in map(_word, values.dictionary.to_pylist())]
+    words = [None if w is None or w.strip() in MISSING else w for w in map(_word, values.dictionary.to_pylist())]
     return np.asarray(pc.fill_null(values.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)), words
 
 

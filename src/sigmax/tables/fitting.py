@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,16 @@ from sigmax.tables.features import Column, Features, is_feature, is_words
 from sigmax.tables.files import expand, format_of, keys_of
 from sigmax.tables.model import Model
 from sigmax.tables.sources import open_source, parts_of
-from sigmax.tables.survey import MOST_CLASSES, Fitting, Piece, Reading, Survey, distinct_labels, one_batch
+from sigmax.tables.survey import (
+    MOST_CLASSES,
+    Fitting,
+    Piece,
+    Reading,
+    Survey,
+    distinct_labels,
+    one_batch,
+    refuse_no_categories,
+)
 from sigmax.tables.workers import in_order, use_workers
 
 if TYPE_CHECKING:
@@ -71,6 +81,8 @@ class Fitted:
         The share of each class.
     deviations : ndarray of shape (features,)
         Of the features.
+    notes : list of str
+        What makes it doubtful that the columns are what they were taken for.
     """
 
     model: Model
@@ -85,6 +97,7 @@ class Fitted:
     log_loss: float
     shares: dict[str, float]
     deviations: NDArray[np.float64]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -201,7 +214,7 @@ class _Files(Objective):
         return duality_gap(point, self.penalty, dual, self.total)
 
     def leads(self, direction: Floats) -> tuple[float, float]:
-        found = self.each(functools.partial(_leads, direction=direction))
+        found: _Leads = self.each(functools.partial(_leads, direction=direction))
         return found.low, found.high
 
     def gram(self) -> Floats:
@@ -252,13 +265,19 @@ def fit_files(
     with contextlib.ExitStack() as stack:
         run = _runner(stack, workers, scheduler, pieces, progress)
         survey: Survey = joined(run(reading.survey, ()))
-        classes, names = _classes(survey, fitting)
+        classes, names = _classes(survey, fitting, files)
+        refuse_no_categories(survey)
         _refuse_missing(survey, fitting)
         columns, scaling = _columns(survey, kinds, fitting)
         narrow = all(m.narrow for m in survey.numbers.values())
         trusted = not any(m.missing or m.infinite for m in survey.numbers.values())
         strength = 0.0 if fitting.C == "auto" else 1 / float(fitting.C)
         features = Features(columns)
+        twice = next((n for n, count in Counter(features.names).items() if count > 1), None)
+        if twice is not None:
+            raise TableError(
+                f"two features would be called '{twice}': rename a column, or leave one out with --without"
+            )
         width = 1 if len(classes) == 2 else len(classes)
         size = (len(features.names) + 1) * width
         if size > FEW:
@@ -304,7 +323,7 @@ def fit_files(
             return joined(run(_on_piece, (reading, how, ask)))
 
         objective = _Files(each, how, total)
-        solution = minimise(objective, start=start, certified=1e-12, tolerance=1e-12, most=MOST)
+        solution = minimise(objective, start=start, certified=1e-12, tolerance=1e-17, most=MOST)
         free = bool((objective.penalty[:-1] == 0).any())
         if free and (led := separated(objective, solution)) is not None:
             raise SeparationError.of(led, features.names, names)
@@ -329,7 +348,7 @@ def fit_files(
         )
     if not left <= 1e-6:
         raise TableError(
-            f"{solution.steps} steps leave a gap of {left:.1e} nats a row; this is an error of sigmax: please report it"
+            f"{solution.steps} steps leave a gap of {left:.1e} nats a row: give a C that is nearer to 1, or leave out columns with numbers beyond 1e100"
         )
     return Fitted(
         model,
@@ -344,7 +363,22 @@ def fit_files(
         solution.point.losses / total,
         {n: survey.labels[c][1] / total for n, c in zip(names, classes, strict=True)},
         scaling.deviation,
+        _doubts(sample, kinds),
     )
+
+
+def _doubts(sample: pa.RecordBatch, kinds: dict[str, bool]) -> list[str]:
+    """Return which columns may be the names of rows: another whole number in each."""
+    found = []
+    for name, words in kinds.items():
+        x = None if words or sample.num_rows < 50 else sample.column(name).to_numpy(zero_copy_only=False)
+        if x is None or not np.isfinite(x).all() or (x != np.rint(x)).any() or np.unique(x).size < len(x):
+            continue
+        if name.lower().endswith(("id", "name", "names", "no", "nr", "number", "index")) or (np.diff(x) > 0).all():
+            found.append(
+                f"'{name}' has another whole number in every row: if it is a row's name, leave it out with --without {name}"
+            )
+    return found
 
 
 def _on_piece(piece: Piece, reading: Reading, made: _Made, ask: Callable[[Dense], Any]) -> Any:
@@ -366,37 +400,70 @@ def _pieces(files: list[Path], root: Path | None, fitting: Fitting) -> tuple[lis
         with open_source(path, None, dialect=fitting.dialect, keys=keys) as source:
             schema = source.schema
         if not kinds:
-            kinds = _feature_columns(schema, fitting)
+            kinds = _feature_columns(schema, fitting, path)
             columns = (*kinds, str(fitting.label), *([fitting.weights] if fitting.weights is not None else []))
+        _check_columns(schema, columns, kinds, path)
         types = {}
         if format_of(path) == "csv":
             for f in schema:
-                number = f.name in kinds and not kinds[f.name] and not pa.types.is_boolean(f.type)
-                if f.name in kinds and f.name not in keys:
-                    types[f.name] = f.type if pa.types.is_boolean(f.type) else pa.float64() if number else pa.string()
-        pieces += [Piece(path.absolute(), part, keys, types, fitting.dialect, columns) for part in parts_of(path)]
+                if f.name in keys or f.name not in columns or f.name == fitting.weights:
+                    continue
+                words = f.name == fitting.label or kinds[f.name]
+                types[f.name] = pa.string() if words else f.type if pa.types.is_boolean(f.type) else pa.float64()
+        of_file = (keys, types, fitting.dialect, columns, kinds, str(fitting.label))
+        pieces += [Piece(path.absolute(), part, *of_file) for part in parts_of(path)]
     return pieces, kinds
 
 
-def _feature_columns(schema: pa.Schema, fitting: Fitting) -> dict[str, bool]:
-    names = set(schema.names)
-    for name, meaning in ((fitting.label, "classes"), (fitting.weights, "weights")):
-        if name is not None and name not in names:
+def _check_columns(schema: pa.Schema, columns: Sequence[str], kinds: dict[str, bool], path: Path) -> None:
+    """Refuse a file whose columns do not go with those of the first."""
+    for name in columns:
+        count = schema.names.count(name)
+        if count != 1:
+            told = (
+                f"there is no column '{name}', which the first file has"
+                if not count
+                else f"two columns are called '{name}'; rename one"
+            )
+            raise TableError(f"{path}: {told}")
+        kind = schema.field(name).type
+        if name in kinds and not kinds[name] and is_words(kind):
+            raise TableError(
+                f"{path}: column '{name}' holds words, and numbers in the first file; make both the same, or leave it out with --without {name}"
+            )
+        if name in kinds and not is_feature(kind) and not pa.types.is_null(kind):
+            raise TableError(
+                f"{path}: column '{name}' is {kind}, neither numbers nor words; leave it out with --without {name}"
+            )
+
+
+def _feature_columns(schema: pa.Schema, fitting: Fitting, path: Path) -> dict[str, bool]:
+    for name in (fitting.label, fitting.weights):
+        if name is not None and name not in schema.names:
             asked_columns(schema, [name], None)  # whose error names the nearest
-            raise TableError(f"there is no column '{name}' with the {meaning}")
-    apart = {fitting.label, fitting.weights}
+    apart = {str(fitting.label), fitting.weights}
+    if fitting.label == fitting.weights:
+        raise TableError(f"'{fitting.label}' is both the label and the weights")
+    chosen = [n for n in schema.names if n not in apart and not is_row_name(n)]
     if fitting.features:
         chosen = asked_columns(schema, fitting.features, fitting.label)
-        if fitting.label in chosen:
-            raise TableError(f"'{fitting.label}' is both a feature and the label")
-    else:
-        chosen = [n for n in schema.names if n not in apart and not is_row_name(n)]
+        for name, what in ((fitting.label, "the label"), (fitting.weights, "the weights")):
+            if name in chosen:
+                raise TableError(f"'{name}' is both a feature and {what}")
+    if fitting.without:
+        gone = set(asked_columns(schema, fitting.without, fitting.label))
+        chosen = [n for n in chosen if n not in gone]
+    twice = next((n for n in chosen if schema.names.count(n) > 1), None)
+    if twice is not None:
+        raise TableError(f"{path}: two columns are called '{twice}'; rename one")
     for name in chosen:
         kind = schema.field(name).type
         if not is_feature(kind) and not pa.types.is_null(kind):
-            raise TableError(f"column '{name}' is {kind}, neither numbers nor words; leave it out with --features")
+            raise TableError(
+                f"{path}: column '{name}' is {kind}, neither numbers nor words; leave it out with --without {name}"
+            )
     if not chosen:
-        raise TableError("there is no feature column beside the label")
+        raise TableError(f"{path}: there is no feature column beside the label")
     return {n: is_words(schema.field(n).type) for n in chosen}
 
 
@@ -432,15 +499,16 @@ def _runner(
     return run
 
 
-def _classes(survey: Survey, fitting: Fitting) -> tuple[tuple[Any, ...], list[str]]:
+def _classes(survey: Survey, fitting: Fitting, files: list[Path]) -> tuple[tuple[Any, ...], list[str]]:
     """Return the classes in ascending order, and their names."""
     values = list(survey.labels)
+    left = "; ".join(f"{n:,} rows {why}" for why, n in survey.left_out.items())
+    reasons = f" ({left})" if left else ""
     if not survey.rows:
-        reasons = "; ".join(f"{n:,} rows {why}" for why, n in survey.left_out.items())
-        raise TableError(f"there is no row to fit to{f' ({reasons})' if reasons else ''}")
+        raise TableError(f"{files[0] if len(files) == 1 else 'the files'}: there is no row to fit to{reasons}")
     if len(values) < 2:
         raise TableError(
-            f"all rows have the class '{values[0]}' in '{fitting.label}'; there must be two classes at least"
+            f"all rows have the class '{values[0]}' in '{fitting.label}'{reasons}; there must be two classes at least"
         )
     if len(values) > MOST_CLASSES:
         raise TableError(f"column '{fitting.label}' has more than {MOST_CLASSES:,} values: is it a class?")
@@ -462,7 +530,7 @@ def _refuse_missing(survey: Survey, fitting: Fitting) -> None:
     if infinite:
         told = ", ".join(f"'{n}' ({count:,} rows)" for n, count in list(infinite.items())[:8])
         raise TableError(
-            f"infinite values in {told}: leave these rows out with --on-bad drop, or these columns with --features"
+            f"infinite values in {told}: leave these rows out with --on-bad drop, or these columns with --without"
         )
     if fitting.missing == "mean":
         empty = [n for n, m in survey.numbers.items() if not m.weight]
@@ -477,7 +545,7 @@ def _refuse_missing(survey: Survey, fitting: Fitting) -> None:
         more = f" and {len(missing) - 8} more columns" if len(missing) > 8 else ""
         raise TableError(
             f"values are missing in {told}{more}: take the mean and an indicator with --missing mean, leave these rows out with --on-bad drop, or these "
-            "columns with --features"
+            "columns with --without"
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from sigmax.tables.files import expand
 from sigmax.tables.job import job_of
-from sigmax.tables.one import check_target, score_into
+from sigmax.tables.one import check_target, refuse_input, score_into
 from sigmax.tables.reading import ScoreFile
 from sigmax.tables.record import Record
 from sigmax.tables.stream import refuse_labels_beside
@@ -96,6 +96,7 @@ def score_files(
         if root is None:
             target = None if output is None else Path(output)
             check_target(files[0], target)
+            refuse_input(target, task.job.labels, task.job.model, task.job.calibration)
             return run(files[0], target, task, head=head, progress=progress)
         sources = [source] if isinstance(source, str | Path) else list(source)
         folders = [Path(s) for s in sources if Path(s).is_dir()]

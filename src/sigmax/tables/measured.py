@@ -137,7 +137,7 @@ class Measuring:
                 "these are scores of many labels a row: measure them with --kind softmax or sigmoid, one class a row"
             )
         for name, meaning in ((by, "the groups"), (weights, "the weights")):
-            if name is not None and name in (plan.label, *plan.columns):
+            if name is not None and name in (plan.label, *(plan.columns if plan.model is None else [])):
                 used = "the label" if name == plan.label else "a score"
                 raise TableError(f"column '{name}' holds {used}; name another for {meaning}")
         self.plan, self.by, self.weights = plan, by, weights

@@ -288,7 +288,7 @@ class Model:
             If the file holds no model, naming it.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
 
@@ -323,6 +323,8 @@ def _column(value: Any) -> Column:
     categories = None if value["categories"] is None else tuple(_texts(value["categories"]))
     if categories is not None and (len(set(categories)) < len(categories) or value["fill"] is not None):
         raise ValueError(f"the categories of '{value['name']}' are not all different, or it is a number as well")
+    if categories is None and value["may_miss"] is True:
+        raise ValueError(f"'{value['name']}' is a number, whose missing value is its fill")
     fill = None if value["fill"] is None else _number(value["fill"])
     return Column(_text(value["name"]), categories, fill, _truth(value["may_miss"]))
 
@@ -336,6 +338,9 @@ def _columns(value: Any) -> tuple[Column, ...]:
 
 def _numbers(value: Any, axes: int) -> NDArray[np.float64]:
     array = np.asarray(value)
+    flat = value if axes == 1 else [v for line in value for v in line]
+    if any(isinstance(v, bool) for v in flat):
+        raise ValueError("it holds what is no number")
     if array.ndim != axes or array.dtype.kind not in "if" or not np.isfinite(array).all():
         raise ValueError("it holds what is no number")
     return array.astype(np.float64)
@@ -351,6 +356,13 @@ def _costs(value: Any) -> Costs:
     return Costs(_numbers(value["matrix"], 2), tuple(_texts(value["classes"])), tuple(_texts(value["decisions"])))
 
 
+def _spread(value: Any, axes: int) -> NDArray[np.float64]:
+    found = _numbers(value, axes)
+    if (found < 0).any():
+        raise ValueError("it holds a number below 0")
+    return found
+
+
 def _about(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool | None) for v in value.values()):
         raise ValueError("it is no list of names with plain values")
@@ -363,8 +375,8 @@ STATE = {
     "columns": _columns,
     "coefficients": lambda value: _numbers(value, 2),
     "intercept": lambda value: _numbers(value, 1),
-    "errors": lambda value: None if value is None else _numbers(value, 2),
-    "deviations": lambda value: None if value is None else _numbers(value, 1),
+    "errors": lambda value: None if value is None else _spread(value, 2),
+    "deviations": lambda value: None if value is None else _spread(value, 1),
     "about": _about,
     "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
     "costs": lambda value: None if value is None else _costs(value),

@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["Merging", "Observer", "check_target", "numbered", "score_and_make", "score_file", "score_into"]
+__all__ = [
+    "Merging",
+    "Observer",
+    "check_target",
+    "numbered",
+    "refuse_input",
+    "score_and_make",
+    "score_file",
+    "score_into",
+]
 
 
 class Observer(Protocol):
@@ -120,6 +129,7 @@ def score_file(
     task = Task(job_of(job, options), rule=rule)
     target = None if output is None else Path(output)
     check_target(Path(path), target)
+    refuse_input(target, task.job.labels, task.job.model, task.job.calibration)
     with use_workers(workers) as pool:
         return score_into(Path(path), target, task, pool, head=head, progress=progress, observer=observer)
 
@@ -134,6 +144,19 @@ def check_target(path: Path, target: Path | None) -> None:
     if target.exists() and path.exists() and target.samefile(path):
         raise TableError(f"{target} is the input; write the result to another file")
     remove_left(target.parent)
+
+
+def refuse_input(target: Path | None, *read: str | Path | None) -> None:
+    """Refuse an output that is one of the files that are read."""
+    for path in read:
+        if (
+            target is not None
+            and path is not None
+            and target.exists()
+            and Path(path).exists()
+            and target.samefile(path)
+        ):
+            raise TableError(f"{target} is read by this command; write the result to another file")
 
 
 def score_into(

@@ -49,4 +49,7 @@ class Paid:
         if rule is None or rule.costs is None or not labels.size:
             return None
         z = np.concatenate(self.scores)
-        return realised(z[:, 0] if z.shape[1] == 1 else z, labels, rule.costs, form="logits")
+        w = None
+        if rule.after is not None:  # as many of each class as there will be
+            w = (rule.after / np.maximum(np.bincount(labels, minlength=len(rule.after)), 1))[labels] * len(labels)
+        return realised(z[:, 0] if z.shape[1] == 1 else z, labels, rule.costs, sample_weight=w, form="logits")

@@ -68,6 +68,8 @@ class ScoreFile:
                     yield source, plan, itertools.chain([] if first is None else [first], source.batches)
                     return
                 scores = set(plan.columns)
+                if plan.model is not None:  # whose words stay as they are written, whatever they look like
+                    scores -= {c.name for c in plan.model.features.columns if c.categories is not None}
                 for field in source.schema:
                     number = field.name in scores and is_numeric(field.type)
                     self.types[field.name] = pa.float64() if number else pa.string()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigmax.decisions import Costs, Decided, PredictionSets, decide
+from sigmax.tables.dialect import NUMBER
 from sigmax.tables.errors import TableError
 from sigmax.tables.labels import ClassNames
 
@@ -70,13 +71,13 @@ class Rule:
                 )
             order = [place[k] for k in range(len(classes))]
             costs = Costs(costs.matrix[order], tuple(classes), costs.decisions)
-        change = None
+        change = new = None
         if self.after:
             old, new = (_shares(of, classes, name) for of, name in ((self.before, "before"), (self.after, "after")))
             change = np.log(new) - np.log(old)
         if self.sets is not None and len(self.sets.classes_) != len(classes):
             raise TableError(f"the sets are those of {len(self.sets.classes_)} classes, and there are {len(classes)}")
-        return Settled(costs, change, self.sets, tuple(classes), priced=self.threshold is None)
+        return Settled(costs, change, self.sets, tuple(classes), priced=self.threshold is None, after=new)
 
 
 def _shares(given: Mapping[str, float], classes: Sequence[str], name: str) -> NDArray[np.float64]:
@@ -111,6 +112,7 @@ class Settled:
     sets: PredictionSets | None
     classes: tuple[str, ...]
     priced: bool
+    after: NDArray[np.float64] | None = None
 
     def shifted(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return scores of shape (classes, rows), or (1, rows) for a logit, for the other shares."""
@@ -185,16 +187,14 @@ def read_costs(path: Path) -> Costs:
         raise TableError(f"{path} is no text: {error}") from None
     if len(lines) < 3 or len({len(line) for line in lines}) != 1 or len(lines[0]) < 2:
         raise TableError(
-            f"{path} is no table of costs: its first line names the decisions, and a line for each class begins with its name, as in "
+            f"{path} is no table of costs, with commas between its fields: its first line names the decisions, and a line for each class begins with its name, as in "
             "class,leave,treat / healthy,0,1 / ill,20,0"
         )
     rows = []
     for line in lines[1:]:
         for word in line[1:]:
-            try:
-                float(word)
-            except ValueError:
-                raise TableError(f"{path}: the cost '{word}' of '{line[0]}' is no number") from None
+            if not NUMBER.fullmatch(word.strip()):
+                raise TableError(f"{path}: the cost '{word}' of '{line[0]}' is no number")
         rows.append([float(word) for word in line[1:]])
     try:
         return Costs(

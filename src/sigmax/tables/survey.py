@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,21 @@ from sigmax.tables.labels import is_missing, key_of
 from sigmax.tables.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["MOST_CLASSES", "Fitting", "Moments", "Piece", "Reading", "Survey", "distinct_labels", "one_batch"]
+__all__ = [
+    "MOST_CLASSES",
+    "Fitting",
+    "Moments",
+    "Piece",
+    "Reading",
+    "Survey",
+    "distinct_labels",
+    "one_batch",
+    "refuse_no_categories",
+]
 
 Floats = Any
 BLOCK = 1 << 16  # rows
@@ -31,6 +42,7 @@ SAMPLE = 20_000  # rows to start from, at least
 MOST_WORDS = 1_000  # in a column of words
 MOST_CLASSES = 1_000
 NONE = np.longdouble(0)
+_ALMOST_NUMBER = r"^\W*\d[\d.,'_\s]*([eE][-+]?\d+)?\W*$"  # '$1.20', '95%', '1.234,5'
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class Fitting:
         The column that holds the class.
     features : list of str
         Names or globs of the feature columns. Default: all others, numbers, words and truths; of words each that there is has an indicator.
+    without : list of str
+        Names or globs of columns that are none.
     C : float or 'auto'
         The inverse strength of the ridge, as :class:`sigmax.regression.LogisticRegression` has it; auto chooses it for features of deviation 1.
     weights : str
@@ -58,6 +72,7 @@ class Fitting:
 
     label: str | None = None
     features: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     C: float | Literal["auto"] = 1.0
     weights: str | None = None
     missing: Literal["refuse", "mean"] = "refuse"
@@ -72,9 +87,9 @@ class Fitting:
             raise TableError(f"on_bad is {self.on_bad!r}; it must be 'fail' or 'drop'")
         if self.C != "auto" and (isinstance(self.C, str) or not self.C > 0):
             raise TableError(f"C is {self.C!r}; it must be a number above 0, inf for no penalty, or 'auto'")
-        object.__setattr__(
-            self, "features", (self.features,) if isinstance(self.features, str) else tuple(self.features)
-        )
+        for name in ("features", "without"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,8 @@ class Piece:
     types: dict[str, pa.DataType]
     dialect: Dialect
     columns: tuple[str, ...]
+    kinds: dict[str, bool]
+    label: str
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Read its rows."""
@@ -96,11 +113,49 @@ class Piece:
                 if missing:
                     raise TableError(f"{self.path}: there is no column '{missing[0]}', which the first file has")
                 for batch in source.batches:
-                    yield batch.select(list(self.columns))
+                    yield self._alike(batch)
         except WrongTypeError as wrong:
             raise TableError(
-                f"{self.path}: column '{wrong.column}' holds numbers first, and then: {wrong.reason}; mend it, or leave it out with --features"
+                f"{self.path}: column '{wrong.column}' holds numbers first, and then: {wrong.reason}; mend it, or leave it out with --without {wrong.column}"
             ) from wrong
+
+    def _alike(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the columns that are read, of types that do not hang on the file."""
+        made = []
+        for name in self.columns:
+            column = batch.column(name)
+            if name == self.label:
+                column = _as_classes(column)
+            elif name in self.kinds:
+                try:
+                    column = column.cast(pa.string()) if self.kinds[name] else _as_numbers(column)
+                except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                    raise TableError(
+                        f"{self.path}: column '{name}' is {column.type}, and holds {'words' if self.kinds[name] else 'numbers'} in the first file: {error}"
+                    ) from None
+            made.append(column)
+        return pa.record_batch(made, names=list(self.columns))
+
+
+def _as_numbers(column: pa.Array) -> pa.Array:
+    if pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
+        return column
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return column.cast(
+        pa.float32() if pa.types.is_float16(column.type) or pa.types.is_int8(column.type) else pa.float64(), safe=False
+    )
+
+
+def _as_classes(column: pa.Array) -> pa.Array:
+    """Return labels as words, of which 1, 1.0, "1" and True are one; a missing one is null."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    words = [None if is_missing(v) else str(key_of(v)) for v in values]
+    known = {w: i for i, w in enumerate(dict.fromkeys(w for w in words if w is not None))}
+    places = np.array([-1 if w is None else known[w] for w in words] + [-1], np.int32)
+    indices = places[np.asarray(encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False))]
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), pa.array(list(known), pa.string()))
 
 
 @dataclass
@@ -266,7 +321,9 @@ class Reading:
         rows, weights = np.bincount(places, minlength=len(values)), np.bincount(places, w, len(values))
         labels = {v: (int(n), float(s)) for v, n, s in zip(values, rows, weights, strict=True) if n}
         if len(labels) > MOST_CLASSES:
-            raise TableError(f"column '{self.fitting.label}' has more than {MOST_CLASSES:,} values: is it a class?")
+            raise TableError(
+                f"column '{self.fitting.label}' has more than {MOST_CLASSES:,} values, such as {next(iter(labels))}: name one with classes"
+            )
         numbers, words, absent = {}, {}, Counter[str]()
         for name, is_of_words in self.kinds.items():
             column = batch.column(name)
@@ -287,32 +344,61 @@ class Reading:
                 absent[name] = int(lost.sum())
             if len(count) > MOST_WORDS:
                 raise TableError(
-                    f"column '{name}' has more than {MOST_WORDS:,} different words: no category, it seems; leave it out with --features"
+                    f"column '{name}' has more than {MOST_WORDS:,} different words{_meant(names)}: no category, it seems; leave it out with --without {name}"
                 )
             words[name] = count
         return Survey(batch.num_rows, w.sum(dtype=np.longdouble), left, labels, numbers, words, absent, [batch])
 
 
+def _meant(words: Sequence[str | None]) -> str:
+    """Return what is said of words that look like numbers; nothing if most do not."""
+    known = [w for w in words if w is not None]
+    alike = [w for w in known if re.match(_ALMOST_NUMBER, w)]
+    if len(known) <= 20 or len(alike) < 0.9 * len(known):
+        return ""
+    other = next((w for w in known if w not in alike), None)
+    also = f", and {other!r} beside them" if other is not None else ""
+    return (
+        f" that look like numbers, such as {alike[0]!r}{also} (--decimal and --thousands say how numbers are written)"
+    )
+
+
+def refuse_no_categories(survey: Survey) -> None:
+    """Refuse columns whose words are no categories: numbers that are not understood, and a word of its own in nearly every row."""
+    for name, count in survey.words.items():
+        told = _meant(list(count))
+        if not told and survey.rows >= 50 and len(count) > 0.8 * survey.rows:
+            told = f", {len(count):,} in {survey.rows:,} rows, such as {next(iter(count))!r}"
+        if told:
+            raise TableError(
+                f"column '{name}' holds different words{told}: mend it, or leave it out with --without {name}"
+            )
+
+
 def batch_of_none(piece: Piece) -> pa.RecordBatch:
     """Return a batch without rows, as the piece has them."""
-    with open_source(piece.path, piece.types, piece.part, piece.dialect, piece.keys, piece.columns) as source:
-        return pa.RecordBatch.from_pylist([], source.schema).select(list(piece.columns))
+    types = [
+        pa.dictionary(pa.int32(), pa.string())
+        if n == piece.label
+        else pa.string()
+        if piece.kinds.get(n)
+        else pa.float64()
+        for n in piece.columns
+    ]
+    return pa.record_batch([pa.array([], t) for t in types], names=list(piece.columns))
 
 
 def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     """Return the rows of several batches as one."""
     if len(batches) == 1:
         return batches[0]
-    table = pa.Table.from_batches(batches).combine_chunks()
+    tables = [pa.Table.from_batches([b]) for b in batches]
+    table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
     return table.to_batches()[0] if table.num_rows else batches[0]
 
 
 def _missing_labels(column: pa.Array) -> NDArray[np.bool_]:
-    if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
-        return np.zeros(len(column), bool)
-    indices, values = _encoded(column)
-    lost = np.array([is_missing(v) for v in values] + [True])
-    return lost[indices]
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False))
 
 
 def _encoded(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
@@ -324,25 +410,19 @@ def _encoded(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
 def distinct_labels(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
     """Return the place of each row's class among those that there are, and these: 1, 1.0 and "1" are one."""
     indices, values = _encoded(column)
-    keys = [_class_of(v) for v in values]
+    keys = [key_of(v) for v in values]
     known = {k: i for i, k in enumerate(dict.fromkeys(keys))}
     return np.array([known[k] for k in keys] or [0], np.int64)[indices], list(known)
-
-
-def _class_of(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower()
-    return key_of(value)
 
 
 def weights_in(column: pa.Array, name: str) -> NDArray[np.float64]:
     """Return weights."""
     try:
         w = np.asarray(column.cast(pa.float64()).fill_null(math.nan).to_numpy(zero_copy_only=False))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise TableError(f"column '{name}' holds what is no weight: {error}") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise TableError(
+            f"column '{name}' is {column.type} and holds what is no weight; name one with numbers"
+        ) from None
     if not ((w >= 0) & np.isfinite(w)).all():
         raise TableError(
             f"column '{name}' holds {w[~((w >= 0) & np.isfinite(w))][0]}, which is no weight; they are finite and not below 0"
