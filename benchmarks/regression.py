@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "regression.md"
-PATIENCE = 60  # seconds that a fit may take
+PATIENCE = 20  # seconds that a fit may take
 CLOSE = 1e-8  # nats a row above the best
 CASES = {
     "two classes, 100,000 x 20": (100_000, 20, 2, 0.0, 5),

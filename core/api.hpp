@@ -94,17 +94,19 @@ struct FeatureBatch {
     double* z;                               // scores, or the probabilities of them, [rows][classes]
     double* pulled;                          // sums of the features with slopes, [features + 1][classes]
     double* hessian;                         // second derivatives of the sum of losses, a square of (features + 1) classes
-    double* found;                           // losses, entropy, the offset times the probabilities: weighted sums; the least lead of a label
+    double* found;                           // weighted sums of losses, entropy, the offset times p; the least lead of a label
+    bool diagonal;                           // whether of the second derivatives only the diagonal is there
     LinkLoop sigmoid, softplus;
     RowLoop softmax, logsumexp;
 };
 
 // Throw std::bad_alloc.
 struct FeatureLoops {
-    void (*scores)(const FeatureBatch&);  // of theta
-    void (*sums)(const FeatureBatch&);    // of slopes; of p and weights, or of weights alone
-    void (*losses)(const FeatureBatch&);  // of theta, with all their derivatives
-    void (*bent)(const FeatureBatch&);    // the second derivatives for p, times theta
+    void (*scores)(const FeatureBatch&);   // of theta
+    void (*sums)(const FeatureBatch&);     // of slopes; of p and weights, or of weights alone
+    void (*moments)(const FeatureBatch&);  // of weights: sums of the features and of their squares
+    void (*losses)(const FeatureBatch&);   // of theta, with all their derivatives
+    void (*bent)(const FeatureBatch&);     // the second derivatives for p, times theta
 };
 
 struct Level {

@@ -97,6 +97,15 @@ def test_an_unknown_level_is_refused():
     assert f"SIGMAX_CPU_LEVEL is 'v9'; this CPU has {', '.join(AVAILABLE)}" in done.stderr
 
 
+@pytest.mark.parametrize("level", AVAILABLE)
+def test_sums_of_features_are_right_at_every_level(level):
+    done = run(level, "import feature_sums, sigmax; print(sigmax.cpu_level(), feature_sums.compare())")
+    assert done.returncode == 0, done.stderr
+    found, worst = done.stdout.split()
+    assert found == level
+    assert float(worst) < 1e-13
+
+
 def test_every_level_is_right_by_itself():
     """The bits agree with each other; here they agree with NumPy too, at the level in use."""
     x = np.linspace(-30, 30, 1001)

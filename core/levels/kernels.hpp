@@ -2,9 +2,13 @@
 // part, inside the level's namespace and target region, hence no include guard.
 #include "lanes/pack.hpp"
 #if defined(SIGMAX_FEATURES)
+#include "lanes/two_term.hpp"
+#include "lanes/halves.hpp"
+#include "memory/runs.hpp"
+#include "memory/tiles.hpp"
 #include "features/sums.hpp"
 extern const FeatureLoops features;
-const FeatureLoops features = {feature_scores, feature_sums, feature_losses, feature_bent};
+const FeatureLoops features = {feature_scores, feature_sums, feature_moments, feature_losses, feature_bent};
 #else
 #include "lanes/two_term.hpp"
 #include "lanes/halves.hpp"

@@ -11,6 +11,7 @@ def feature_scores(x: Any, shift: Any, scale: Any, classes: int, theta: Any, z: 
 def feature_sums(
     x: Any, shift: Any, scale: Any, classes: int, slopes: Any, pulled: Any, p: Any, weights: Any, hessian: Any, /
 ) -> None: ...
+def feature_moments(x: Any, shift: Any, scale: Any, weights: Any, first: Any, second: Any, /) -> None: ...
 def feature_losses(
     x: Any,
     shift: Any,

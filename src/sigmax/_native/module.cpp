@@ -478,7 +478,7 @@ bool read_features(PyObject* given, PyObject* shift, PyObject* scale, Py_ssize_t
 // Parts of the rows, shared out among threads, and their sums joined in a tree: the parts hang on the shape alone, and so do all bits.
 void in_parts(void (*loop)(const sigmax::FeatureBatch&), const sigmax::FeatureBatch& whole) {
     constexpr std::ptrdiff_t most_parts = 1024, most_numbers = 1 << 25;
-    const std::ptrdiff_t wide = (whole.features + 1) * whole.classes, square = whole.hessian ? wide * wide : 0;
+    const std::ptrdiff_t wide = (whole.features + 1) * whole.classes, square = !whole.hessian ? 0 : whole.diagonal ? wide : wide * wide;
     const std::ptrdiff_t part_rows = square > 10'000 ? 512 : 4096;
     std::ptrdiff_t parts = (whole.rows + part_rows - 1) / part_rows;
     parts = std::max<std::ptrdiff_t>(std::min({parts, most_parts, most_numbers / std::max<std::ptrdiff_t>(square, 1)}), 1);
@@ -575,6 +575,21 @@ PyObject* feature_sums(PyObject*, PyObject* args) {
     Py_RETURN_NONE;
 }
 
+PyObject* feature_moments(PyObject*, PyObject* args) {
+    PyObject *x, *shift, *scale, *weights, *first, *second;
+    if (!PyArg_ParseTuple(args, "OOOOOO", &x, &shift, &scale, &weights, &first, &second)) return nullptr;
+    sigmax::FeatureBatch batch{};
+    if (!read_features(x, shift, scale, 1, batch)) return nullptr;
+    batch.weights = doubles(weights, "weights", batch.rows, false);
+    batch.pulled = doubles(first, "first", batch.features + 1, true);
+    batch.hessian = doubles(second, "second", batch.features + 1, true);
+    batch.diagonal = true;
+    if (!PyErr_Occurred() && (!batch.weights || !batch.pulled || !batch.hessian))
+        PyErr_SetString(PyExc_ValueError, "weights, first and second are needed");
+    if (!on_features(level->features->moments, batch)) return nullptr;
+    Py_RETURN_NONE;
+}
+
 PyObject* feature_losses(PyObject*, PyObject* args) {
     PyObject *x, *shift, *scale, *theta, *offset, *targets, *label, *weights, *p, *pulled, *hessian;
     Py_ssize_t classes;
@@ -598,7 +613,8 @@ PyObject* feature_losses(PyObject*, PyObject* args) {
             return PyErr_Format(PyExc_ValueError, "label: %zd int64 are needed", static_cast<Py_ssize_t>(batch.rows));
         batch.label = static_cast<const std::int64_t*>(PyArray_DATA(of_rows));
     }
-    if (!PyErr_Occurred() && (!batch.theta || !batch.weights || !batch.pulled || (classes == 1 ? !batch.targets : !batch.targets == !batch.label)))
+    if (!PyErr_Occurred() &&
+        (!batch.theta || !batch.weights || !batch.pulled || (classes == 1 ? !batch.targets : !batch.targets == !batch.label)))
         PyErr_SetString(PyExc_ValueError, "losses need theta, weights, pulled, and targets or labels");
     batch.sigmoid = sigmax::find_link(*level, "sigmoid")->loop;
     batch.softplus = sigmax::find_link(*level, "softplus")->loop;
@@ -654,6 +670,9 @@ PyMethodDef methods[] = {
      "feature_scores(x, shift, scale, classes, theta, z): write the scores of coefficients [features + 1][classes] to z [rows][classes]."},
     {"feature_sums", feature_sums, METH_VARARGS,
      "feature_sums(x, shift, scale, classes, slopes, pulled, p, weights, hessian): write sums over rows; None for what is not asked for."},
+    {"feature_moments", feature_moments, METH_VARARGS,
+     "feature_moments(x, shift, scale, weights, first, second): write weighted sums of the features, and a constant, and of their "
+     "squares."},
     {"feature_losses", feature_losses, METH_VARARGS,
      "feature_losses(x, shift, scale, classes, theta, offset, targets, label, weights, p, pulled, hessian): the weighted sums of losses, "
      "entropy, offset times p, and the least lead of a label; writes probabilities and derivatives."},

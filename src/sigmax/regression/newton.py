@@ -35,7 +35,7 @@ QUICK = 1e-2  # of what the last step gained: what a step of Newton's gains near
 SETTLED = 1e-14  # nats a row that the last step gained: of what it left no probability shows the first eight digits
 NOTHING = (1e-4, 1e-7, 1e-10, 1e-13)  # nats a row
 UNSEEN = 1e-11  # of a sum of losses: what a sum of so many terms may be off by
-NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
+NEAR = 1e-5  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
 
 @dataclass
@@ -133,6 +133,8 @@ class Solution:
         Whether a coefficient without a penalty grows for ever, because the features tell the classes apart without an error.
     singular : bool
         Whether other coefficients do as well: some features are sums of others.
+    inverse : function or None
+        Solves with the last second derivatives that were found, where there are some.
     direction : ndarray of the coefficients' shape, or None
         The last step.
     drift : tuple of ndarray of the coefficients' shape
@@ -148,6 +150,7 @@ class Solution:
     passes: int
     separated: bool
     singular: bool = False
+    inverse: Callable[[Floats], Floats] | None = field(default=None, repr=False)
     direction: NDArray[np.float64] | None = field(default=None, repr=False)
     drift: tuple[NDArray[np.float64], ...] = field(default=(), repr=False)
 
@@ -203,13 +206,22 @@ class _Solver:
             v, size = y + after / size * v, after
         return d
 
-    def along(self, point: Any, d: Floats, slope: float, *, curvature: bool) -> Any:
+    def lent_step(self, begin: Floats, lent: Callable[[Floats], Floats]) -> tuple[Any, float]:
+        """Return the point after a step by second derivatives that are only much like these, and what it gains; None if it is none."""
+        before = self.at(begin, curvature=False)
+        g = self.gradient(before)
+        d = np.where(self.free, -lent(g), 0.0)
+        slope = float((g * d).sum())
+        after = self.along(before, d, slope, curvature=True, tries=1) if slope < 0 else None
+        return after, max(-slope / 2, 0.0) / self.total
+
+    def along(self, point: Any, d: Floats, slope: float, *, curvature: bool, tries: int = 14) -> Any:
         """Return the point after the step, halved until the objective falls enough; None if it cannot."""
         before = self.value(point)
         noise = 8 * np.finfo(float).eps * abs(before)
         unseen = -slope <= UNSEEN * abs(before)  # what is gained is lost in the rounding of the sum; the gradient tells
         t = 1.0
-        for _ in range(14):
+        for _ in range(tries):
             after = self.at(point.theta + t * d, curvature=curvature)
             if self.value(after) <= before + 1e-4 * t * slope + noise or (
                 unseen and self.size(after) < self.size(point)
@@ -285,6 +297,7 @@ def minimise(
     objective: Objective,
     *,
     start: NDArray[np.float64] | None = None,
+    lent: Callable[[Floats], Floats] | None = None,
     tolerance: float = 1e-12,
     certified: float | None = None,
     most: int = 300,
@@ -297,6 +310,8 @@ def minimise(
     objective : Objective
     start : ndarray of the coefficients' shape, optional
         0 otherwise.
+    lent : function, optional
+        Solves with second derivatives that are much like those at the start, as a sample of the rows has them: for the first step.
     tolerance : float
         Newton's decrement to stop after, of the objective's mean over the weights: what is left then is of the order of its square.
     certified : float, optional
@@ -306,9 +321,12 @@ def minimise(
     """
     solver = _Solver(objective)
     begin = np.zeros(objective.shape) if start is None else np.where(solver.free, start, 0.0)
-    point = solver.at(begin, curvature=True)
     first = decrement = math.nan
-    steps, separated, d = 0, False, None
+    steps, separated, d, point = 0, False, None, None
+    if lent is not None:
+        point, decrement = solver.lent_step(begin, lent)
+    if point is None:
+        point = solver.at(begin, curvature=True)
     passed: list[Floats] = []  # where the last gains were nearly nothing: what still moves between them moves for ever
     while steps < most:
         g = solver.gradient(point)
@@ -359,6 +377,7 @@ def minimise(
         solver.passes,
         separated,
         solver.singular,
+        solver.factor,
         d,
         tuple(b - a for a, b in itertools.pairwise(passed)),
     )

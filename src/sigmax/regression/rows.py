@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Dense", "Rows", "Scaling", "Sparse", "Sums", "joined", "minimise_rows", "scaling_of"]
+__all__ = ["Dense", "Rows", "Scaling", "Sparse", "Sums", "joined", "lent_by", "minimise_rows", "scaling_of"]
 
 sigmoid, softplus = LINKS["sigmoid"], LINKS["softplus"]
 
 Floats = Any
 AT_ONCE = 1 << 18  # numbers of a part of the features
 QUICK = 150  # coefficients whose second derivatives cost next to nothing
-PRECISE = 5  # rows for each coefficient, of which the second derivatives are much like those of all
+PRECISE = 4  # rows for each coefficient, of which the second derivatives are much like those of all
 SAMPLE = 5_000  # rows at least to find a start with
-START = 1e-6  # nats a row that a start may be away from its own best
+START = 1e-5  # nats a row that a start may be away from its own best
 
 
 @dataclass(frozen=True)
@@ -269,11 +269,17 @@ class Rows(Objective):
             self._near = mean, self._about(point.theta, mean)
         return self._near[1]
 
+    def lend(self, some: Rows, share: float) -> None:
+        """Take over what all but solves with the second derivatives of a sample."""
+        if some._near is not None:
+            mean, inverse = some._near
+            self._near = mean, lambda g: share * inverse(g)
+
     def _about(self, theta: Floats, mean: Floats) -> Callable[[Floats], Floats]:
         """Return what all but solves with the second derivatives: those of a sample of the rows, or of the features alone."""
         rows, size = self.x.shape[0], self.shape[0] * self.shape[1]
         if size <= FEW:
-            some = self.sample(max(rows // (PRECISE * size), 1))
+            some = self.sample(max(round(rows / (PRECISE * size)), 1))
             h = some.found(theta, None, curvature=True).hessian
             return inverse_of(np.asarray(h) * (self.total / some.total), self.penalty, often=True)[0]
         return self._by_class(mean)
@@ -510,9 +516,9 @@ def scaling_of(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scalin
     shift = np.where(np.isfinite(shift), shift, 0.0)
     scale = 1 / np.where(np.isfinite(spread) & np.isfinite(1 / spread), spread, 1.0)
 
-    gram = np.empty((features + 1,) * 2)
-    _native.feature_sums(x, shift, scale, 1, None, None, None, weights, gram)
-    return _scaled(shift, scale, gram[:, -1], np.diag(gram), centred=centred)
+    first, second = np.empty(features + 1), np.empty(features + 1)
+    _native.feature_moments(x, shift, scale, weights, first, second)
+    return _scaled(shift, scale, first, second, centred=centred)
 
 
 def _scaled(shift: Floats, scale: Floats, first: Floats, second: Floats, *, centred: bool) -> Scaling:
@@ -546,6 +552,19 @@ def minimise_rows(rows: Rows, *, start: Floats | None = None, certified: float =
     """Return the coefficients of the least objective, to a gap; of many rows, from those of a sample on."""
     size = rows.shape[0] * rows.shape[1]
     step = rows.x.shape[0] // max(SAMPLE, PRECISE * size)
+    lent = None
     if start is None and step >= 4:
-        start = minimise_rows(rows.sample(step), certified=max(START, certified), most=most).theta
-    return minimise(rows, start=start, tolerance=min(certified, 1e-17), certified=certified, most=most)
+        some = rows.sample(step)
+        of_some = minimise_rows(some, certified=max(START, certified), most=most)
+        start, share = of_some.theta, some.total / rows.total
+        if rows.is_small:
+            lent = lent_by(of_some, share)
+        else:
+            rows.lend(some, share)
+    return minimise(rows, start=start, lent=lent, tolerance=min(certified, 1e-17), certified=certified, most=most)
+
+
+def lent_by(of_some: Solution, share: float) -> Callable[[Floats], Floats] | None:
+    """Return how to solve with second derivatives as a share of the rows has them; None if they are none to rely on."""
+    inverse = of_some.inverse
+    return None if inverse is None or of_some.singular or share <= 0 else lambda g: share * inverse(g)

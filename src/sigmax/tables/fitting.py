@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sigmax.regression.errors import covariance_by
 from sigmax.regression.newton import FEW, Dual, Objective, Point, duality_gap, inverse_of, minimise
-from sigmax.regression.rows import Dense, Scaling, Sums, joined, minimise_rows
+from sigmax.regression.rows import Dense, Scaling, Sums, joined, lent_by, minimise_rows
 from sigmax.regression.separation import SeparationError, least_norm, separated
 from sigmax.regression.strength import best_penalty
 from sigmax.tables.columns import asked_columns
@@ -302,12 +302,13 @@ def fit_files(
 
             strength = best_penalty(of_sample, sample.num_rows)
         how = made(strength)
-        start = None
+        start = lent = None
         if sample.num_rows < survey.rows:
             some = how.rows(reading, sample)
             share = float(some.weights.sum()) / total
             smaller = Dense(some.x, some.targets, some.weights, None, some.given * share, scaling)
-            start = minimise_rows(smaller, certified=1e-6).theta
+            of_some = minimise_rows(smaller, certified=1e-6)
+            start, lent = of_some.theta, lent_by(of_some, share)
         in_memory = survey.rows * len(features.names) * (4 if narrow else 8) <= KEPT and scheduler is None
         kept: list[list[Dense]] = []
         reads = 1
@@ -323,7 +324,7 @@ def fit_files(
             return joined(run(_on_piece, (reading, how, ask)))
 
         objective = _Files(each, how, total)
-        solution = minimise(objective, start=start, certified=1e-12, tolerance=1e-17, most=MOST)
+        solution = minimise(objective, start=start, lent=lent, certified=1e-12, tolerance=1e-17, most=MOST)
         free = bool((objective.penalty[:-1] == 0).any())
         if free and (led := separated(objective, solution)) is not None:
             raise SeparationError.of(led, features.names, names)
