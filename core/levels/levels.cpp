@@ -6,11 +6,11 @@
 namespace sigmax {
 
 #define SIGMAX_TEXT(word) #word
-#define SIGMAX_LEVEL(name, is_supported)                                                                                \
-    namespace name {                                                                                                    \
-    extern const Table<Link> links;                                                                                     \
-    extern const Table<RowFunction> rows, more_rows;                                                                    \
-    extern const FeatureLoops features;                                                                                 \
+#define SIGMAX_LEVEL(name, is_supported)                                                                                           \
+    namespace name {                                                                                                               \
+    extern const Table<Link> links;                                                                                                \
+    extern const Table<RowFunction> rows, more_rows;                                                                               \
+    extern const FeatureLoops features;                                                                                            \
     static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}, &features}; \
     }
 

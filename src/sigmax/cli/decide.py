@@ -31,6 +31,7 @@ __all__ = ["decide"]
     help_epilogue=examples(
         "sigmax decide scores.csv --costs costs.csv -o decisions.csv",
         "sigmax decide new.parquet --model model.json --costs costs.csv --prior ill=0.01 --prior-before ill=0.5",
+        "sigmax decide new.csv --threshold 0.2 --prior estimate --prior-before ill=0.5 --held-out valid.csv --label y",
         "sigmax decide new.csv --coverage 0.9 --held-out valid.csv --label y -o sets.csv",
     ),
 )
@@ -64,13 +65,14 @@ def decide(
     threshold : float
         In place of costs, of two classes: the probability from which the second is said.
     prior : list of str
-        The classes' shares where the decisions are made, as in ill=0.01; one may be left out.
+        The classes' shares where the decisions are made, as in ill=0.01; one may be left out. Or 'estimate': those under which the scores of this file are
+        the likeliest.
     prior_before : list of str
         Their shares where the model was fitted: those that it saw, with class weights or resampling.
     coverage : float
         How often the set of classes holds the true one: adds a column with the sets.
     held_out : Path
-        Labelled rows that nothing was fitted to, for the sets.
+        Labelled rows that nothing was fitted to, for the sets; they show as well whether shares can be estimated.
     by_class : bool
         Whether the coverage holds for the rows of each class by itself.
     output : Path
@@ -92,16 +94,22 @@ def decide(
         raise InputError(
             "say how to decide: --costs costs.csv, --threshold 0.2, or --coverage 0.9 with --held-out valid.csv"
         )
-    if (coverage is None) != (held_out is None):
+    estimated = prior is not None and "estimate" in prior
+    if estimated and len(prior or ()) > 1:
+        raise InputError("--prior estimate finds the shares of all classes; give either it or shares")
+    if (coverage is not None and held_out is None) or (coverage is None and held_out is not None and not estimated):
         raise InputError("sets need both --coverage and --held-out, the labelled rows that they are fitted to")
     if prior_before and not prior:
         raise InputError("--prior-before says where the shares come from; say with --prior where they go")
     asked = job if job.temperature != 1 or job.calibration is not None or job.model is not None else told_apart(job)
-    sets = None if coverage is None or held_out is None else _sets(held_out, asked, coverage, by_class=by_class)
+    labelled = None if held_out is None else _labelled(held_out, asked)
+    sets = None if coverage is None or labelled is None else _sets(*labelled, coverage, by_class=by_class)
     chosen = read_costs(costs) if costs is not None else of_model if threshold is None else None
-    rule = Rule(chosen, threshold, _shares(prior_before), _shares(prior), sets)
     if held_out is not None and job.label is not None and not _has(file, job):
         asked = _without_label(asked)
+    before = _shares(prior_before)
+    after, doubts = _estimated(file, asked, before, labelled) if estimated else (_shares(prior), [])
+    rule = Rule(chosen, threshold, before, after, sets)
     refuse_input(output, costs, held_out, job.model, job.labels, job.calibration)
     found: list[Paid] = []
 
@@ -130,6 +138,13 @@ def decide(
         console.print(
             "Note: the coverage is that of the held-out rows' shares; with --by-class it holds for any", soft_wrap=True
         )
+    if estimated:
+        told = ", ".join(f"{name} {share:.4g}" for name, share in after.items())
+        console.print(plain(f"Shares of the classes, estimated: {told}"), soft_wrap=True)
+    for doubt in doubts:
+        console.print(plain(f"Note: {doubt}"), soft_wrap=True)
+    if (made := _made(found[0])) is not None:
+        console.print(made)
     console.print(_told(found[0], summary))
     if output is not None:
         console.print(plain(f"Wrote {summary.written:,} rows to {output}"), soft_wrap=True)
@@ -152,9 +167,10 @@ def _shares(words: Sequence[str] | None) -> dict[str, float]:
     return found
 
 
-def _sets(path: Path, job: Job, coverage: float, *, by_class: bool) -> PredictionSets:
-    """Fit sets to the calibrated scores of a labelled file."""
-    from sigmax.decisions import PredictionSets
+def _labelled(path: Path, job: Job) -> tuple[Any, Any]:
+    """Return the calibrated scores and the labels of a file."""
+    import numpy as np
+
     from sigmax.tables import score_file
     from sigmax.tables.paid import Paid
 
@@ -165,21 +181,71 @@ def _sets(path: Path, job: Job, coverage: float, *, by_class: bool) -> Predictio
         return found[0]
 
     if job.label is None and job.labels is None:
-        raise InputError("sets are fitted to labelled rows: name the column of the true class with --label")
+        raise InputError("held-out rows have labels: name the column of the true class with --label")
     score_file(path, job, head=0, observer=observer)
-    import numpy as np
-
     kept = found[0]
     z, y = np.concatenate(kept.scores), np.concatenate(kept.labels)
     if not len(y):
         raise InputError(f"{path}: no row has scores and a label")
     z = z / kept.plan.temperature
+    return z[:, 0] if z.shape[1] == 1 else z, y
+
+
+def _sets(z: Any, y: Any, coverage: float, *, by_class: bool) -> PredictionSets:
+    from sigmax.decisions import PredictionSets
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return PredictionSets(coverage, by_class=by_class, form="logits").fit(z[:, 0] if z.shape[1] == 1 else z, y)
+            return PredictionSets(coverage, by_class=by_class, form="logits").fit(z, y)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _estimated(
+    file: Path, job: Job, before: dict[str, float], labelled: tuple[Any, Any] | None
+) -> tuple[dict[str, float], list[str]]:
+    """Return the shares under which the scores of a file are the likeliest, and what speaks against them."""
+    import numpy as np
+
+    from sigmax import sigmoid, softmax
+    from sigmax.calibration import measure
+    from sigmax.decisions import estimate_prior
+    from sigmax.tables import score_file
+    from sigmax.tables.rules import shares
+
+    plans: list[Any] = []
+    scores: list[Any] = []
+
+    class Kept:
+        def see(self, seen: Any) -> None:
+            scores.append(seen.scores[:, ~seen.bad].T.astype(np.float64))
+
+    def observer(plan: Any) -> Kept:
+        plans.append(plan)
+        return Kept()
+
+    score_file(file, job, head=0, observer=observer)
+    classes = plans[0].classes
+    old = shares(before, classes, "before")
+    z = np.concatenate(scores) / plans[0].temperature
+    if not len(z):
+        raise InputError(f"{file}: no row has scores to estimate shares from")
+    z = z[:, 0] if z.shape[1] == 1 else z
+    evidence = None
+    if labelled is not None:
+        of_rows, y = labelled
+        evidence = measure(sigmoid(of_rows) if of_rows.ndim == 1 else softmax(of_rows), y)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        new = np.maximum(estimate_prior(z, old, form="logits", evidence=evidence), 1e-9)
+    doubts = [
+        str(w.message).replace(
+            "pass evidence=measure(probabilities, labels) of labelled rows", "--held-out valid.csv shows it"
+        )
+        for w in told
+    ]
+    return dict(zip(classes, (new / new.sum()).tolist(), strict=True)), doubts
 
 
 def _has(file: Path, job: Job) -> bool:
@@ -218,6 +284,25 @@ def _decisions(head: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _made(found: Paid) -> Table | None:
+    """Return how many rows have each decision, and of which classes those with a label are."""
+    rule = found.plan.rule
+    if rule is None or rule.costs is None or found.rows is None or found.labelled is None:
+        return None
+    table = Table(title="Decisions", title_justify="left", header_style="bold")
+    table.add_column("decision")
+    table.add_column("rows", justify="right")
+    table.add_column("share", justify="right")
+    named = list(found.plan.classes) if found.labelled.any() and len(found.plan.classes) <= 8 else []
+    for name in named:
+        table.add_column(plain(f"of {name}"), justify="right")
+    all_rows = max(int(found.rows.sum()), 1)
+    for d, name in enumerate(rule.costs.decisions):
+        cells = [f"{found.labelled[k, d]:,}" for k in range(len(named))]
+        table.add_row(plain(name), f"{found.rows[d]:,}", f"{100 * found.rows[d] / all_rows:.1f} %", *cells)
+    return table
+
+
 def _told(found: Paid, summary: Summary) -> Table:
     import numpy as np
 
@@ -235,6 +320,9 @@ def _told(found: Paid, summary: Summary) -> Table:
             f"{rule.costs.decisions[d]} from p = {1 / (1 + math.exp(-at)):.4g} on" for d, at in order[1:] if at < 700
         ]
         table.add_row(f"decides, by P({found.plan.classes[1]})", plain(", ".join(parts)))
+    if rule is not None and not rule.priced and found.labelled is not None and found.labelled.any():
+        right, many = int(found.labelled.trace()), int(found.labelled.sum())
+        table.add_row("said the class", f"{right / many:.4f} of {many:,} labelled rows")
     paid = found.realised()
     if paid is not None and rule is not None and rule.priced:
         moved = " (rows weighted to the new shares)" if rule.change is not None else ""

@@ -1,4 +1,4 @@
-"""What the decisions on labelled rows cost, and how often sets held the class."""
+"""What was decided, what the decisions on labelled rows cost, and how often sets held the class."""
 
 from __future__ import annotations
 
@@ -32,12 +32,21 @@ class Paid:
         self.labels: list[NDArray[np.int64]] = []
         self.held: list[NDArray[np.bool_]] = []
         self.sizes: list[NDArray[np.int64]] = []
+        self.rows: NDArray[np.int64] | None = None  # of each decision
+        self.labelled: NDArray[np.int64] | None = None  # of each class, those of each decision
 
     def see(self, seen: ScoredBatch) -> None:
         """Keep the scores and labels of a batch."""
         known = ~seen.bad & (seen.labels >= 0)
         self.scores.append(seen.scores[:, known].T.astype(np.float64))
         self.labels.append(seen.labels[known])
+        if seen.decided is not None:
+            choice, many = seen.decided.choice, len(seen.decided.costs.decisions)
+            rows = np.bincount(choice[~seen.bad], minlength=many)
+            size = len(self.plan.classes) * many
+            labelled = np.bincount(seen.labels[known] * many + choice[known], minlength=size).reshape(-1, many)
+            self.rows = rows if self.rows is None else self.rows + rows
+            self.labelled = labelled if self.labelled is None else self.labelled + labelled
         if seen.inside is not None:
             self.sizes.append(seen.inside[~seen.bad].sum(axis=1))
             self.held.append(seen.inside[known][np.arange(int(known.sum())), seen.labels[known]])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Rule", "Settled", "read_costs"]
+__all__ = ["Rule", "Settled", "read_costs", "shares"]
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,15 @@ class Rule:
             costs = Costs(costs.matrix[order], tuple(classes), costs.decisions)
         change = new = None
         if self.after:
-            old, new = (_shares(of, classes, name) for of, name in ((self.before, "before"), (self.after, "after")))
+            old, new = (shares(of, classes, name) for of, name in ((self.before, "before"), (self.after, "after")))
             change = np.log(new) - np.log(old)
         if self.sets is not None and len(self.sets.classes_) != len(classes):
             raise TableError(f"the sets are those of {len(self.sets.classes_)} classes, and there are {len(classes)}")
         return Settled(costs, change, self.sets, tuple(classes), priced=self.threshold is None, after=new)
 
 
-def _shares(given: Mapping[str, float], classes: Sequence[str], name: str) -> NDArray[np.float64]:
+def shares(given: Mapping[str, float], classes: Sequence[str], name: str) -> NDArray[np.float64]:
+    """Return shares that were given by the names of classes in the order of these; `name` says which, in messages."""
     if not given:
         raise TableError(
             "other shares are reached from those where the model was fitted: say them too, with --prior-before"
