@@ -90,9 +90,13 @@ for name, thing in list(vars(sigmax).items()):
 
 
 def draw(_app: object) -> None:
-    """Draw the figures of the pages, for light and for dark."""
+    """Draw the figures of the pages, for light and for dark, and lay out the files that a page works on."""
     folder = HERE / "_figures"
     folder.mkdir(exist_ok=True)
+    lent = HERE / "_build/credit"  # where howto/decide.md works
+    lent.mkdir(parents=True, exist_ok=True)
+    for file in (HERE.parent / "examples").glob("credit_*.csv"):
+        shutil.copy(file, lent)
     for name, make in FIGURES.items():
         plots.save(make(), folder / f"{name}.svg")
         plots.save(plots.on_dark(make()), folder / f"{name}-dark.svg")

@@ -35,7 +35,7 @@ QUICK = 1e-2  # of what the last step gained: what a step of Newton's gains near
 SETTLED = 1e-14  # nats a row that the last step gained: of what it left no probability shows the first eight digits
 NOTHING = (1e-4, 1e-7, 1e-10, 1e-13)  # nats a row
 UNSEEN = 1e-11  # of a sum of losses: what a sum of so many terms may be off by
-NEAR = 1e-5  # nats a row that a step gains: the second derivatives of where it begins do for the next
+NEAR = 1e-6  # nats a row that a step gains: the second derivatives of where it begins do for the next
 
 
 @dataclass
