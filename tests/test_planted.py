@@ -10,7 +10,7 @@ from benchmarks.planted import SUITES, reason_of, run
         ("numpy", "numpy._core.tests.test_ufunc", 16),
         ("numpy", "numpy._core.tests.test_umath", 396),
         ("scikit-learn", "sklearn.neural_network.tests.test_base", 4),
-        ("scikit-learn's calibrated classifiers", "sklearn.tests.test_calibration", 65),
+        ("scikit-learn's calibrated classifiers", "sklearn.tests.test_calibration", 53),  # 69 where matplotlib is there
     ],
 )
 def test_they_pass(package, module, least):

@@ -113,7 +113,7 @@ inline void add_all(const double* const* a, int count_a, const double* const* b,
     for (; j < count_a; ++j) add_strip<1>(a + j, b, count_b, sums + j);
 }
 
-inline double total(const f64& lanes) {
+SIGMAX_SHARED double total(const f64& lanes) {
     double each[double_lanes], sum = 0;
     lanes.store(each);
     for (double one : each) sum += one;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from sigmax import _native
 from sigmax.regression.rows import joined
 from sigmax.tables.dialect import Dialect
 from sigmax.tables.errors import TableError, WrongTypeError
@@ -179,7 +180,14 @@ class Moments:
             values = values.cast(pa.int8())
         elif pa.types.is_decimal(values.type) or pa.types.is_null(values.type):
             values = values.cast(pa.float64())
-        x = np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
+        given = values.to_numpy(zero_copy_only=False)
+        if (
+            not values.null_count
+            and given.dtype in (np.float32, np.float64)
+            and (quick := _usual(given, w)) is not None
+        ):
+            return cls(*quick, narrow=narrow)
+        x = np.asarray(given, np.float64)
         missing = infinite = 0
         with np.errstate(invalid="ignore", over="ignore"):
             usual = values.null_count == 0 and np.isfinite(x.sum())
@@ -210,6 +218,28 @@ class Moments:
         mean = self.mean + apart * (other.weight / weight)
         square = self.square + other.square + apart * apart * (self.weight * other.weight / weight)
         return Moments(weight, mean, square, missing, infinite, narrow)
+
+
+def _usual(x: NDArray[Any], w: Floats) -> tuple[Floats, Floats, Floats] | None:
+    """Return weight, mean and sum of squared distances of numbers of usual size, in the core's sums; None of others, or where they lose digits."""
+    if not len(x):
+        return None
+    some = x[:: max(len(x) // 64, 1)].astype(np.float64)
+    with np.errstate(all="ignore"):
+        shift = some[:1] if (some == some[:1]).all() else some.mean(keepdims=True)
+        first, second = np.empty(2), np.empty(2)
+        for _ in range(2):
+            if not np.isfinite(shift).all():
+                return None
+            _native.feature_moments(x[:, None], shift, np.ones(1), w, first, second)
+            away = first[0] / first[1]
+            square = second[0] - first[0] * away
+            if not (np.isfinite(square) and first[1] > 0 and second[0] > 1e-200):
+                return None
+            if square > 0.01 * second[0]:
+                return np.longdouble(first[1]), np.longdouble(shift[0]) + away, np.longdouble(square)
+            shift = shift + away
+    return None
 
 
 @dataclass
