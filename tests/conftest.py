@@ -23,3 +23,13 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def examples():
     return Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers, in processes of their own."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
+    ) as started:
+        yield started

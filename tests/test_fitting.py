@@ -125,15 +125,6 @@ def _without_parts(found):
     return json.loads(found.model.to_json())["classes"], np.round(found.model.coefficients, 8).tolist()
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
-    ) as started:
-        yield started
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_gives_the_same_bits_and_a_killed_worker_costs_nothing(cluster, tmp_path):
     for k in range(2):

@@ -314,15 +314,6 @@ def test_an_error_in_a_late_batch_leaves_nothing_behind(tmp_path, monkeypatch):
 # ---- a cluster of two workers, in processes of their own ----
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
-    ) as started:
-        yield started
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_gives_the_same_bytes(cluster, folder, tmp_path):
     here = score_files(folder, tmp_path / "here", **OPTIONS)

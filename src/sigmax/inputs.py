@@ -11,7 +11,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_rows", "class_numbers", "host_array", "labels_of", "names_of_columns", "refuse_masked", "weights_of"]
+__all__ = [
+    "check_names",
+    "check_rows",
+    "class_numbers",
+    "host_array",
+    "labels_of",
+    "names_of_columns",
+    "refuse_masked",
+    "weights_of",
+]
 
 
 def host_array(x: Any) -> Any:
@@ -29,6 +38,20 @@ def names_of_columns(scores: Any) -> list[str] | None:
         return None
     found = [str(name) for name in names]
     return found if all(isinstance(name, str) for name in names) else None
+
+
+def check_names(estimator: Any, X: Any) -> None:  # noqa: N803
+    """Compare the names of columns with those of an estimator's fit; called two below a public method, whose caller is warned."""
+    names, known = names_of_columns(X), list(getattr(estimator, "feature_names_in_", ())) or None
+    if names == known:
+        return
+    if known is not None and names is not None:
+        raise ValueError(
+            f"The feature names should match those that were passed during fit: {', '.join(known[:8])}; these are {', '.join(names[:8])}"
+        )
+    has, fitted = ("has", "without") if known is None else ("does not have", "with")
+    told = f"X {has} valid feature names, but {type(estimator).__name__} was fitted {fitted} feature names"
+    warnings.warn(told, UserWarning, stacklevel=4)
 
 
 def refuse_masked(name: str, value: Any) -> None:

@@ -13,7 +13,9 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sigmax.errors import InputError
 
 try:
     import fcntl
@@ -21,9 +23,9 @@ except ModuleNotFoundError:  # Windows: nothing is locked, and nothing removed
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["aside", "remove_left", "temporary_folder", "write_whole"]
+__all__ = ["aside", "onnx_model", "remove_left", "temporary_folder", "write_whole"]
 
 PARTS = ".sigmax-*.part"
 FOLDERS = "sigmax-stream-*"
@@ -100,3 +102,18 @@ def _lock(file: BinaryIO, *, wait: bool = True) -> bool:
     except OSError:
         return False
     return True
+
+
+def onnx_model(build: Callable[[], Any], path: str | Path | None) -> Any:
+    """Build an ONNX model, and write it to a file where one is named."""
+    try:
+        found = build()
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"an ONNX model needs '{missing.name}'; install it with: pip install onnx", name=missing.name
+        ) from missing
+    if path is not None:
+        if Path(path).suffix != ".onnx":
+            raise InputError(f"{path}: an ONNX model is written to a file that ends in .onnx")
+        write_whole(Path(path), found.SerializeToString())
+    return found

@@ -25,11 +25,11 @@ from sigmax.calibration.maps import mixed
 from sigmax.calibration.saved import checked, map_of, number_out, or_none, read, state_of, written
 from sigmax.errors import InputError
 from sigmax.estimator import Estimator, not_fitted, tags
-from sigmax.inputs import check_rows, class_numbers, labels_of, names_of_columns, weights_of
+from sigmax.inputs import check_names, check_rows, class_numbers, labels_of, names_of_columns, weights_of
 from sigmax.links import log_sigmoid
 from sigmax.parts import in_parts
 from sigmax.rows import log_softmax
-from sigmax.writing import write_whole
+from sigmax.writing import onnx_model, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,7 +196,7 @@ class Calibrator(Estimator):
     def _logits(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         if not hasattr(self, "map_"):
             raise not_fitted(self)
-        self._check_names(X)
+        check_names(self, X)
         x = scores_of(X)
         if self.form_ == "logits" and self.scores == "auto" and len(x) >= ENOUGH:
             found = form_of(x, "auto")
@@ -237,18 +237,6 @@ class Calibrator(Estimator):
     def _unbounded(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         z = as_logits(x, self.form_)
         return z if self.method == "none" else floored(z, self.form_)
-
-    def _check_names(self, X: Any) -> None:  # noqa: N803
-        names, known = names_of_columns(X), list(getattr(self, "feature_names_in_", ())) or None
-        if names == known:
-            return
-        if known is not None and names is not None:
-            raise ValueError(
-                f"The feature names should match those that were passed during fit: {', '.join(known[:8])}; these are {', '.join(names[:8])}"
-            )
-        has, fitted = ("has", "without") if known is None else ("does not have", "with")
-        told = f"X {has} valid feature names, but {type(self).__name__} was fitted {fitted} feature names"
-        warnings.warn(told, UserWarning, stacklevel=4)
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """
@@ -318,7 +306,7 @@ class Calibrator(Estimator):
             raise not_fitted(self)
         if self.method_ != "venn-abers":
             raise ValueError(f"'{self.method_}' gives one probability; intervals are those of Calibrator('venn-abers')")
-        self._check_names(X)
+        check_names(self, X)
         low, high = self.map_.ends(self._scores(scores_of(X)))
         if low.ndim == 1:
             low, high = np.column_stack([1 - high, low]), np.column_stack([1 - low, high])
@@ -502,19 +490,13 @@ class Calibrator(Estimator):
         """
         if not hasattr(self, "map_"):
             raise not_fitted(self)
-        try:
+
+        def build() -> Any:
             from sigmax.calibration.exported import onnx_of
 
-            model = onnx_of(self)
-        except ModuleNotFoundError as missing:
-            raise ModuleNotFoundError(
-                f"an ONNX model needs '{missing.name}'; install it with: pip install onnx", name=missing.name
-            ) from missing
-        if path is not None:
-            if Path(path).suffix != ".onnx":
-                raise InputError(f"{path}: an ONNX model is written to a file that ends in .onnx")
-            write_whole(Path(path), model.SerializeToString())
-        return model
+            return onnx_of(self)
+
+        return onnx_model(build, path)
 
     def to_sql(self, source: str, columns: Sequence[str] | None = None) -> str:
         """

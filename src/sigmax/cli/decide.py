@@ -15,7 +15,7 @@ from sigmax.cli.shown import say_how
 from sigmax.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sigmax.calibration.sums import Mean
     from sigmax.decisions import PredictionSets
@@ -81,7 +81,6 @@ def decide(
         How many of the first rows to print, when nothing is written.
     """
     try:
-        from sigmax.tables import score_file
         from sigmax.tables.job import told_apart
         from sigmax.tables.model import Model
         from sigmax.tables.one import refuse_input
@@ -111,22 +110,9 @@ def decide(
     after, doubts = _estimated(file, asked, before, labelled) if estimated else (_shares(prior), [])
     rule = Rule(chosen, threshold, before, after, sets)
     refuse_input(output, costs, held_out, job.model, job.labels, job.calibration)
-    found: list[Paid] = []
-
-    def observer(plan: Any) -> Paid:
-        found[:] = [Paid(plan)]
-        return found[0]
-
     with progress_bar(file.name) as progress:
-        summary = score_file(
-            file,
-            asked,
-            output=output,
-            head=rows if output is None else 0,
-            progress=progress,
-            observer=observer,
-            rule=rule,
-        )
+        head = rows if output is None else 0
+        found, summary = _observed(Paid, file, asked, output=output, head=head, progress=progress, rule=rule)
     console = Console()
     if output is None and summary.head:
         console.print(_decisions(summary.head))
@@ -143,11 +129,25 @@ def decide(
         console.print(plain(f"Shares of the classes, estimated: {told}"), soft_wrap=True)
     for doubt in doubts:
         console.print(plain(f"Note: {doubt}"), soft_wrap=True)
-    if (made := _made(found[0])) is not None:
+    if (made := _made(found)) is not None:
         console.print(made)
-    console.print(_told(found[0], summary))
+    console.print(_told(found, summary))
     if output is not None:
         console.print(plain(f"Wrote {summary.written:,} rows to {output}"), soft_wrap=True)
+
+
+def _observed(make: Callable[[Any], Any], file: Path, job: Job, **options: Any) -> tuple[Any, Summary]:
+    """Score a file; return what was made of its plan and saw its batches, and the summary."""
+    from sigmax.tables import score_file
+
+    made: list[Any] = []
+
+    def observer(plan: Any) -> Any:
+        made[:] = [make(plan)]
+        return made[0]
+
+    summary = score_file(file, job, observer=observer, **options)
+    return made[0], summary
 
 
 def _shares(words: Sequence[str] | None) -> dict[str, float]:
@@ -171,19 +171,11 @@ def _labelled(path: Path, job: Job) -> tuple[Any, Any]:
     """Return the calibrated scores and the labels of a file."""
     import numpy as np
 
-    from sigmax.tables import score_file
     from sigmax.tables.paid import Paid
-
-    found: list[Paid] = []
-
-    def observer(plan: Any) -> Paid:
-        found[:] = [Paid(plan)]
-        return found[0]
 
     if job.label is None and job.labels is None:
         raise InputError("held-out rows have labels: name the column of the true class with --label")
-    score_file(path, job, head=0, observer=observer)
-    kept = found[0]
+    kept, _ = _observed(Paid, path, job, head=0)
     z, y = np.concatenate(kept.scores), np.concatenate(kept.labels)
     if not len(y):
         raise InputError(f"{path}: no row has scores and a label")
@@ -211,24 +203,20 @@ def _estimated(
     from sigmax import sigmoid, softmax
     from sigmax.calibration import measure
     from sigmax.decisions import estimate_prior
-    from sigmax.tables import score_file
     from sigmax.tables.rules import shares
 
-    plans: list[Any] = []
-    scores: list[Any] = []
-
     class Kept:
+        def __init__(self, plan: Any) -> None:
+            self.plan = plan
+            self.scores: list[Any] = []
+
         def see(self, seen: Any) -> None:
-            scores.append(seen.scores[:, ~seen.bad].T.astype(np.float64))
+            self.scores.append(seen.scores[:, ~seen.bad].T.astype(np.float64))
 
-    def observer(plan: Any) -> Kept:
-        plans.append(plan)
-        return Kept()
-
-    score_file(file, job, head=0, observer=observer)
-    classes = plans[0].classes
+    kept, _ = _observed(Kept, file, job, head=0)
+    classes = kept.plan.classes
     old = shares(before, classes, "before")
-    z = np.concatenate(scores) / plans[0].temperature
+    z = np.concatenate(kept.scores) / kept.plan.temperature
     if not len(z):
         raise InputError(f"{file}: no row has scores to estimate shares from")
     z = z[:, 0] if z.shape[1] == 1 else z

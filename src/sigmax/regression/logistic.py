@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sigmax.estimator import Estimator, not_fitted
-from sigmax.inputs import check_rows, class_numbers, host_array, labels_of, names_of_columns, refuse_masked, weights_of
+from sigmax.inputs import (
+    check_names,
+    check_rows,
+    class_numbers,
+    host_array,
+    labels_of,
+    names_of_columns,
+    refuse_masked,
+    weights_of,
+)
 from sigmax.links import log_sigmoid, sigmoid
 from sigmax.regression.errors import covariance_of
 from sigmax.regression.rows import Dense, Rows, Scaling, Sparse, minimise_rows, scaling_of
@@ -348,7 +357,7 @@ class LogisticRegression(Estimator):
     def _scores(self, X: Any, offset: ArrayLike | None = None) -> NDArray[np.float64]:  # noqa: N803
         if not hasattr(self, "coef_"):
             raise not_fitted(self)
-        self._check_names(X)
+        check_names(self, X)
         x = features_of(X)
         if x.shape[1] != self.n_features_in_:
             raise ValueError(
@@ -366,18 +375,6 @@ class LogisticRegression(Estimator):
         added = _offset_of(offset, len(z), columns)
         z = z if added is None else z + added
         return np.asarray(z[:, 0] if columns == 1 else z)
-
-    def _check_names(self, X: Any) -> None:  # noqa: N803
-        names, known = names_of_columns(X), list(getattr(self, "feature_names_in_", ())) or None
-        if names == known:
-            return
-        if known is not None and names is not None:
-            raise ValueError(
-                f"The feature names should match those that were passed during fit: {', '.join(known[:8])}; these are {', '.join(names[:8])}"
-            )
-        has, fitted = ("has", "without") if known is None else ("does not have", "with")
-        told = f"X {has} valid feature names, but {type(self).__name__} was fitted {fitted} feature names"
-        warnings.warn(told, UserWarning, stacklevel=4)
 
     def predict_proba(self, X: Any, *, offset: ArrayLike | None = None) -> NDArray[Any]:  # noqa: N803
         """

@@ -20,6 +20,7 @@ from sigmax.host.links import LINKS
 from sigmax.host.rows import logsumexp, softmax
 from sigmax.parts import in_parts
 from sigmax.regression.newton import FEW, Dual, Objective, Point, Solution, duality_gap, inverse_of, minimise
+from sigmax.regression.problem import targets_as_probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -193,14 +194,7 @@ class Rows(Objective):
 
     def target(self, part: slice) -> Floats:
         """Return the targets of rows as probabilities of each column."""
-        y = self.targets[part]
-        if self.shape[1] == 1:
-            return y[:, None]
-        if y.ndim == 2:
-            return y
-        whole = np.zeros((len(y), self.shape[1]))
-        whole[np.arange(len(y)), y] = 1
-        return whole
+        return targets_as_probabilities(self.targets[part], self.shape[1])
 
     def at(self, theta: Floats, *, curvature: bool) -> _Point:  # noqa: D102
         p = None if self.is_small else np.empty((self.x.shape[0], self.shape[1]))

@@ -20,7 +20,7 @@ from sigmax.links import sigmoid
 from sigmax.regression.rows import Dense
 from sigmax.rows import softmax
 from sigmax.tables.features import Column, Encoded, Features
-from sigmax.writing import write_whole
+from sigmax.writing import onnx_model, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,19 +179,13 @@ class Model:
         onnx.ModelProto
             With an input for each column, of shape (rows, 1), float64 or text ('' for a missing word), and the output `probabilities`.
         """
-        try:
+
+        def build() -> Any:
             from sigmax.tables.exports import onnx_of
 
-            found = onnx_of(self)
-        except ModuleNotFoundError as missing:
-            raise ModuleNotFoundError(
-                f"an ONNX model needs '{missing.name}'; install it with: pip install onnx", name=missing.name
-            ) from missing
-        if path is not None:
-            if Path(path).suffix != ".onnx":
-                raise InputError(f"{path}: an ONNX model is written to a file that ends in .onnx")
-            write_whole(Path(path), found.SerializeToString())
-        return found
+            return onnx_of(self)
+
+        return onnx_model(build, path)
 
     def to_pmml(self, path: str | Path | None = None) -> str:
         """
