@@ -1,5 +1,6 @@
 """The page of ``sigmax explore`` in a browser: every control, the numbers it leads to, files good and bad, and who is asked for what."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,7 +18,9 @@ from command import run as command
 
 import sigmax
 from sigmax.calibration.judged import judge
+from sigmax.decisions import Costs, decide, realised
 from sigmax.explain import weighted_sum
+from sigmax.tables.model import Model
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # the gate sets SIGMAX_BROWSER, so that a missing browser cannot hide there
@@ -43,11 +46,11 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def address(folder):
-    words = ["explore", "two.csv", "--label", "answer", "--columns", "score", "--classes", "no", "yes", "--no-browser"]
+@contextlib.contextmanager
+def served(folder, *words):
+    """The address of a page that a command of its own serves."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "sigmax", *words],
+        [sys.executable, "-m", "sigmax", "explore", *words, "--no-browser"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -66,10 +69,18 @@ def address(folder):
             break
         except OSError:
             time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait(20)
-    server.stdout.close()
+    try:
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+        server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with served(folder, "two.csv", "--label", "answer", "--columns", "score", "--classes", "no", "yes") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +135,17 @@ class Page:
                 return
             self.page.wait_for_timeout(25)
         assert [[int(v) for v in row[1:]] for row in self.table(name)] == wanted
+
+    def cell(self, line, column):
+        return self.page.get_by_test_id(f"matrix-cell-{line}-{column}")
+
+    def set_cell(self, line, column, value):
+        """Write a number into the table of costs."""
+        self.cell(line, column).focus()
+        self.cell(line, column).press("Enter")
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(value)
+        self.page.keyboard.press("Enter")
 
     def table(self, name):
         rows = self.page.locator(f'[data-table="{name}"] tbody tr')
@@ -303,22 +325,110 @@ def test_the_file_of_the_command_is_shown(page):
     page.wait("own: accuracy", float(((LOGITS > 0) == TRUE).mean()))
     t = page.move(OWN, "ArrowRight", 5)
     page.wait("own: log-loss", losses(x, TRUE, t))
-    cut = page.move(THRESHOLD, "ArrowLeft", 20)
-    said = sigmax.sigmoid(LOGITS / t) >= cut
-    page.wait("decision: false alarms", float((said & (TRUE == 0)).sum()))
-    page.wait("decision: misses", float((~said & (TRUE == 1)).sum()))
-    costs = page.page.locator("marimo-number").locator("input")
-    costs.nth(1).fill("5")
-    costs.nth(1).press("Enter")
-    page.wait("decision: cost", float((said & (TRUE == 0)).sum() + 5 * (~said & (TRUE == 1)).sum()))
-    page.wait("decision: best threshold if calibrated", 1 / 6)
-    counts = [[int((made & (k == TRUE)).sum()) for made in (~said, said)] for k in (0, 1)]
-    page.wait_for_table("confusion", counts)
     closest = np.argsort(np.abs(sigmax.sigmoid(LOGITS) - sigmax.sigmoid(-LOGITS)), kind="stable")[:10]
     assert [row[1] for row in page.table("unsure")] == [f"p{i}" for i in closest]
     least = min((losses(x, TRUE, v), v) for v in np.geomspace(0.2, 10, 4000))[1]
     shown = float(re.search(r"Least log-loss at temperature (\S+):", page.page.inner_text("body"))[1])
     assert shown == pytest.approx(least, rel=5e-3)
+
+
+@needs_browser
+def test_costs_are_dragged_and_decisions_follow(page):
+    t = float(page.slider(OWN).get_attribute("aria-valuenow"))
+    z = LOGITS / t
+
+    def check(costs, decided):
+        found = realised(z, TRUE, costs, form="logits")
+        page.wait("decision: cost of a row", found.mean.mean)
+        page.wait("decision: expected", found.expected)
+        page.wait("decision: to", found.mean.high)
+        page.wait(f"decision: always “{found.constant[0]}”", found.constant[1].mean)
+        counts = np.zeros(costs.matrix.shape, int)
+        np.add.at(counts, (TRUE, decided), 1)
+        wanted = [[f"{n}" for n in line] for line in [*counts.tolist(), counts.sum(axis=0).tolist()]]
+        for _ in range(200):
+            shown = page.table("decisions")
+            if [line[1:-1] for line in shown] == wanted:
+                break
+            page.page.wait_for_timeout(25)
+        assert [line[1:-1] for line in shown] == wanted
+        paid = (counts * costs.matrix).sum(axis=1)
+        assert [float(line[-1].replace(",", "")) for line in shown] == pytest.approx([*paid, paid.sum()], rel=1e-5)
+
+    plain = Costs([[0, 1], [1, 0]], ["no", "yes"], ["no", "yes"])
+    check(plain, (z > 0).astype(int))
+
+    page.set_cell(1, 0, "5")  # a miss
+    costs = Costs([[0, 1], [5, 0]], ["no", "yes"], ["no", "yes"])
+    check(costs, decide(z, costs, form="logits").choice)
+    page.wait("decision: threshold by the costs", 1 / 6)
+    page.wait("decision: best in hindsight", realised(z, TRUE, costs, form="logits").hindsight[1])
+
+    cut = page.move(THRESHOLD, "ArrowRight", 40)
+    said = z >= sigmax.logit(cut)
+    page.wait("decision: by this threshold", costs.matrix[TRUE, said.astype(int)].mean())
+    page.wait("decision: cost of a row", realised(z, TRUE, costs, form="logits").mean.mean)
+
+    page.page.get_by_label("a person may be asked").click()
+    page.cell(1, 2).wait_for(timeout=10_000)
+    costs = Costs([[0, 1, 0.5], [5, 0, 0.5]], ["no", "yes"], ["no", "yes", "ask a person"])
+    check(costs, decide(z, costs, form="logits").choice)
+    for line in (0, 1):  # by dragging
+        box = page.cell(line, 2).bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.page.mouse.move(x, y)
+        page.page.mouse.down()
+        page.page.mouse.move(x - 20, y, steps=8)
+        page.page.mouse.up()
+    asked = [float(page.cell(line, 2).get_attribute("aria-valuenow")) for line in (0, 1)]
+    assert all(0 < a < 0.5 for a in asked)
+    costs = Costs([[0, 1, asked[0]], [5, 0, asked[1]]], ["no", "yes"], ["no", "yes", "ask a person"])
+    decided = decide(z, costs, form="logits").choice
+    assert len(set(decided)) == 3
+    check(costs, decided)
+    page.page.get_by_label("a person may be asked").click()
+    costs = Costs([[0, 1], [5, 0]], ["no", "yes"], ["no", "yes"])
+    check(costs, decide(z, costs, form="logits").choice)  # what was written before is kept
+
+
+@needs_browser
+def test_a_model_is_drawn_and_a_row_of_it_term_by_term(browser, folder):
+    x, y = rng.normal(size=(200, 2)), rng.integers(0, 3, 200)
+    x[:, 0] += y
+    lines = [f"{a!r},{b!r},{'uvw'[k]}" for (a, b), k in zip(x.tolist(), y, strict=True)]
+    (folder / "features.csv").write_text("\n".join(["height,weight,kind", *lines]) + "\n")
+    (folder / "costs.csv").write_text("kind,u,v,w,none\nw,3,1,0,0.5\nu,0,1,2,0.5\nv,1,0,1,0.5\n")
+    done = command("fit", "features.csv", "--label", "kind", "-o", "model.json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    model = Model.load(folder / "model.json")
+    z = x @ model.coefficients.T + model.intercept
+    costs = Costs([[0, 1, 2, 0.5], [1, 0, 1, 0.5], [3, 1, 0, 0.5]], list("uvw"), [*"uvw", "none"])
+    words = ["features.csv", "--label", "kind", "--model", "model.json", "--costs", "costs.csv"]
+    with served(folder, *words) as url:
+        context = browser.new_context(viewport={"width": 390, "height": 800})
+        tab = context.new_page()
+        tab.goto(url)
+        page = Page(tab)
+        tab.wait_for_selector('[data-figure="row: P(u)"]', timeout=60_000)
+        for number in (1, 200):
+            field = tab.locator("marimo-number").locator("input")
+            field.fill(str(number))
+            field.press("Enter")
+            for k, p in enumerate(sigmax.softmax(z[number - 1])):
+                page.wait(f"row: P({'uvw'[k]})", p)
+        assert "the largest" in tab.inner_text("body")
+        field.fill("201")
+        field.press("Enter")
+        tab.get_by_text("This row has no score: features.csv has 200 rows").wait_for(timeout=10_000)
+        page.wait("decision: cost of a row", realised(z, y, costs, form="logits").mean.mean)
+        counts = np.zeros((3, 4), int)
+        np.add.at(counts, (y, decide(z, costs, form="logits").choice), 1)
+        assert [[int(n) for n in line[1:-1]] for line in page.table("decisions")[:3]] == counts.tolist()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        text = tab.inner_text("body")
+        for part in ("Where the scores come from", "Weights of the score of 'u'", "height", "weight"):
+            assert part in text
+        context.close()
 
 
 @needs_browser
@@ -386,9 +496,15 @@ def run(*words, cwd=None):
 
 
 def test_what_cannot_be_opened_is_said_before_the_page(tmp_path):
+    (tmp_path / "s.csv").write_text("s_0,s_1\n1,2\n")
+    (tmp_path / "costs.csv").write_text("class,a,b\na,0,1\na,much,0\n")
+    own = ["s.csv"]
     for words, said in (
         (["missing.csv"], "missing.csv: No such file"),
         (["scores.txt"], "unknown ending '.txt'"),
+        (["--costs", "costs.csv"], "--costs is for a file of yours"),
+        ([*own, "--costs", "costs.csv"], "costs.csv: the cost 'much' of 'a' is no number"),
+        ([*own, "--model", "s.csv"], "s.csv: this is no model"),
         (["--host", "203.0.113.7"], "cannot serve at 203.0.113.7"),
     ):
         done = run(*words, cwd=tmp_path)
@@ -422,7 +538,7 @@ def test_the_code_can_be_looked_at_in_a_copy(monkeypatch):
 def test_the_page_is_asked_what_the_command_was(tmp_path, monkeypatch):
     """All options of a job reach the page, those for a CSV file of another kind among them; a file that is sent begins anew."""
     from sigmax.cli.explore import explore
-    from sigmax.explore.parts import chosen_columns, columns_of, job_of, read_scores
+    from sigmax.explore.own import chosen_columns, columns_of, job_of, read_scores
     from sigmax.tables import Dialect, Job
 
     (tmp_path / "a.csv").write_text("s_a;s_b;truth\n1,5;2;a\n0,25;-1;b\n")

@@ -355,6 +355,11 @@ def test_the_command_fits_scores_and_explains(tmp_path):
     done = run("plot", "weights", "m.json", "-o", "w.svg", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "colour=red" in (tmp_path / "w.svg").read_text()
+    done = run("plot", "terms", "new.csv:7", "--model", "m.json", "-o", "t.svg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    picture = (tmp_path / "t.svg").read_text()
+    assert "new.csv, row 7" in picture
+    assert f">{z:.4g}<".replace("-", "\u2212") in picture
 
 
 @pytest.mark.parametrize(
@@ -373,6 +378,8 @@ def test_the_command_fits_scores_and_explains(tmp_path):
         (["explain", "--model", "m.json", "--row", "t.csv"], "as in new.csv:7"),
         (["explain", "2.0", "--model", "m.json", "--row", "t.csv:1"], "leave scores"),
         (["plot", "weights", "t.csv", "-o", "w.svg"], "t.csv"),
+        (["plot", "terms", "t.csv:1", "-o", "w.svg"], "give a row and a model"),
+        (["plot", "terms", "t.csv:0", "--model", "m.json", "-o", "w.svg"], "as in new.csv:7"),
     ],
 )
 def test_the_command_says_what_is_wrong(model, words, told):

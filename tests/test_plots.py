@@ -12,6 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 import sigmax
 from sigmax import plots
 from sigmax.calibration import Cells, calibration_error, confidence_of, wilson_interval
+from sigmax.decisions import Costs
 
 rng = np.random.default_rng(0)
 SCORES = rng.normal(size=(400, 4)) * 2
@@ -176,6 +177,39 @@ def test_a_logit_axis_places_what_a_probability_axis_does():
         np.testing.assert_allclose(got[inside], want[inside], atol=1e-9)
     with pytest.raises(ValueError, match="axis is 'odds'; it must be 'probability' or 'logit'"):
         plots.reliability_diagram(p, LABELS, axis="odds")
+
+
+def test_terms_lead_from_nothing_to_the_score():
+    terms = [(f"f{i}", float(i + 1), (-1.0) ** i / (i + 1) ** 2) for i in range(20)]
+    total = sum(x * w for _, x, w in terms) - 0.25
+    for count in (3, 20):
+        shown = [*terms[:count], ("(constant)", 1.0, -0.25)]
+        of = sum(x * w for _, x, w in shown)
+        rows = [r for r in rows_of(plots.terms_chart([("one", shown, of)]).to_dict()) if "begin" in r]
+        rows = rows[: [r["term"] for r in rows].index("sum z") + 1]
+        assert len(rows) == (5 if count == 3 else 16)
+        assert rows[0]["begin"] == 0
+        assert [r["begin"] for r in rows[1:-1]] == [r["end"] for r in rows[:-2]]
+        assert rows[-2]["end"] == pytest.approx(of, abs=1e-15)
+        assert (rows[-1]["begin"], rows[-1]["end"]) == (0, of)
+        assert all((r["end"] < r["begin"]) == (r["what"] == "takes away") for r in rows[:-1])
+    assert of == pytest.approx(total)
+    assert rows[13]["term"] == "14. 7 smaller ones"
+
+
+def test_the_lowest_line_is_the_decision():
+    costs = Costs([[0, 8, 4], [40, 0, 4]], ["good", "bad"], ["grant", "refuse", "ask"])
+    lowest = [r for r in rows_of(plots.decision_lines(costs).to_dict()) if "cost" in r]
+    lines = {name: (first, second) for name, first, second in zip(costs.decisions, *costs.matrix.tolist(), strict=True)}
+    assert len(lowest) == 6 + 6
+    for r in lowest[-6:]:
+        first, second = lines[r["what"]]
+        assert r["cost"] == pytest.approx((1 - r["p"]) * first + r["p"] * second, abs=1e-12)
+        assert r["cost"] == pytest.approx(min((1 - r["p"]) * a + r["p"] * b for a, b in lines.values()), abs=1e-12)
+    assert sorted({r["p"] for r in lowest[-6:]}) == pytest.approx([0, 0.1, 0.5, 1])
+    one = Costs([[0, 1], [0, 1]], ["a", "b"], ["stay", "go"])
+    rows = [r for r in rows_of(plots.decision_lines(one).to_dict()) if "cost" in r]
+    assert [r["what"] for r in rows[-2:]] == ["stay", "stay"]
 
 
 def test_an_interval_stays_within_its_range():

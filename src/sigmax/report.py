@@ -12,16 +12,15 @@ import math
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import jinja2
-import numpy as np
 
 import sigmax
 from sigmax import plots
 from sigmax.calibration import wilson_interval
 from sigmax.calibration.told import class_lines, lines_of, verdict
-from sigmax.decisions import Costs, Realised, curves_of
+from sigmax.decisions import Costs, Realised
 from sigmax.tables import Diagnosis, TableError, score_file
 from sigmax.tables.job import job_of, told_apart
 from sigmax.tables.measured import Measuring
@@ -32,7 +31,6 @@ from sigmax.writing import write_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sigmax.calibration import Evidence
     from sigmax.calibration.sums import Mean
     from sigmax.tables import Job, Summary
     from sigmax.tables.batches import ScoredBatch
@@ -151,7 +149,7 @@ def render(name: str, diagnosis: Diagnosis, found: Measured, paid: tuple[Costs, 
             curves["recall"], curves["precision"], thresholds.average_precision, share
         )
     if paid is not None and paid[1].hindsight is not None:
-        figures["costs"] = _cost_chart(evidence, *paid)
+        figures["costs"] = plots.threshold_costs(evidence, *paid)
     drawn = {
         key: dict(zip(("light", "dark"), plots.light_and_dark(chart), strict=True)) for key, chart in figures.items()
     }
@@ -182,29 +180,6 @@ def render(name: str, diagnosis: Diagnosis, found: Measured, paid: tuple[Costs, 
         share=lambda count: round(100 * count / most),
     )
     return page
-
-
-def _cost_chart(evidence: Evidence, costs: Costs, paid: Realised) -> Any:
-    """Draw the mean cost over the threshold of the probability of the second class."""
-    order = costs.thresholds()
-    low = order[0][0]
-    high = order[-1][0] if len(order) > 1 else 1 - low
-    curves = curves_of(evidence)
-    rows = curves.positives + curves.negatives
-    first, second = costs.matrix
-    saved = (curves.false_alarms * (first[high] - first[low]) + curves.hits * (second[high] - second[low])) / rows
-    cost = (curves.negatives * first[low] + curves.positives * second[low]) / rows + saved
-    at = np.minimum(curves.threshold, 1.0)
-    chosen = np.unique(np.linspace(0, at.size - 1, min(at.size, 400)).round().astype(int))
-    begin = 1 / (1 + math.exp(-order[-1][1])) if len(order) > 1 and order[-1][1] > -700 else 0.0
-    best = int(cost.argmin())
-    return plots.cost_chart(
-        at[chosen],
-        cost[chosen],
-        (begin, paid.mean.mean),
-        (float(at[best]), float(cost[best])),
-        (costs.decisions[low], costs.decisions[high]),
-    )
 
 
 def _cost_lines(paid: Realised) -> Iterator[tuple[str, str]]:

@@ -12,11 +12,19 @@ from sigmax.errors import InputError
 __all__ = ["explore"]
 
 
-@app.command(group=UNDERSTAND, help_epilogue=examples("sigmax explore", "sigmax explore scores.csv --label label"))
+@app.command(
+    group=UNDERSTAND,
+    help_epilogue=examples(
+        "sigmax explore",
+        "sigmax explore scores.csv --label label --costs costs.csv",
+        "sigmax explore valid.csv --label y --model model.json",
+    ),
+)
 def explore(
     file: Path | None = None,
     /,
     *,
+    costs: Path | None = None,
     job: Asked = FOUND,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -33,6 +41,8 @@ def explore(
     ----------
     file : Path
         A score file to look at: .csv, .parquet, .arrow, .feather, .npy, .npz or .safetensors.
+    costs : Path
+        What decisions cost, to begin with: a table as ``sigmax decide`` takes it.
     host : str
         The address to serve at. Whoever opens the page needs the token that the printed address carries, from this machine too.
     port : int
@@ -49,6 +59,9 @@ def explore(
 
     if importlib.util.find_spec("marimo") is None or importlib.util.find_spec("altair") is None:
         fail("the page needs 'marimo'; install it with: pip install 'sigmax[explore]'")
+    from sigmax.tables.model import Model
+    from sigmax.tables.rules import read_costs
+
     if port is not None and not 0 < port < 65536:
         raise InputError(f"the port is {port}; it must be from 1 to 65535")
     if file is not None:
@@ -57,6 +70,13 @@ def explore(
         format_of(file)
         with file.open("rb"):  # a wrong name is told here, not in the page
             pass
+    for known, path, read in (("model", job.model, Model.load), ("costs", costs, read_costs)):
+        if path is not None and file is None:
+            raise InputError(
+                f"--{known} is for a file of yours: name it, as in: sigmax explore valid.csv --{known} {path}"
+            )
+        if path is not None:  # what is wrong with it is told here, not in the page
+            read(path)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -67,7 +87,9 @@ def explore(
     page = Path(__file__).parent.parent / "explore" / "page.py"
     if edit:
         page = Path(shutil.copy(page, tempfile.mkdtemp(prefix="sigmax-explore-")))
-    told = ["--job", job.to_json()] + (["--file", str(file.resolve())] if file else [])
+    told = ["--job", job.to_json()]
+    for name, path in (("file", file), ("costs", costs)):
+        told += [f"--{name}", str(path.resolve())] if path else []
     mode, opened = "edit" if edit else "run", "browser" if browser else "none"
     sys.stdout.flush()
     # in place of this process, so that who ends it ends the page

@@ -18,7 +18,16 @@ __all__ = ["plot"]
 
 Axis = Literal["probability", "logit"]
 Picture = Literal[
-    "sigmoid", "odds", "softmax", "sigmoid-each", "temperature", "accuracy", "confidence", "reliability", "weights"
+    "sigmoid",
+    "odds",
+    "softmax",
+    "sigmoid-each",
+    "temperature",
+    "accuracy",
+    "confidence",
+    "reliability",
+    "weights",
+    "terms",
 ]
 
 
@@ -27,6 +36,7 @@ Picture = Literal[
     help_epilogue=examples(
         "sigmax plot softmax 2.0 1.0 0.1 --classes cat dog fox -o softmax.svg",
         "sigmax plot reliability scores.csv --label label -o reliability.png",
+        "sigmax plot terms new.csv:7 --model model.json -o row.png",
     ),
 )
 def plot(
@@ -44,14 +54,15 @@ def plot(
 
     sigmoid [LOGIT], odds [PROBABILITY], and softmax, sigmoid-each and temperature [SCORES] explain; accuracy shows where textbook
     formulas go wrong; confidence FILE and reliability FILE --label COLUMN show what a model's probabilities are worth (of scores, or of
-    probabilities as they are); weights MODEL shows those of a regression that sigmax fit wrote.
+    probabilities as they are); weights MODEL shows those of a regression that sigmax fit wrote, and terms FILE:ROW --model MODEL what one row's features
+    add to its score.
 
     Parameters
     ----------
     name : str
         Which picture.
     values : str
-        The numbers or the score file to draw.
+        The numbers, the score file or the row to draw.
     output : Path
         Where to write it; the ending names the format: .png, .svg, .pdf or .html, which opens without network.
     axis : {'probability', 'logit'}
@@ -96,6 +107,14 @@ def plot(
         chart = plots.weights_chart(
             model.features.names, model.coefficients, model.errors, model.classes, model.deviations
         )
+    elif name == "terms":
+        if len(values) != 1 or job.model is None:
+            raise InputError(
+                f"give a row and a model, as in: sigmax plot terms new.csv:7 --model model.json -o {output}"
+            )
+        from sigmax.tables.explained import explained_row
+
+        chart = plots.terms_chart(explained_row(job.model, values[0], job).sums)
     else:
         told = [option for option in ("columns", "label", "labels", "kind", "on_bad") if getattr(job, option)]
         if told:

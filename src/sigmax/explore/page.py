@@ -16,30 +16,32 @@ def _():
 
     import sigmax
     from sigmax import plots
-    from sigmax.explore.parts import (
-        METHODS,
-        best_temperature,
-        changed,
-        chart,
-        chosen_columns,
-        columns_of,
+    from sigmax.explore.deciding import (
+        ASK,
         confusion,
-        decision_costs,
-        figures,
-        formula_table,
-        job_of,
-        mended,
-        mended_charts,
-        read_scores,
-        tempered_chart,
-        unsure,
-        with_scale,
+        costs_at_first,
+        costs_named,
+        deciding,
+        decision_charts,
+        decision_figures,
+        decision_table,
+        moved_to,
+        on_track,
+        step_of,
+        threshold_of,
+        thresholds_told,
+        with_asking,
     )
+    from sigmax.explore.mending import METHODS, best_temperature, changed, mended, mended_charts, tempered_chart, unsure
+    from sigmax.explore.own import chosen_columns, columns_of, job_of, read_scores
+    from sigmax.explore.shown import chart, figures, formula_table, with_scale
+    from sigmax.explore.weighing import model_of, weighed, weights_picture
     from sigmax.host.dtypes import BFLOAT16
 
-    # what the command was given: the file, if any
-    given = mo.cli_args().get("file")
+    # what the command was given, if anything
+    given, given_costs = mo.cli_args().get("file"), mo.cli_args().get("costs")
     return (
+        ASK,
         BFLOAT16,
         METHODS,
         best_temperature,
@@ -48,20 +50,35 @@ def _():
         chosen_columns,
         columns_of,
         confusion,
-        decision_costs,
+        costs_at_first,
+        costs_named,
+        deciding,
+        decision_charts,
+        decision_figures,
+        decision_table,
         figures,
         formula_table,
         given,
+        given_costs,
         job_of,
         mended,
         mended_charts,
         mo,
+        model_of,
+        moved_to,
         np,
+        on_track,
         plots,
         read_scores,
         sigmax,
+        step_of,
         tempered_chart,
+        threshold_of,
+        thresholds_told,
         unsure,
+        weighed,
+        weights_picture,
+        with_asking,
         with_scale,
     )
 
@@ -656,40 +673,152 @@ def _(changed, figures, mended, mended_charts, method, mo, own):
 
 
 @app.cell(hide_code=True)
-def _(mo, own):
-    mo.stop(own.labels is None or len(own.classes) != 2)
-    threshold = mo.ui.slider(
-        0.01,
-        0.99,
-        step=0.01,
-        value=0.5,
-        label=f"say “{own.classes[1]}” from a probability of",
-        show_value=True,
-        full_width=True,
+def _(ASK, costs_at_first, given_costs, mo, model, own, upload):
+    mo.stop(own.labels is None)
+    first_costs, _problem = costs_at_first(
+        own, None if upload.value else given_costs, None if model is None else model.costs
     )
-    alarm_cost = mo.ui.number(0, 1000, value=1, label="cost of a false alarm")
-    miss_cost = mo.ui.number(0, 1000, value=1, label="cost of a miss")
-    mo.vstack([mo.md("### Where to decide"), threshold, mo.hstack([alarm_cost, miss_cost], justify="start", wrap=True)])
-    return alarm_cost, miss_cost, threshold
+    mo.stop(first_costs is None)
+    # what was dragged last, kept when a decision comes or goes; no cell waits for it
+    dragged = {"costs": first_costs}
+    asking = mo.ui.checkbox(value=ASK in first_costs.decisions, label="a person may be asked")
+    mo.vstack(
+        [
+            mo.md(
+                "### What to do with them\n\nA decision costs something, and what depends on the true class: a line for each class, a column for each decision. "
+                "**Drag the numbers** (or double-click one to write it): each row gets the decision that is expected to cost least, and "
+                "`sigmax decide --costs` does the same with a file."
+            ),
+            *(
+                [mo.callout(mo.md(f"The costs of the command cannot be used: {_problem}"), kind="danger")]
+                if _problem
+                else []
+            ),
+            asking,
+        ]
+    )
+    return asking, dragged
 
 
 @app.cell(hide_code=True)
-def _(alarm_cost, confusion, decision_costs, figures, miss_cost, mo, own, own_temperature, threshold):
-    _decided = decision_costs(own, own_temperature.value, threshold.value, alarm_cost.value, miss_cost.value)
-    mo.vstack([figures("decision", _decided), confusion(own, own_temperature.value, threshold.value)])
+def _(asking, dragged, mo, step_of, with_asking):
+    _costs = with_asking(dragged["costs"], asking=asking.value)
+    cost_names = _costs.decisions
+    cost_matrix = mo.ui.matrix(
+        _costs.matrix.tolist(),
+        step=step_of(_costs),
+        row_labels=[f"it is “{c}”" for c in _costs.classes],
+        column_labels=[f"say “{d}”" if d in _costs.classes else d for d in cost_names],
+    )
+    cost_matrix
+    return cost_matrix, cost_names
+
+
+@app.cell(hide_code=True)
+def _(cost_matrix, cost_names, costs_named, dragged, mo, on_track, own, threshold_of, thresholds_told):
+    costs = dragged["costs"] = costs_named(own, cost_names, cost_matrix.value)
+    best_threshold = threshold_of(costs)
+    threshold = None
+    if best_threshold is not None:
+        threshold = mo.ui.slider(
+            0.005,
+            0.995,
+            step=0.005,
+            value=on_track(best_threshold),
+            label="decide from another threshold",
+            show_value=True,
+            full_width=True,
+        )
+    mo.vstack(
+        ([mo.md(thresholds_told(costs))] if len(own.classes) == 2 else [])
+        + ([threshold] if threshold is not None else [])
+    )
+    return best_threshold, costs, threshold
+
+
+@app.cell(hide_code=True)
+def _(
+    best_threshold,
+    costs,
+    deciding,
+    decision_charts,
+    decision_figures,
+    decision_table,
+    figures,
+    mo,
+    moved_to,
+    own,
+    own_temperature,
+    threshold,
+):
+    _at = None if threshold is None else moved_to(threshold.value, best_threshold)
+    _decided = deciding(own, own_temperature.value, costs, _at)
+    mo.vstack(
+        [
+            figures(
+                "decision",
+                decision_figures(_decided, moved=_at is not None)
+                | ({} if best_threshold is None else {"threshold by the costs": best_threshold}),
+            ),
+            decision_table(own, _decided),
+            mo.hstack(decision_charts(own, own_temperature.value, _decided, _at), wrap=True, justify="start"),
+        ]
+    )
     return
 
 
 @app.cell(hide_code=True)
-def _(confusion, mo, own, own_temperature):
+def _(confusion, mo, own):
     mo.stop(own.labels is None or len(own.classes) == 2)
-    mo.vstack([mo.md("### What is taken for what"), confusion(own, own_temperature.value)])
+    mo.vstack([mo.md("### What is taken for what"), confusion(own)])
     return
 
 
 @app.cell(hide_code=True)
 def _(mo, own, unsure):
     mo.vstack([mo.md("### The rows the model is least sure of"), unsure(own)])
+    return
+
+
+@app.cell(hide_code=True)
+def _(job, model_of):
+    model = model_of(job)
+    return (model,)
+
+
+@app.cell(hide_code=True)
+def _(mo, model, weights_picture):
+    mo.stop(model is None)
+    mo.vstack(
+        [
+            mo.md(
+                "## 7 Where the scores come from\n\nThe command named a model: a weighted sum of features, as in 2. What `sigmax fit` found the weights to be:"
+            ),
+            weights_picture(model),
+        ]
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo, model):
+    mo.stop(model is None)
+    row_number = mo.ui.number(1, value=1, step=1, label="the row, from 1")
+    mo.vstack([mo.md("One row, term by term: each feature times its weight, down to the probability."), row_number])
+    return (row_number,)
+
+
+@app.cell(hide_code=True)
+def _(figures, given, job, mo, row_number, weighed):
+    _row, _problem = weighed(job, given, int(row_number.value))
+    mo.stop(_row is None, mo.callout(mo.md(f"This row has no score: {_problem}"), kind="danger"))
+    mo.vstack(
+        [
+            figures("row", _row.figures),
+            _row.picture,
+            *([mo.md(_row.note)] if _row.note else []),
+        ]
+    )
     return
 
 

@@ -31,9 +31,11 @@ from sigmax.plots.style import ORANGE as ORANGE
 from sigmax.plots.style import light_and_dark as light_and_dark
 from sigmax.plots.style import on_dark, on_light
 from sigmax.plots.style import rows_of as rows_of
-from sigmax.plots.thresholds import cost_chart as cost_chart
+from sigmax.plots.terms import terms_chart as terms_chart
+from sigmax.plots.thresholds import decision_lines as decision_lines
 from sigmax.plots.thresholds import precision_recall_chart as precision_recall_chart
 from sigmax.plots.thresholds import roc_chart as roc_chart
+from sigmax.plots.thresholds import threshold_costs as threshold_costs
 from sigmax.plots.weights import weights_chart as weights_chart
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class ExplainedRow:
     note: str = ""
 
 
-def explained_row(path: Path, row: str) -> ExplainedRow:
+def explained_row(path: Path, row: str, job: Job | None = None) -> ExplainedRow:
     """
     Return what a model makes of one row of a file.
 
@@ -51,6 +52,8 @@ def explained_row(path: Path, row: str) -> ExplainedRow:
         The model.
     row : str
         The file and the number of the row from 1, as in ``new.csv:7``.
+    job : Job, optional
+        How the file is read, where more than the model says so.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def explained_row(path: Path, row: str) -> ExplainedRow:
     if not colon or not number.isdecimal() or int(number) < 1:
         raise TableError(f"the row is '{row}'; give a file and the number of a row from 1, as in new.csv:7")
     wanted, seen = int(number), 0
-    with ScoreFile(Path(name), Task(Job(model=path))).open() as (_, plan, batches):
+    with ScoreFile(Path(name), Task(dataclasses.replace(job or Job(), model=path))).open() as (_, plan, batches):
         for batch in batches:
             if wanted <= seen + batch.num_rows:
                 return _explained(plan, batch.slice(wanted - 1 - seen, 1), f"{Path(name).name}, row {wanted}")
