@@ -1,6 +1,7 @@
 """Decisions: least expected cost, all thresholds, other base rates, sets with a promise; by definitions, and against scikit-learn."""
 
 import itertools
+import json
 import math
 import warnings
 
@@ -29,6 +30,46 @@ def drawn(rows, classes, seed=0, scale=2.0):
     rng = np.random.default_rng(seed)
     z = scale * rng.normal(size=(rows, classes))
     return z, (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+@pytest.mark.parametrize("by_class", [False, True])
+def test_sets_are_kept_as_plain_numbers(method, by_class):
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(60, 3)) * 2
+    y = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    y[y == 2] = np.where(np.arange((y == 2).sum()) < 5, 2, 0)  # too few for any promise
+    sets = PredictionSets(0.9, method=method, by_class=by_class, random_state=3).fit(z, y)
+    again = PredictionSets.from_json(sets.to_json())
+    new = rng.normal(size=(500, 3)) * 3
+    np.testing.assert_array_equal(again.predict(new), sets.predict(new))
+    assert again.notes_ == sets.notes_
+    assert again.to_json() == sets.to_json()
+    with pytest.raises(ValueError, match="fit them anew for p-values"):
+        again.p_values(new)
+    with pytest.raises(AttributeError, match="not fitted"):
+        PredictionSets().to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"coverage": 1.5}, "'coverage' is wrong: 1.5 is not between"),
+        ({"coverage": True}, "'coverage' is wrong"),
+        ({"method": "other"}, "none of lac, aps"),
+        ({"threshold": [0.1]}, "of different numbers"),
+        ({"threshold": [0.1, "x", 0.2]}, "'x' is no number"),
+        ({"rows": [1, -1, 2]}, "no number of rows"),
+        ({"classes": ["a", "a", "b"]}, "different names"),
+        ({"by_class": 1}, "neither true nor false"),
+        ({"more": 1}, "unknown 'more'"),
+        ({"version": 2}, "version 2"),
+    ],
+)
+def test_sets_that_were_tampered_with_are_refused(change, told):
+    sets = PredictionSets().fit(np.random.default_rng(1).normal(size=(30, 3)), np.arange(30) % 3)
+    with pytest.raises(ValueError, match=told):
+        PredictionSets.from_json(json.dumps({**json.loads(sets.to_json()), **change}))
 
 
 # ---- costs ----

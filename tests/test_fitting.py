@@ -508,6 +508,43 @@ def test_one_file_from_features_to_decisions(tmp_path):
         model.compose(costs=Costs([[0, 1], [1, 0]], ("a", "b")))
 
 
+def test_the_command_keeps_the_whole_chain_in_one_file(tmp_path):
+    frame, model = chain(tmp_path, 3, missing=False)
+    model.save(tmp_path / "m.json")
+    names = model.classes
+    lines = [",".join([name, *("0" if name == n else "3" for n in names), "1"]) for name in names[::-1]]
+    (tmp_path / "costs.csv").write_text("\n".join([",".join(["class", *names, "ask"]), *lines]) + "\n")
+    frame.iloc[:700].to_parquet(tmp_path / "valid.parquet")
+    frame.iloc[700:].to_parquet(tmp_path / "new.parquet")
+    held = ["--label", "bought", "--coverage", "0.8", "--held-out", "valid.parquet"]
+    done = run("calibrate", "valid.parquet", "--model", "m.json", "--label", "bought", "-o", "c.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    chained = ["--model", "m.json", "--calibration", "c.json", "--costs", "costs.csv", *held]
+    done = run("decide", "new.parquet", *chained, "-o", "a.csv", "--keep", "whole.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Wrote whole.json" in done.stdout
+    again = run("decide", "new.parquet", "--model", "whole.json", "--label", "bought", "-o", "b.csv", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert '"decision","expected_cost","margin","set"' in (tmp_path / "a.csv").read_text().partition("\n")[0]
+    whole = Model.load(tmp_path / "whole.json")
+    with pytest.raises(ValueError, match="fit them anew"):
+        whole.compose(calibrator=whole.calibrator)
+    for words, told in (
+        (["--threshold", "0.5"], "a threshold and shares are said where the decisions are made"),
+        (["--costs", "costs.csv", "--keep", "new.parquet"], "end in .json"),
+        (["--costs", "costs.csv", "--keep", "no/x.json"], "there is no folder no"),
+        (["--costs", "costs.csv", "--calibration", "c.json", "--keep", "c.json"], "c.json is read by this command"),
+    ):
+        more = [] if "--keep" in words else ["--keep", "x.json"]
+        done = run("decide", "new.parquet", "--model", "m.json", *words, *more, cwd=tmp_path)
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    (tmp_path / "s.csv").write_text("s_a,s_b\n1,2\n")
+    done = run("decide", "s.csv", "--threshold", "0.5", "--keep", "x.json", cwd=tmp_path)
+    assert "name the model with --model" in done.stderr
+    assert not (tmp_path / "x.json").exists()
+
+
 # ---- what a stranger found ----
 
 

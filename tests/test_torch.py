@@ -4,11 +4,15 @@ import itertools
 import math
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from family import LINKS
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import sigmax
 import sigmax.torch
@@ -187,8 +191,9 @@ def test_cross_entropy_loss_is_torchs(shape):
         torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-12)
 
 
-def test_cross_entropy_loss_has_second_derivatives_and_maps():
-    y = torch.tensor([0, 1, -100, 3, 0])
+@pytest.mark.parametrize("labels", [[0, 1, -100, 3, 0], [0, 1, 2, 3, 0]])
+def test_cross_entropy_loss_has_second_derivatives_and_maps(labels):
+    y = torch.tensor(labels)
     for reduction in ("mean", "sum", "none"):
         loss = sigmax.torch.CrossEntropyLoss(reduction=reduction)
         x = X.clone().requires_grad_()
@@ -301,6 +306,102 @@ def test_a_loss_inside_vmap_has_its_gradient():
         x = w.clone().requires_grad_()
         torch.func.vmap(loss)(x).sum().backward()
         torch.testing.assert_close(x.grad, wanted, rtol=1e-14, atol=0)
+
+
+ALONE = [*LINKS, "softmax", "log_softmax", "logit_softmax", "logsumexp"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ALONE)
+def test_a_plain_tensor_goes_straight_to_the_core(name, dtype, monkeypatch):
+    """Past the dispatcher, with the same bits, kind and shape; a number, another order of memory or axis take the other way."""
+    function = getattr(sigmax, name)
+    x = (domain(name) if name in LINKS else X).to(dtype)
+    slow = function(x.clone().requires_grad_()).detach()
+    cases = [x, x[:0], x[1], x[::2], torch.stack([x, x], -1)[..., 0], torch.nn.Parameter(x, requires_grad=False)]
+    wanted = [function(v.clone().requires_grad_()).detach() for v in cases]
+    straight = [function(v) for v in cases]
+    for got, want in zip(straight, wanted, strict=True):
+        assert (type(got), got.dtype, got.requires_grad) == (torch.Tensor, dtype, False)
+        torch.testing.assert_close(got, want, rtol=0, atol=0, equal_nan=True)
+    if dtype != torch.bfloat16:  # NumPy has it not
+        monkeypatch.setattr(torch.ops, "sigmax", None)
+        monkeypatch.setattr("sigmax.arrays.torch.arguments.torch", None)
+        torch.testing.assert_close(function(x), slow, rtol=0, atol=0)
+
+
+def test_nothing_is_said_of_a_tensor_outside_the_domain():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.isnan(sigmax.logit(torch.tensor([2.0, -1.0]))).all()
+        assert sigmax.log1mexp(torch.tensor([0.0])).item() == -math.inf
+    for small in (1, 5000):  # of arrays NumPy says it
+        with (
+            np.errstate(invalid="raise"),
+            pytest.raises(FloatingPointError, match="invalid value encountered in logit"),
+        ):
+            sigmax.logit(np.full(small, 2.0))
+        with np.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
+            sigmax.logit(np.zeros(small, np.float32))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", ALONE)
+def test_whoever_watches_a_plain_tensor_sees_the_call(name):
+    function = lambda v: getattr(sigmax, name)(v)  # noqa: E731, PLW0108
+    x = domain(name) if name in LINKS else X
+    other = x / 2
+    assert torch.equal(torch.jit.trace(function, (x,), check_trace=False)(other), function(other))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert isinstance(function(x), FakeTensor)
+    with forward_ad.dual_level():
+        dual = function(forward_ad.make_dual(x, torch.ones_like(x)))
+        assert forward_ad.unpack_dual(dual).tangent is not None
+    assert torch.equal(torch.func.vmap(function)(torch.stack([x, other]))[1], function(other))
+    assert torch.func.grad(lambda v: function(v).sum())(x).shape == x.shape
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, op, kinds, args=(), kwargs=None):
+            called.append(str(op))
+            return op(*args, **(kwargs or {}))
+
+    called = []
+    with Seen():
+        function(x)
+    assert f"sigmax.{name}.default" in called
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (64, 10), (30, 700)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_usual_mean_loss_is_that_of_the_rows(dtype, size, smoothing):
+    generator = torch.Generator().manual_seed(5)
+    x = (torch.randn(size, generator=generator, dtype=torch.float64) * 4).to(dtype)
+    y = torch.randint(0, size[1], size[:1], generator=generator)
+    loss = sigmax.torch.CrossEntropyLoss(label_smoothing=smoothing)
+    rows, slopes = sigmax.cross_entropy_and_grad(x, y, label_smoothing=smoothing)
+    want = math.fsum(rows.tolist()) / len(y)
+    x.requires_grad_()
+    for _ in range(2):
+        found = loss(x, y)
+        assert (found.dtype, found.shape, found.requires_grad) == (dtype, (), True)
+        assert found.item() == pytest.approx(want, rel=torch.finfo(dtype).eps)
+        x.grad = None
+        (found * 3).backward(retain_graph=True)
+        torch.testing.assert_close(x.grad, slopes * (3 / len(y)), rtol=2 * torch.finfo(dtype).eps, atol=0)
+        (found * 3).backward()  # once more adds as much again
+        torch.testing.assert_close(x.grad, slopes * (6 / len(y)), rtol=2 * torch.finfo(dtype).eps, atol=0)
+    with torch.no_grad():
+        assert loss(x, y).item() == found.item()
+        assert not loss(x, y).requires_grad
+    several = torch.autograd.grad(loss(x, y), x, torch.tensor([1.0, 2.0], dtype=dtype), is_grads_batched=True)[0]
+    torch.testing.assert_close(several[1], 2 * several[0])
+    y[0] = size[1]
+    with pytest.raises(ValueError, match="is not a class"):
+        loss(x, y)
+    x.data[0, 0] = math.nan
+    y[0] = 0
+    assert loss(x, y).isnan()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")
@@ -543,6 +644,7 @@ def test_losses_are_written_down_by_fx(weight):
     [
         "torch._dynamo.variables.PolyfilledFunctionVariable",
         "torch._C._are_functorch_transforms_active torch._C._len_torch_dispatch_stack",
+        "torch._C._is_tracing",
     ],
 )
 def test_private_names_of_torch_may_go(gone):

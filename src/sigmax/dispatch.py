@@ -4,7 +4,8 @@ Which adapter serves which library's arrays, and the way of every call: to the a
 An adapter is a module with ``call(entry, args, options, run)``: the function by its entry in the family, what the user called it with,
 and what runs a function on any array, for adapters of things that hold another library's arrays. It returns an array of the user's
 kind, or NotImplemented for a type that it does not know after all. An adapter is imported when the first array of its library is seen,
-so the library is there already; types that it lists in ``TYPES`` are known from then on.
+so the library is there already; types that it lists in ``TYPES`` are known from then on, those in ``QUICK`` have a way of their own where a
+function is called with nothing but an array.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ _LIBRARIES = {
     "torch": "torch",
     "xarray": "xarray",
 }
+# Arrays of one library that nothing is asked of but a function's usual work go past all that follows: f(name, x), or None if it will not.
+_quick: dict[type, Callable[[str, Any], Any]] = {}
 _known: dict[type, Adapter | None] = dict.fromkeys((np.ndarray, list, tuple, float, int, bool, np.float64))
 
 
@@ -83,6 +86,9 @@ def _find(kind: type) -> Adapter | None:
 def _load(name: str) -> Adapter:
     adapter: Any = importlib.import_module(f"sigmax.arrays.{name}")
     _known.update(dict.fromkeys(getattr(adapter, "TYPES", ()), adapter))
+    for kind, straight in getattr(adapter, "QUICK", {}).items():
+        _quick[kind] = straight
+        _native.set_quick(kind, straight)
     found: Adapter = adapter
     return found
 
@@ -108,6 +114,10 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
     def function(*args: Any, **options: Any) -> Any:
         for x in args:
             if type(x) is not np.ndarray:
+                if type(x) in _quick and not options and len(args) == 1:
+                    result = _quick[type(x)](entry.name, x)
+                    if result is not None:
+                        return result
                 if not options.keys() <= known:
                     signature(*args, **options)  # which says so
                 return run(entry, *args, **options)

@@ -201,8 +201,79 @@ bool is_plain(PyObject* x) {
            PyTuple_CheckExact(x) || PyBool_Check(x);
 }
 
+// Whose arrays have a quicker way: the type, and what is asked about one number of it; None turns it down.
+PyObject *quick_type = nullptr, *quick_call = nullptr;
+
+// Whether the core can work on an array's memory as it lies, and by which type.
+bool as_it_lies(PyArrayObject* x, sigmax::Dtype& dtype) {
+    const int type = PyArray_TYPE(x);
+    if (type == NPY_FLOAT)
+        dtype = sigmax::Dtype::float32;
+    else if (type == NPY_DOUBLE)
+        dtype = sigmax::Dtype::float64;
+    else if (type == NPY_HALF)
+        dtype = sigmax::Dtype::float16;
+    else if (type == bfloat16_number)
+        dtype = sigmax::Dtype::bfloat16;
+    else
+        return false;
+    return PyArray_NDIM(x) >= 1 && PyArray_IS_C_CONTIGUOUS(x) && PyArray_ISBEHAVED_RO(x) && PyArray_SIZE(x) > 0;
+}
+
+// The elementwise function of an array as it lies; the status of the results is the caller's to report. Null where memory is short.
+PyObject* link_directly(const sigmax::Link& link, PyArrayObject* x, sigmax::Dtype dtype, unsigned& status) {
+    Py_INCREF(PyArray_DESCR(x));
+    auto* y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_DESCR(x), 0));
+    if (!y) return nullptr;
+    const npy_intp size = PyArray_ITEMSIZE(x), count = PyArray_SIZE(x);
+    std::atomic<unsigned> found{0};
+    {
+        FloatStatus kept;
+        NPY_BEGIN_THREADS_DEF;
+        NPY_BEGIN_THREADS_THRESHOLDED(count);
+        sigmax::threads::share(count, 4096, count, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            sigmax::LinkBatch part{};
+            part.count = end - begin;
+            part.x[0] = {PyArray_BYTES(x) + begin * size, 0, size, dtype};
+            part.y[0] = {PyArray_BYTES(y) + begin * size, 0, size, dtype};
+            found |= link.loop(part);
+        });
+        NPY_END_THREADS;
+    }
+    status = found;
+    return reinterpret_cast<PyObject*>(y);
+}
+
+// A small array past NumPy's machinery, which takes longer than ten numbers do. Null, without an error, where there is something to
+// report: NumPy does that, the second time.
+constexpr npy_intp small = 2048;
+PyObject* small_link(PyObject* ufunc, PyObject* x) {
+    const auto* call = static_cast<const LinkCall*>(reinterpret_cast<PyUFuncObject*>(ufunc)->data[0]);
+    auto* array = reinterpret_cast<PyArrayObject*>(x);
+    sigmax::Dtype dtype;
+    if (call->link->inputs != 1 || call->link->outputs != 1 || !as_it_lies(array, dtype) || PyArray_SIZE(array) > small) return nullptr;
+    unsigned status = 0;
+    PyObject* y = link_directly(*call->link, array, dtype, status);
+    if (y && status) Py_CLEAR(y);
+    return y;
+}
+
 PyObject* link_call(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
     const Py_ssize_t count = PyVectorcall_NARGS(flags), inputs = reinterpret_cast<PyUFuncObject*>(self)->nin;
+    if (count == 1 && !names) {
+        if (PyArray_CheckExact(args[0])) {
+            if (PyObject* y = small_link(self, args[0])) return y;
+            if (PyErr_Occurred()) return nullptr;
+        } else if (reinterpret_cast<PyObject*>(Py_TYPE(args[0])) == quick_type) {
+            PyObject* name = PyUnicode_InternFromString(reinterpret_cast<PyUFuncObject*>(self)->name);
+            if (!name) return nullptr;
+            PyObject* asked[] = {name, args[0]};
+            PyObject* y = PyObject_Vectorcall(quick_call, asked, 2, nullptr);
+            Py_DECREF(name);
+            if (y != Py_None) return y;
+            Py_DECREF(y);
+        }
+    }
     bool plain = true;
     for (Py_ssize_t i = 0; i < count && i < inputs; ++i) plain = plain && is_plain(args[i]);
     if (plain || !elsewhere) return usual_call(self, args, flags, names);
@@ -320,17 +391,7 @@ PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count)
     auto* x = reinterpret_cast<PyArrayObject*>(args[0]);
     const int type = PyArray_TYPE(x), ndim = PyArray_NDIM(x);
     sigmax::Dtype dtype;
-    if (type == NPY_FLOAT)
-        dtype = sigmax::Dtype::float32;
-    else if (type == NPY_DOUBLE)
-        dtype = sigmax::Dtype::float64;
-    else if (type == NPY_HALF)
-        dtype = sigmax::Dtype::float16;
-    else if (type == bfloat16_number)
-        dtype = sigmax::Dtype::bfloat16;
-    else
-        Py_RETURN_NONE;
-    if (ndim < 1 || !PyArray_IS_C_CONTIGUOUS(x) || !PyArray_ISBEHAVED_RO(x) || PyArray_SIZE(x) == 0) Py_RETURN_NONE;
+    if (!as_it_lies(x, dtype)) Py_RETURN_NONE;
     const int out_ndim = f->per_class ? ndim : ndim - 1;
     PyArrayObject* y;
     if (args[1] == Py_None) {
@@ -370,7 +431,90 @@ PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count)
     }
     return args[1] == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
 }
+
+const char* const direct_link_name = "sigmax.link";
+
+// The same of an elementwise function; what np.errstate would hear of is not said.
+PyObject* call_link_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    const auto* f = static_cast<const sigmax::Link*>(PyCapsule_GetPointer(self, direct_link_name));
+    sigmax::Dtype dtype;
+    if (!f || count != 2 || args[1] != Py_None || !PyArray_CheckExact(args[0]) ||
+        !as_it_lies(reinterpret_cast<PyArrayObject*>(args[0]), dtype))
+        Py_RETURN_NONE;
+    unsigned status = 0;
+    return link_directly(*f, reinterpret_cast<PyArrayObject*>(args[0]), dtype, status);
+}
+PyMethodDef direct_link_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_link_directly)), METH_FASTCALL,
+                                  nullptr};
 PyMethodDef direct_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_directly)), METH_FASTCALL, nullptr};
+
+// A sum of doubles that loses nothing to their number (Neumaier).
+class Sum {
+public:
+    void add(double x) {
+        const double sum = sum_ + x;
+        rest_ += std::fabs(sum_) >= std::fabs(x) ? (sum_ - sum) + x : (x - sum) + sum_;
+        sum_ = sum;
+    }
+    double value() const { return std::isfinite(rest_) ? sum_ + rest_ : sum_; }
+
+private:
+    double sum_ = 0, rest_ = 0;
+};
+
+// (x [rows][classes], labels [rows], smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses in
+// `slopes`; None where a label is no class, or an array does not lie as the core takes it.
+PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 4 || !PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+    auto *x = reinterpret_cast<PyArrayObject*>(args[0]), *labels = reinterpret_cast<PyArrayObject*>(args[1]);
+    auto* slopes = args[3] == Py_None ? nullptr : reinterpret_cast<PyArrayObject*>(args[3]);
+    const double smoothing = PyFloat_AsDouble(args[2]);
+    if (smoothing == -1 && PyErr_Occurred()) return nullptr;
+    sigmax::Dtype dtype, of_slopes;
+    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 ||
+        !PyArray_IS_C_CONTIGUOUS(labels) || !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0))
+        Py_RETURN_NONE;
+    if (slopes && (!PyArray_CheckExact(args[3]) || !as_it_lies(slopes, of_slopes) || of_slopes != dtype || !PyArray_ISWRITEABLE(slopes) ||
+                   PyArray_NDIM(slopes) != 2 || !PyArray_CompareLists(PyArray_DIMS(slopes), PyArray_DIMS(x), 2)))
+        Py_RETURN_NONE;
+    const npy_intp rows = PyArray_DIM(x, 0), classes = PyArray_DIM(x, 1), size = PyArray_ITEMSIZE(x);
+    const auto* label = static_cast<const std::int64_t*>(PyArray_DATA(labels));
+    for (npy_intp i = 0; i < rows; ++i)
+        if (label[i] < 0 || label[i] >= classes) Py_RETURN_NONE;
+    const auto* f = sigmax::find_row_function(*level, slopes ? "cross_entropy_and_grad" : "cross_entropy");
+    if (!f || size < 4) Py_RETURN_NONE;  // halves: each loss would be rounded before it is added
+    std::vector<char> losses(static_cast<std::size_t>(rows * size));
+    sigmax::RowBatch batch{};
+    batch.rows = rows;
+    batch.classes = classes;
+    batch.x = {PyArray_BYTES(x), classes * size, size, dtype};
+    batch.label = {PyArray_BYTES(labels), 8, 0, sigmax::Dtype::float64};
+    batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
+    batch.results[0] = {losses.data(), size, 0, dtype};
+    if (slopes) batch.y = {PyArray_BYTES(slopes), classes * size, size, dtype};
+    unsigned failed;
+    {
+        FloatStatus status;
+        NPY_BEGIN_THREADS_DEF;
+        NPY_BEGIN_THREADS_THRESHOLDED(PyArray_SIZE(x));
+        failed = run_rows(*f, batch);
+        NPY_END_THREADS;
+    }
+    if (failed) return PyErr_NoMemory();
+    Sum sum;
+    for (npy_intp i = 0; i < rows; ++i) {
+        if (size == 4) {
+            float loss;
+            std::memcpy(&loss, losses.data() + i * size, sizeof loss);
+            sum.add(loss);
+        } else {
+            double loss;
+            std::memcpy(&loss, losses.data() + i * size, sizeof loss);
+            sum.add(loss);
+        }
+    }
+    return PyFloat_FromDouble(sum.value() / static_cast<double>(rows));
+}
 
 PyObject* make_row_function(const sigmax::RowFunction* f, bool masked, const NumberType& x, const NumberType& weights,
                             const NumberType& y) {
@@ -435,13 +579,14 @@ PyObject* row_function(PyObject*, PyObject* args) {
 PyObject* direct(PyObject*, PyObject* args) {
     const char* name;
     if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
-    if (const sigmax::RowFunction* f = sigmax::find_row_function(*level, name)) {
-        PyObject* self = PyCapsule_New(const_cast<sigmax::RowFunction*>(f), direct_name, nullptr);
-        PyObject* function = self ? PyCFunction_NewEx(&direct_method, self, nullptr) : nullptr;
-        Py_XDECREF(self);
-        return function;
-    }
-    return PyErr_Format(PyExc_LookupError, "the core has no row function %s", name);
+    const void* f = sigmax::find_row_function(*level, name);
+    const sigmax::Link* link = f ? nullptr : sigmax::find_link(*level, name);
+    if (!f && (!link || link->inputs != 1 || link->outputs != 1))
+        return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
+    PyObject* self = PyCapsule_New(const_cast<void*>(f ? f : link), f ? direct_name : direct_link_name, nullptr);
+    PyObject* function = self ? PyCFunction_NewEx(f ? &direct_method : &direct_link_method, self, nullptr) : nullptr;
+    Py_XDECREF(self);
+    return function;
 }
 
 // ---- features ----
@@ -657,6 +802,14 @@ PyObject* set_elsewhere(PyObject*, PyObject* function) {
     Py_RETURN_NONE;
 }
 
+PyObject* set_quick(PyObject*, PyObject* args) {
+    PyObject *type, *function;
+    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &type, &function)) return nullptr;
+    Py_XSETREF(quick_type, Py_NewRef(type));
+    Py_XSETREF(quick_call, Py_NewRef(function));
+    Py_RETURN_NONE;
+}
+
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
 
 PyMethodDef methods[] = {
@@ -665,7 +818,11 @@ PyMethodDef methods[] = {
     {"row_function", row_function, METH_VARARGS,
      "row_function(name, masked, x, weights, y): the function over class scores of that name and those types as a gufunc."},
     {"direct", direct, METH_VARARGS,
-     "direct(name): that function of (x, out or None) for contiguous floats along their last axis; it returns None for all else."},
+     "direct(name): that function of (x, out or None) for contiguous floats along their last axis, an elementwise one of (x, None); it "
+     "returns None for all else."},
+    {"mean_cross_entropy", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(mean_cross_entropy)), METH_FASTCALL,
+     "mean_cross_entropy(x, labels, smoothing, slopes or None): the mean loss of rows against class numbers, and the gradient of each; it "
+     "returns None where a label is no class or an array does not lie in one piece."},
     {"feature_scores", feature_scores, METH_VARARGS,
      "feature_scores(x, shift, scale, classes, theta, z): write the scores of coefficients [features + 1][classes] to z [rows][classes]."},
     {"feature_sums", feature_sums, METH_VARARGS,
@@ -683,6 +840,8 @@ PyMethodDef methods[] = {
     {"pieces_of_helpers", pieces_of_helpers, METH_NOARGS, "How many pieces of work threads other than the callers' have done so far."},
     {"set_elsewhere", set_elsewhere, METH_O,
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
+    {"set_quick", set_quick, METH_VARARGS,
+     "set_quick(type, f): f(name, x) is asked before all else about a single array of that very type; None turns it down."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},
 };

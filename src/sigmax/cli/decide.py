@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sigmax.calibration.sums import Mean
-    from sigmax.decisions import PredictionSets
+    from sigmax.decisions import Costs, PredictionSets
     from sigmax.tables.job import Job
+    from sigmax.tables.model import Model
     from sigmax.tables.paid import Paid
     from sigmax.tables.summary import Summary
 
@@ -33,6 +34,11 @@ __all__ = ["decide"]
         "sigmax decide new.parquet --model model.json --costs costs.csv --prior ill=0.01 --prior-before ill=0.5",
         "sigmax decide new.csv --threshold 0.2 --prior estimate --prior-before ill=0.5 --held-out valid.csv --label y",
         "sigmax decide new.csv --coverage 0.9 --held-out valid.csv --label y -o sets.csv",
+        "sigmax decide new.csv --model model.json --costs costs.csv --keep whole.json",
+        "",
+        "costs.csv:  class,leave,treat",
+        "            healthy,0,1",
+        "            ill,20,0",
     ),
 )
 def decide(
@@ -47,6 +53,7 @@ def decide(
     held_out: Path | None = None,
     by_class: bool = False,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    keep: Path | None = None,
     rows: int = 10,
     job: Asked = FOUND,
 ) -> None:
@@ -77,6 +84,9 @@ def decide(
         Whether the coverage holds for the rows of each class by itself.
     output : Path
         Where to write all rows; the ending names the format.
+    keep : Path
+        Where to write the model with the calibrator, the costs and the sets that were given: one file, with which ``sigmax decide NEW --model FILE`` does
+        the same.
     rows : int
         How many of the first rows to print, when nothing is written.
     """
@@ -88,8 +98,9 @@ def decide(
         from sigmax.tables.rules import Rule, read_costs
     except ModuleNotFoundError as missing:
         fail(f"reading score files needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
-    of_model = None if job.model is None else Model.load(job.model).costs
-    if costs is None and threshold is None and coverage is None and of_model is None:
+    model = None if job.model is None else Model.load(job.model)
+    of_model, kept_sets = (None, None) if model is None else (model.costs, model.sets)
+    if costs is None and threshold is None and coverage is None and of_model is None and kept_sets is None:
         raise InputError(
             "say how to decide: --costs costs.csv, --threshold 0.2, or --coverage 0.9 with --held-out valid.csv"
         )
@@ -102,7 +113,7 @@ def decide(
         raise InputError("--prior-before says where the shares come from; say with --prior where they go")
     asked = job if job.temperature != 1 or job.calibration is not None or job.model is not None else told_apart(job)
     labelled = None if held_out is None else _labelled(held_out, asked)
-    sets = None if coverage is None or labelled is None else _sets(*labelled, coverage, by_class=by_class)
+    sets = kept_sets if coverage is None or labelled is None else _sets(*labelled, coverage, by_class=by_class)
     chosen = read_costs(costs) if costs is not None else of_model if threshold is None else None
     if held_out is not None and job.label is not None and not _has(file, job):
         asked = _without_label(asked)
@@ -110,6 +121,15 @@ def decide(
     after, doubts = _estimated(file, asked, before, labelled) if estimated else (_shares(prior), [])
     rule = Rule(chosen, threshold, before, after, sets)
     refuse_input(output, costs, held_out, job.model, job.labels, job.calibration)
+    whole = (
+        None
+        if keep is None
+        else _whole(keep, model, job.calibration, chosen, sets, file, costs, held_out, job.labels, output)
+    )
+    if whole is not None and (threshold is not None or prior):
+        raise InputError(
+            "what is kept are costs and sets; a threshold and shares are said where the decisions are made"
+        )
     with progress_bar(file.name) as progress:
         head = rows if output is None else 0
         found, summary = _observed(Paid, file, asked, output=output, head=head, progress=progress, rule=rule)
@@ -134,6 +154,34 @@ def decide(
     console.print(_told(found, summary))
     if output is not None:
         console.print(plain(f"Wrote {summary.written:,} rows to {output}"), soft_wrap=True)
+    if whole is not None and keep is not None:
+        whole.save(keep)
+        console.print(plain(f"Wrote {keep}: sigmax decide NEW --model {keep} does the same"), soft_wrap=True)
+
+
+def _whole(
+    keep: Path,
+    model: Model | None,
+    calibration: Path | None,
+    costs: Costs | None,
+    sets: PredictionSets | None,
+    *read: Path | None,
+) -> Model:
+    """Return the model with all that stands behind it; `read` are files that it must not take the place of."""
+    from sigmax.calibration import Calibrator
+    from sigmax.tables.one import refuse_input
+
+    if model is None:
+        raise InputError("--keep writes a model with what decides behind it: name the model with --model")
+    if keep.suffix.lower() != ".json":
+        raise InputError(f"{keep}: a model is a file of JSON; let its name end in .json")
+    if not keep.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {keep.parent}")
+    refuse_input(keep, calibration, *read)
+    try:
+        return model.compose(None if calibration is None else Calibrator.load(calibration), costs, sets)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _observed(make: Callable[[Any], Any], file: Path, job: Job, **options: Any) -> tuple[Any, Summary]:

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from sigmax import kept
 from sigmax.calibration.given import form_of, scores_of
 from sigmax.decisions.given import log_odds_of, log_probabilities_of
 from sigmax.estimator import Estimator, not_fitted
 from sigmax.inputs import check_rows, class_numbers, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from sigmax.calibration.given import Form
 
 __all__ = ["PredictionSets"]
+
+FORMAT, VERSION = "sigmax prediction sets", 1
 
 
 class PredictionSets(Estimator):
@@ -121,15 +124,7 @@ class PredictionSets(Estimator):
         self.scores_ = [np.sort(own[numbers == k] if self.by_class else own) for k in range(count)]
         self.rows_ = np.array([len(s) for s in self.scores_])
         self.threshold_ = np.array([_quantile(s, self.coverage) for s in self.scores_])
-        short = np.flatnonzero(np.isinf(self.threshold_))
-        least = math.ceil(self.coverage / (1 - self.coverage) - 1e-9)
-        self.notes_ = []
-        if short.size:
-            of = "" if not self.by_class else f" of {', '.join(map(str, self.classes_[short][:5]))}"
-            self.notes_.append(
-                f"{int(self.rows_[short].min())} rows{of} are too few for {100 * self.coverage:g} %, which takes {least}: "
-                + ("these classes are in every set" if self.by_class else "every set holds all classes")
-            )
+        self.notes_ = self._notes()
         return self
 
     def _nonconformity(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -179,12 +174,122 @@ class PredictionSets(Estimator):
         ndarray of shape (rows, classes)
         """
         odd = self._odd(X)
+        if not hasattr(self, "scores_"):
+            raise ValueError(
+                "these sets were read from a file, which keeps their thresholds alone; fit them anew for p-values"
+            )
         return np.column_stack(
             [
                 (len(s) - np.searchsorted(s, odd[:, k], side="left") + 1) / (len(s) + 1)
                 for k, s in enumerate(self.scores_)
             ]
         )
+
+    # ---- kept ----
+
+    def to_json(self) -> str:
+        """Return the fitted sets as text, which :meth:`from_json` reads back: all that :meth:`predict` needs, not the rows behind the p-values."""
+        if not hasattr(self, "threshold_"):
+            raise not_fitted(self)
+        return kept.written(
+            FORMAT,
+            VERSION,
+            {
+                "coverage": self.coverage,
+                "method": self.method,
+                "by_class": bool(self.by_class),
+                "random_state": int(self.random_state),
+                "form": self.form_,
+                "classes": [str(c) for c in self.classes_.tolist()],
+                "threshold": [float(t) if math.isfinite(t) else None for t in self.threshold_],
+                "rows": self.rows_.tolist(),
+            },
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> PredictionSets:
+        """
+        Return the sets that a text describes. Nothing of the text is run.
+
+        Raises
+        ------
+        ValueError
+            If the text describes no sets, or holds what it should not.
+        """
+        state = kept.read(text, FORMAT, VERSION, STATE)
+        classes = state["classes"]
+        if not len(classes) == len(state["threshold"]) == len(state["rows"]) >= 2:
+            raise ValueError("the sets have classes, thresholds and rows of different numbers")
+        options = {name: state[name] for name in ("coverage", "method", "by_class", "form", "random_state")}
+        made = cls(**options, classes=classes)
+        made.form_, made.classes_ = state["form"], np.asarray(classes)
+        made.threshold_, made.rows_ = np.array(state["threshold"]), np.array(state["rows"])
+        made.notes_ = made._notes()
+        return made
+
+    def _notes(self) -> list[str]:
+        short = np.flatnonzero(np.isinf(self.threshold_))
+        if not short.size:
+            return []
+        least = math.ceil(self.coverage / (1 - self.coverage) - 1e-9)
+        of = "" if not self.by_class else f" of {', '.join(map(str, self.classes_[short][:5]))}"
+        return [
+            f"{int(self.rows_[short].min())} rows{of} are too few for {100 * self.coverage:g} %, which takes {least}: "
+            + ("these classes are in every set" if self.by_class else "every set holds all classes")
+        ]
+
+
+def _choice(*known: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        return str(value)
+
+    return check
+
+
+def _share(value: Any) -> float:
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise ValueError(f"{value!r} is not between 0 and 1")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no number of rows")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value) or len(set(value)) < len(value):
+        raise ValueError("it is no list of different names")
+    return value
+
+
+def _threshold(value: Any) -> float:
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+STATE: dict[str, Callable[[Any], Any]] = {
+    "coverage": _share,
+    "method": _choice("lac", "aps"),
+    "by_class": _truth,
+    "random_state": _count,
+    "form": _choice("logits", "log-probabilities", "probabilities"),
+    "classes": _names,
+    "threshold": lambda value: [_threshold(v) for v in value],
+    "rows": lambda value: [_count(v) for v in value],
+}
 
 
 def _drawn(logs: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

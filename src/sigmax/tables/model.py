@@ -14,7 +14,7 @@ import numpy as np
 import sigmax
 from sigmax import kept
 from sigmax.calibration import Calibrator
-from sigmax.decisions import Costs
+from sigmax.decisions import Costs, PredictionSets
 from sigmax.errors import InputError
 from sigmax.links import sigmoid
 from sigmax.regression.rows import Dense
@@ -56,6 +56,8 @@ class Model:
         What is done to the scores behind it.
     costs : Costs or None
         What decisions cost, by which `sigmax decide` decides.
+    sets : PredictionSets or None
+        Fitted to its scores, as the calibrator leaves them: `sigmax decide` adds the set of each row.
     """
 
     features: Features
@@ -67,6 +69,7 @@ class Model:
     about: dict[str, Any] = field(default_factory=dict)
     calibrator: Calibrator | None = None
     costs: Costs | None = None
+    sets: PredictionSets | None = None
 
     def __post_init__(self) -> None:
         """Check that all parts fit one another."""
@@ -87,6 +90,8 @@ class Model:
             raise ValueError("the calibrator is one of other classes")
         if self.costs is not None and sorted(self.costs.classes) != sorted(self.classes):
             raise ValueError("the costs are those of other classes")
+        if self.sets is not None and len(self.sets.classes_) != len(self.classes):
+            raise ValueError(f"the sets are those of {len(self.sets.classes_)} classes")
 
     @property
     def is_binary(self) -> bool:
@@ -102,9 +107,14 @@ class Model:
         z = np.asarray(Dense.plain_scores(matrix.T, np.vstack([self.coefficients.T, self.intercept])))
         return np.ascontiguousarray(z.T)
 
-    def compose(self, calibrator: Calibrator | None = None, costs: Costs | None = None) -> Model:
+    def compose(
+        self,
+        calibrator: Calibrator | None = None,
+        costs: Costs | None = None,
+        sets: PredictionSets | None = None,
+    ) -> Model:
         """
-        Return the model with a calibrator behind its scores, or with costs to decide by: one file from features to decisions.
+        Return the model with a calibrator behind its scores, costs to decide by, or sets to give: one file from features to decisions.
 
         Parameters
         ----------
@@ -112,8 +122,17 @@ class Model:
             Fitted to scores of this model.
         costs : Costs, optional
             By the names of the classes.
+        sets : PredictionSets, optional
+            Fitted to the scores behind the calibrator.
         """
-        return dataclasses.replace(self, calibrator=calibrator or self.calibrator, costs=costs or self.costs)
+        if calibrator is not None and self.sets is not None and sets is None:
+            raise ValueError("the sets of this model were fitted to scores without this calibrator; fit them anew")
+        return dataclasses.replace(
+            self,
+            calibrator=calibrator or self.calibrator,
+            costs=costs or self.costs,
+            sets=sets or self.sets,
+        )
 
     @classmethod
     def from_sklearn(cls, fitted: Any, names: Sequence[str] | None = None) -> Model:
@@ -250,6 +269,7 @@ class Model:
                 },
                 "calibrator": None if self.calibrator is None else self.calibrator.to_json(),
                 "costs": None if self.costs is None else _costs_out(self.costs),
+                "sets": None if self.sets is None else self.sets.to_json(),
             },
         )
 
@@ -374,4 +394,5 @@ STATE = {
     "about": _about,
     "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
     "costs": lambda value: None if value is None else _costs(value),
+    "sets": lambda value: None if value is None else PredictionSets.from_json(_text(value)),
 }

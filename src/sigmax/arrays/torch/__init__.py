@@ -13,16 +13,18 @@ import torch
 
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.arrays.torch.compiling import tell_dynamo, traceable
+from sigmax.arrays.torch.straight import straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sigmax.family import Function
 
-__all__ = ["TYPES", "call"]
+__all__ = ["QUICK", "TYPES", "call"]
 
 # known from the start, so that torch.compile, which cannot follow an import, finds this adapter at the first call
 TYPES = (torch.Tensor, torch.nn.Parameter)
+QUICK = {torch.Tensor: straight}
 
 
 def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:

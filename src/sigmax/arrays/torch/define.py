@@ -9,7 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["are_values_known", "define", "elementwise_vmap", "in_front", "may_be_derived", "ops", "remembered"]
+__all__ = [
+    "are_transforms_active",
+    "are_values_known",
+    "define",
+    "elementwise_vmap",
+    "in_front",
+    "is_legacy_batched",
+    "is_tracing",
+    "may_be_derived",
+    "modes_active",
+    "ops",
+    "remembered",
+]
 
 _library = torch.library.Library("sigmax", "DEF")
 ops: Any = types.SimpleNamespace()  # the operators, as everything here calls them
@@ -53,7 +65,7 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
     def apply(*args: Any) -> Any:
         if torch.compiler.is_compiling():
             return operator(*args)
-        if _are_transforms_active():  # they want a Function, but for the one that has no rule for it
+        if are_transforms_active():  # they want a Function, but for the one that has no rule for it
             _refuse_forward_twice()
             return operator(*args) if _is_functionalized() else mapped.apply(*args)
         # past the dispatcher, which takes 50 us, where there is nobody that it would tell
@@ -64,10 +76,11 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
 
 # Private names of PyTorch. Without them a call takes the way that is right everywhere: by a Function that knows the transformations, through the
 # dispatcher, whatever modes there are.
-_are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
-_modes_active = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+is_tracing = getattr(torch._C, "_is_tracing", lambda: True)  # by torch.jit
+modes_active = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 _FUNCTORCH = getattr(torch._C, "_functorch", None)
-_is_legacy_batched = getattr(_FUNCTORCH, "is_legacy_batchedtensor", lambda _: False)  # in gradients of several at once
+is_legacy_batched = getattr(_FUNCTORCH, "is_legacy_batchedtensor", lambda _: False)  # in gradients of several at once
 
 
 def _is_functionalized() -> bool:
@@ -92,8 +105,8 @@ def _are_plain(args: tuple[Any, ...]) -> bool:
     return (
         kinds <= {Tensor, torch.nn.Parameter}
         and all(v.device.type == "cpu" for v in tensors)
-        and _modes_active() == 0
-        and not any(map(_is_legacy_batched, tensors))
+        and modes_active() == 0
+        and not any(map(is_legacy_batched, tensors))
     )
 
 
@@ -156,11 +169,11 @@ def may_be_derived(*tensors: Tensor | None) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    if _are_transforms_active():  # a tensor inside vmap does not tell
+    if are_transforms_active():  # a tensor inside vmap does not tell
         return True
     return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in given)
 
 
 def are_values_known() -> bool:
     """Return whether numbers can be looked at outside of an operator: not while compiling, nor in a transformation."""
-    return not (torch.compiler.is_compiling() or _are_transforms_active())
+    return not (torch.compiler.is_compiling() or are_transforms_active())

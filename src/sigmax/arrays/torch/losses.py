@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sigmax import _native
 from sigmax.arrays.torch import memory
 from sigmax.arrays.torch.arguments import CONTRACT, Arguments, check_probabilities
-from sigmax.arrays.torch.define import define, in_front, may_be_derived, ops, remembered
+from sigmax.arrays.torch.define import define, in_front, is_legacy_batched, may_be_derived, ops, remembered
 from sigmax.arrays.torch.directions import by_temperature, direction, divisor
 from sigmax.arrays.torch.memory import (
     Flat,
@@ -26,12 +27,15 @@ from sigmax.arrays.torch.memory import (
     widened,
 )
 from sigmax.arrays.torch.rows import pull_softmax
+from sigmax.arrays.torch.straight import is_straight
 from sigmax.host.contract import check_smoothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["cross_entropy", "reduced_cross_entropy"]
+
+SMALL = 16_384  # numbers that NumPy multiplies sooner than torch begins to
 
 
 def _through_gradient(
@@ -292,8 +296,52 @@ def cross_entropy(
     return ops.cross_entropy(a.x, y, a.temperature, a.where, a.axis, smoothing, ignore, any_label)
 
 
+class _Mean(torch.autograd.Function):
+    """The mean loss of the usual batch, whose gradient is found on the way to it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, loss: float, slopes: Any, smoothing: float, ignore: int) -> Tensor:
+        ctx.save_for_backward(x, y, as_tensor(slopes))
+        ctx.more = (smoothing, ignore)
+        return torch.full((), loss, dtype=x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():  # what comes out will be derived in turn
+            gradient = ops.reduced_cross_entropy(x, y, [1], *ctx.more, True)[1]
+        elif gradient.numel() <= SMALL and is_straight() and not is_legacy_batched(by_loss):  # past torch's dispatcher
+            scaled = torch.from_numpy(gradient.numpy() * (by_loss.item() / len(y)))
+            return scaled, None, None, None, None, None
+        gradient = gradient * (by_loss / len(y))
+        return gradient, None, None, None, None, None
+
+
+def _usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
+    """Return the mean loss of the batch of nearly every training: plain floats in rows, a class number each, and nobody watches; None of others."""
+    if not is_straight() or type(x) is not Tensor or type(y) is not Tensor:
+        return None
+    derived = x.requires_grad and torch.is_grad_enabled()
+    try:
+        scores, labels = x.detach().numpy(), y.numpy()
+    except (RuntimeError, TypeError):
+        return None
+    slopes = np.empty_like(scores) if derived else None
+    loss = _native.mean_cross_entropy(scores, labels, smoothing, slopes)
+    if loss is None or _is_class(ignore, scores.shape[1]):
+        return None
+    if not derived:
+        return torch.full((), loss, dtype=x.dtype)
+    found: Tensor = _Mean.apply(x, y, loss, slopes, smoothing, ignore)
+    return found
+
+
 def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: float, ignore: int, mean: bool) -> Tensor:
     """Return the sum or the mean of the losses of rows against class numbers, those labelled `ignore` left out."""
+    if mean and axis == 1:
+        straight = _usual_mean(x, y, float(label_smoothing), ignore)
+        if straight is not None:
+            return straight
     a = Arguments(x, axis, 1.0, None, None)
     CONTRACT.are_classes(y, row_shape(a.x, a.axis), a.x.shape)
     if may_be_derived(a.x):

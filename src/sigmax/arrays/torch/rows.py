@@ -60,6 +60,8 @@ def _pullback(
             y = torch.where((t == 0) & (y == 0), 0, y / t)
         return torch.empty_like(x).copy_(flat.back(y))
     table, y = table_of(x, where, axis), torch.empty_like(x)
+    if 0 in g.stride():  # one number for many scores, as a sum sends it back: the core would gather it for each
+        g = g.contiguous()
     table.call(name, scale_of(temperature), weights=table.per_score(as_array(g), "the gradient"), y=as_array(y))
     return y
 
