@@ -330,6 +330,26 @@ def test_a_plain_tensor_goes_straight_to_the_core(name, dtype, monkeypatch):
         torch.testing.assert_close(function(x), slow, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", [*LINKS, "softmax", "log_softmax"])
+def test_the_straight_derivative_is_the_operators(name, dtype, monkeypatch):
+    x = (domain(name) if name in LINKS else X).to(dtype).clone()
+    x[0] = math.nan  # a number, or a row
+    x.requires_grad_()
+    generator = torch.Generator().manual_seed(3)
+    several = [torch.randn(x.shape, generator=generator, dtype=dtype), torch.ones(1, dtype=dtype).expand(x.shape)]
+    several.append(torch.stack([several[0], several[0]], -1)[..., 1])
+    function = getattr(sigmax, name)
+    straight = [torch.autograd.grad(function(x), x, g)[0] for g in several]
+    mapped = torch.autograd.grad(function(x), x, torch.stack(several), is_grads_batched=True)[0]
+    monkeypatch.setattr("sigmax.arrays.torch.straight.is_tracing", lambda: True)
+    for got, batched, g in zip(straight, mapped, several, strict=True):
+        (want,) = torch.autograd.grad(function(x), x, g)
+        torch.testing.assert_close(got, want, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
+        torch.testing.assert_close(batched, want, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
+        assert got[0].isnan().all()
+
+
 def test_nothing_is_said_of_a_tensor_outside_the_domain():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import sigmax
 from sigmax.arrays.torch.arguments import check_probabilities
 from sigmax.arrays.torch.define import are_values_known
-from sigmax.arrays.torch.losses import cross_entropy, reduced_cross_entropy
+from sigmax.arrays.torch.losses import cross_entropy, reduced_cross_entropy, usual_mean
 from sigmax.arrays.torch.two_classes import binary_cross_entropy
 from sigmax.dispatch import meet_torch
 
@@ -206,6 +206,10 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
+        if self.weight is None and self.reduction == "mean" and 0 <= self.label_smoothing < 1:
+            straight = usual_mean(input, target, float(self.label_smoothing), self.ignore_index)
+            if straight is not None:
+                return straight
         if _is_traced(input):
             return self._written_down(input, target)
         given = _under_autocast(input)

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
     from sigmax.host.contract import Axis
 
-__all__ = ["ScoreTable", "check_out", "check_temperature", "direct", "is_usual"]
+__all__ = ["ScoreTable", "check_out", "check_temperature", "core", "direct", "is_usual"]
 
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
 direct = functools.cache(_native.direct)
+
+
+@functools.cache
+def core(name: str, dtype: np.dtype[Any]) -> np.ufunc:
+    """Return the core's function of that name, of scores, what goes with them and results of one type without a mask, as a gufunc."""
+    return _core(name, False, *(_name(dtype),) * 3)
 
 
 def is_usual(axis: Axis, temperature: ArrayLike = 1.0) -> bool:
@@ -96,7 +102,7 @@ class ScoreTable:
         `weights` comes from `per_score`; `operands` are the numbers that each row has one of.
         """
         dtypes = [_name(d) for d in (self._table.dtype, self.dtype if weights is None else weights.dtype, self.dtype)]
-        core = _core(name, self._mask is not None, *dtypes)
+        function = _core(name, self._mask is not None, *dtypes)
         inputs = [as_bits(self._as_rows(self._table))]
         if self._mask is not None:
             inputs.append(self._as_rows(self._mask))
@@ -104,13 +110,13 @@ class ScoreTable:
             inputs.append(as_bits(weights))
         outputs = [as_bits(self._rows_only(r)) for r in results]
         if y is None:
-            core(*inputs, *operands, out=tuple(outputs))
+            function(*inputs, *operands, out=tuple(outputs))
         elif len(self._axes) == 1:
             target = as_bits(y).reshape(self._table.shape).transpose(self._order)
-            core(*inputs, *operands, out=(*outputs, target))
+            function(*inputs, *operands, out=(*outputs, target))
         else:
             flat = np.empty((*self.rows, math.prod(self.classes)), self.dtype)
-            core(*inputs, *operands, out=(*outputs, as_bits(flat)))
+            function(*inputs, *operands, out=(*outputs, as_bits(flat)))
             y.transpose(self._order)[...] = flat.reshape(self.rows + self.classes)
 
     def _rows_only(self, result: NDArray[Any]) -> NDArray[Any]:

@@ -13,7 +13,7 @@ import torch
 
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.arrays.torch.compiling import tell_dynamo, traceable
-from sigmax.arrays.torch.straight import straight
+from sigmax.arrays.torch.straight import straight_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ __all__ = ["QUICK", "TYPES", "call"]
 
 # known from the start, so that torch.compile, which cannot follow an import, finds this adapter at the first call
 TYPES = (torch.Tensor, torch.nn.Parameter)
-QUICK = {torch.Tensor: straight}
+QUICK = {torch.Tensor: straight_call}
 
 
 def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 from sigmax import _native
 from sigmax.arrays.torch import memory
 from sigmax.arrays.torch.arguments import CONTRACT, Arguments, check_probabilities
-from sigmax.arrays.torch.define import define, in_front, is_legacy_batched, may_be_derived, ops, remembered
+from sigmax.arrays.torch.define import define, in_front, may_be_derived, ops, remembered
 from sigmax.arrays.torch.directions import by_temperature, direction, divisor
 from sigmax.arrays.torch.memory import (
     Flat,
@@ -27,13 +27,13 @@ from sigmax.arrays.torch.memory import (
     widened,
 )
 from sigmax.arrays.torch.rows import pull_softmax
-from sigmax.arrays.torch.straight import is_straight
+from sigmax.arrays.torch.straight import are_plain_values, is_straight
 from sigmax.host.contract import check_smoothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["cross_entropy", "reduced_cross_entropy"]
+__all__ = ["cross_entropy", "reduced_cross_entropy", "usual_mean"]
 
 SMALL = 16_384  # numbers that NumPy multiplies sooner than torch begins to
 
@@ -300,48 +300,42 @@ class _Mean(torch.autograd.Function):
     """The mean loss of the usual batch, whose gradient is found on the way to it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, loss: float, slopes: Any, smoothing: float, ignore: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, y: Tensor, loss: Any, slopes: Any, smoothing: float, ignore: int) -> Tensor:
         ctx.save_for_backward(x, y, as_tensor(slopes))
         ctx.more = (smoothing, ignore)
-        return torch.full((), loss, dtype=x.dtype)
+        return torch.from_numpy(loss)
 
     @staticmethod
     def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor | None, ...]:
         x, y, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # what comes out will be derived in turn
             gradient = ops.reduced_cross_entropy(x, y, [1], *ctx.more, True)[1]
-        elif gradient.numel() <= SMALL and is_straight() and not is_legacy_batched(by_loss):  # past torch's dispatcher
+        elif gradient.numel() <= SMALL and are_plain_values(by_loss):  # past torch's dispatcher
             scaled = torch.from_numpy(gradient.numpy() * (by_loss.item() / len(y)))
             return scaled, None, None, None, None, None
         gradient = gradient * (by_loss / len(y))
         return gradient, None, None, None, None, None
 
 
-def _usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
+def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
     """Return the mean loss of the batch of nearly every training: plain floats in rows, a class number each, and nobody watches; None of others."""
-    if not is_straight() or type(x) is not Tensor or type(y) is not Tensor:
+    if type(x) is not Tensor or type(y) is not Tensor or not is_straight():
         return None
     derived = x.requires_grad and torch.is_grad_enabled()
     try:
-        scores, labels = x.detach().numpy(), y.numpy()
+        scores, labels = (x.detach() if x.requires_grad else x).numpy(), y.numpy()
     except (RuntimeError, TypeError):
         return None
     slopes = np.empty_like(scores) if derived else None
     loss = _native.mean_cross_entropy(scores, labels, smoothing, slopes)
     if loss is None or _is_class(ignore, scores.shape[1]):
         return None
-    if not derived:
-        return torch.full((), loss, dtype=x.dtype)
-    found: Tensor = _Mean.apply(x, y, loss, slopes, smoothing, ignore)
-    return found
+    number = np.array(loss, scores.dtype)
+    return _Mean.apply(x, y, number, slopes, smoothing, ignore) if derived else torch.from_numpy(number)
 
 
 def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: float, ignore: int, mean: bool) -> Tensor:
     """Return the sum or the mean of the losses of rows against class numbers, those labelled `ignore` left out."""
-    if mean and axis == 1:
-        straight = _usual_mean(x, y, float(label_smoothing), ignore)
-        if straight is not None:
-            return straight
     a = Arguments(x, axis, 1.0, None, None)
     CONTRACT.are_classes(y, row_shape(a.x, a.axis), a.x.shape)
     if may_be_derived(a.x):

@@ -8,14 +8,17 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from sigmax.arrays.torch.define import are_transforms_active, is_tracing, modes_active
-from sigmax.family import names_of
-from sigmax.host.table import direct
+from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched, is_tracing, modes_active, ops
+from sigmax.family import FAMILY, names_of
+from sigmax.host.links import LINKS
+from sigmax.host.table import core, direct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-__all__ = ["is_straight", "straight"]
+__all__ = ["are_plain_values", "is_straight", "straight_call"]
 
 # looked up once: a look costs a tenth of the call
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
@@ -29,16 +32,87 @@ def is_straight() -> bool:
     )
 
 
-def straight(name: str, x: Tensor) -> Tensor | None:
+def are_plain_values(g: Tensor) -> bool:
+    """Return whether a gradient may be worked on as numbers: nothing is derived from it in turn, and it is one by itself."""
+    return not torch.is_grad_enabled() and is_straight() and not is_legacy_batched(g)
+
+
+def straight_call(name: str, x: Tensor) -> Tensor | None:
     """Return a function of a contiguous tensor on the CPU, over its last axis if it is one of classes; None for any other."""
-    if x.requires_grad or not is_straight():
+    if not is_straight():
+        return None
+    derived = x.requires_grad and torch.is_grad_enabled()
+    if derived and name not in _pulled:
         return None
     try:
-        array = x.numpy()
+        array = (x.detach() if x.requires_grad else x).numpy()
     except (RuntimeError, TypeError):  # of another device or layout, or of a type that NumPy has not
         return None
-    core = _core.get(name)
-    y: Any = None if core is None else core(array, None)
-    if type(y) is _array:
+    y: Any = None if name not in _core else _core[name](array, None)
+    if y is None or (derived and y.itemsize < 4):
+        return None
+    if derived:
+        made: Tensor = _Straight.apply(x, y, name)
+        return made
+    return _from_numpy(y) if type(y) is _array else torch.tensor(y.item(), dtype=x.dtype)
+
+
+class _Straight(torch.autograd.Function):
+    """A function whose result is known already, and its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Any, name: str) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.name, ctx.y = name, y
         return _from_numpy(y)
-    return None if y is None else torch.tensor(y.item(), dtype=x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        if are_plain_values(g):
+            return _from_numpy(_pulled[ctx.name](x.detach().numpy(), ctx.y, g.numpy())), None, None
+        with torch.enable_grad():  # the operator, which knows how it is derived in turn
+            again = x.view_as(x)
+            y = getattr(ops, ctx.name)(again) if ctx.name in LINKS else ops_over_last(ctx.name, again)
+        return torch.autograd.grad(y, again, g, create_graph=torch.is_grad_enabled())[0], None, None
+
+
+def ops_over_last(name: str, x: Tensor) -> Tensor:
+    """Return an operator over the last axis."""
+    made: Tensor = getattr(ops, name)(x, None, None, [x.ndim - 1], x.dtype)
+    return made
+
+
+class _OnNumPy:
+    """The functions as the slopes of the family are written with."""
+
+    expm1 = staticmethod(np.expm1)
+
+    def __getattr__(self, name: str) -> Any:
+        return LINKS[name]
+
+
+def _pull_link(name: str) -> Callable[[Any, Any, Any], Any]:
+    slope, functions = FAMILY[name].slope, _OnNumPy()
+
+    def pull(x: Any, y: Any, g: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.asarray(g * np.where(np.isnan(y), y, slope(functions, x)), x.dtype)
+
+    return pull
+
+
+def _pull_rows(name: str) -> Callable[[Any, Any, Any], Any]:
+    def pull(x: Any, _y: Any, g: Any) -> Any:
+        found = np.empty_like(x)
+        # one number for many scores, as a sum sends it back, would be gathered for each
+        core(f"{name}_pullback", x.dtype)(x, g if 0 not in g.strides else np.ascontiguousarray(g), 1.0, out=(found,))
+        return found
+
+    return pull
+
+
+_pulled = {
+    **{name: _pull_link(name) for name in LINKS},
+    **{name: _pull_rows(name) for name in ("softmax", "log_softmax")},
+}
