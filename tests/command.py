@@ -56,10 +56,11 @@ def _server():
 
 
 def _serve():
-    import sigmax.cli
+    import sigmax.cli.app
     import sigmax.report
     import sigmax.tables
 
+    sigmax.cli.load()
     calls, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     for line in calls:
         call = json.loads(line)

@@ -398,10 +398,49 @@ def test_a_reader_that_stops_early_is_no_error(examples):
     assert done.stderr == ""
 
 
-def test_without_its_extra_the_command_says_what_to_install(tmp_path):
-    (tmp_path / "cyclopts.py").write_text("raise ModuleNotFoundError(\"No module named 'cyclopts'\", name='cyclopts')")
+def test_the_overview_is_what_the_commands_say_of_themselves():
+    from sigmax.cli import load
+    from sigmax.cli.app import app
+    from sigmax.cli.overview import COMMANDS
+
+    load()
+    shown = sigmax_command("--help").stdout
+    told = {}
+    for name in (n for n in app if not n.startswith("-")):
+        command = app[name]
+        told.setdefault(command.group[0].name, {})[name] = " ".join(
+            command.default_command.__doc__.split("\n\n")[0].split()
+        )
+    assert told == COMMANDS
+    words = " ".join(shown.replace("│", " ").split())
+    for heading, lines in COMMANDS.items():
+        assert heading in shown
+        for name, meaning in lines.items():
+            assert f"{name} {meaning}" in words
+    assert sigmax_command().stdout == sigmax_command("-h").stdout == shown
+    assert sigmax_command("--version").stdout == f"{sigmax.__version__}\n"
+
+
+def test_numbers_are_explained_alike_whichever_way_they_come():
+    for words in (["2.0", "1.0", "0.1"], ["-0.98"], ["-1e3", "-inf", "5"]):
+        assert sigmax_command("explain", *words).stdout == sigmax_command("explain", *words, "--bias", "0").stdout
+    assert "a score is nan" in sigmax_command("explain", "nan", "1").stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["explain", "2.0", "1.0"]])
+def test_a_command_loads_what_it_needs(words):
+    program = f"import sys; sys.argv = ['sigmax', *{words!r}]; from sigmax.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.split()
+    assert "sigmax.cli" in loaded
+    assert not {"cyclopts", "pyarrow", "pandas", "sigmax.tables", "sigmax.calibration"} & set(loaded)
+    assert ("rich" in loaded) == (words != ["--version"])
+
+
+@pytest.mark.parametrize(("gone", "words"), [("cyclopts", ["score", "--help"]), ("rich", ["--help"])])
+def test_without_its_extra_the_command_says_what_to_install(tmp_path, gone, words):
+    (tmp_path / f"{gone}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{gone}'\", name='{gone}')")
     done = subprocess.run(
-        [sys.executable, "-m", "sigmax", "--help"],
+        [sys.executable, "-m", "sigmax", *words],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},

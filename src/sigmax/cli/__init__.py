@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import signal
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-try:
-    import cyclopts
-
-    from sigmax.cli.app import STDIN, STDOUT, app, commands_of, fail
-except ModuleNotFoundError as missing:
-    sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
-
-from sigmax.cli import bench, calibrate, decide, explain, explore, fit, measure, plot, report, score  # noqa: F401 - which are the commands
+import sigmax
+from sigmax.cli.overview import COMMANDS, print_overview
 from sigmax.cli.streams import drop_output, end_on_signals, open_streams
 from sigmax.errors import InputError
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["load", "main"]
 
 
 def main() -> NoReturn:
     """Run the command; an error that the user can mend is one line and exit status 2."""
     open_streams()
     end_on_signals()
+    if sys.argv[1:] == ["--version"]:
+        print(sigmax.__version__)
+        sys.exit(0)
     try:
-        app(_tokens(sys.argv[1:]), exit_on_error=False, print_error=False, result_action="return_value")
+        from sigmax.cli.terminal import commands_of, fail
+    except ModuleNotFoundError as missing:
+        sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+    try:
+        _run(sys.argv[1:])
         sys.stdout.flush()
-    except cyclopts.CycloptsError as error:
-        fail(" ".join(str(error).split()))
     except InputError as error:
         commands = commands_of(error)
         fail(f"{error.reason}; say which columns are the scores:" if commands else str(error), *commands)  # type: ignore[attr-defined]
@@ -49,12 +52,59 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _run(words: list[str]) -> None:
+    """Run a command, with what it needs and nothing else: the overview and numbers to explain need no reader of command lines."""
+    from sigmax.cli.terminal import Console
+
+    if words in ([], ["--help"], ["-h"]):
+        print_overview(Console())
+    elif words[0] == "explain" and (scores := _numbers(words[1:])):
+        from sigmax.cli.explaining import explain_scores
+
+        explain_scores(Console(), scores)
+    else:
+        _run_through_cyclopts(words)
+
+
+def _numbers(words: Sequence[str]) -> list[float]:
+    """Return words as numbers; none if one of them is something else."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return []
+
+
+def load(*names: str) -> None:
+    """Load commands, all if none is named."""
+    for name in names or [name for group in COMMANDS.values() for name in group]:
+        importlib.import_module(f"sigmax.cli.{name}")
+
+
+def _run_through_cyclopts(words: list[str]) -> None:
+    from sigmax.cli.terminal import fail
+
+    try:
+        import cyclopts
+
+        from sigmax.cli.app import app
+    except ModuleNotFoundError as missing:
+        fail(f"the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
+    known = any(words[0] in group for group in COMMANDS.values())
+    load(*words[:known])
+    try:
+        app(_tokens(words), exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        fail(" ".join(str(error).split()))
+
+
 def _tokens(arguments: list[str]) -> list[str]:
     """
     Write out what would be taken for options.
 
     A single - is standard output after -o, else standard input; and names of columns and classes may begin with -, as -1 does.
     """
+    from sigmax.cli.terminal import STDIN, STDOUT
+
     found, option, values = [], "", 0
     for word in [*arguments, "--"]:
         is_option = word.startswith("--") or word == "-o"

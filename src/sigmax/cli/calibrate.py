@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from sigmax.cli.app import FOUND, SCORE, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import FOUND, SCORE, Asked, app, examples
 from sigmax.cli.shown import say_how
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 
 __all__ = ["calibrate"]
 

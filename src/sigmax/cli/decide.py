@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from sigmax.cli.app import DECIDE, FOUND, Asked, Console, Several, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import DECIDE, FOUND, Asked, Several, app, examples
 from sigmax.cli.shown import say_how
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 from sigmax.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from sigmax.cli.app import FOUND, UNDERSTAND, Asked, app, examples, fail
+from sigmax.cli.app import FOUND, UNDERSTAND, Asked, app, examples
+from sigmax.cli.terminal import fail
 from sigmax.errors import InputError
 
 __all__ = ["explore"]

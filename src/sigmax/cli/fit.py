@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from sigmax.cli.app import LEARN, Console, Several, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import LEARN, Several, app, examples
 from sigmax.cli.shown import warn
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 from sigmax.errors import InputError
 from sigmax.tables.dialect import Dialect
 

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from sigmax.calibration.told import class_lines, figures_of, group_lines, holm, lines_of, verdict
-from sigmax.cli.app import FOUND, JUDGE, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import FOUND, JUDGE, Asked, app, examples
 from sigmax.cli.shown import say_how
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 from sigmax.errors import InputError
 
 if TYPE_CHECKING:

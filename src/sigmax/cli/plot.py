@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sigmax.cli.app import FOUND, UNDERSTAND, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import FOUND, UNDERSTAND, Asked, app, examples
 from sigmax.cli.shown import say_how
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 from sigmax.errors import InputError
 
 if TYPE_CHECKING:

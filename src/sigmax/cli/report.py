@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sigmax.cli.app import FOUND, JUDGE, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import FOUND, JUDGE, Asked, app, examples
 from sigmax.cli.shown import say_how
+from sigmax.cli.terminal import Console, fail, plain, progress_bar
 
 __all__ = ["report"]
 

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from sigmax.cli.app import FOUND, SCORE, STDIN, STDOUT, Asked, Console, app, examples, fail, plain, progress_bar
+from sigmax.cli.app import FOUND, SCORE, Asked, app, examples
 from sigmax.cli.shown import head_table, summary_table, warn
 from sigmax.cli.streams import is_given_up
+from sigmax.cli.terminal import STDIN, STDOUT, Console, fail, plain, progress_bar
 from sigmax.errors import InputError
 
 __all__ = ["score"]

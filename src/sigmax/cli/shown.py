@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from sigmax.cli.app import Console, plain
+from sigmax.cli.terminal import Console, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

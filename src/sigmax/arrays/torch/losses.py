@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sigmax import _native
 from sigmax.arrays.torch import memory
 from sigmax.arrays.torch.arguments import CONTRACT, Arguments, check_probabilities
 from sigmax.arrays.torch.define import define, in_front, may_be_derived, ops, remembered
@@ -29,6 +28,7 @@ from sigmax.arrays.torch.memory import (
 from sigmax.arrays.torch.rows import pull_softmax
 from sigmax.arrays.torch.straight import are_plain_values, is_straight
 from sigmax.host.contract import check_smoothing
+from sigmax.host.table import mean_cross_entropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -327,7 +327,7 @@ def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | 
     except (RuntimeError, TypeError):
         return None
     slopes = np.empty_like(scores) if derived else None
-    loss = _native.mean_cross_entropy(scores, labels, smoothing, slopes)
+    loss = mean_cross_entropy(scores, labels, smoothing, slopes)
     if loss is None or _is_class(ignore, scores.shape[1]):
         return None
     number = np.array(loss, scores.dtype)
