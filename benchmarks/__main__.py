@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | regression | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | ptx | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | regression | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -23,6 +23,11 @@ def main() -> None:
     cluster = what.add_parser("cluster", help="kill a worker in the middle of a run on a Dask cluster")
     cluster.add_argument("--gigabytes", type=float, default=0.5)
     what.add_parser("gpu", help="PyTorch tensors on a GPU: digits beside the core, speed beside PyTorch")
+    ptx = what.add_parser(
+        "ptx", help="compile the GPU's kernels without a GPU: registers and spills beside those recorded"
+    )
+    ptx.add_argument("--record", action="store_true", help="record them instead")
+    ptx.add_argument("--only", default="", metavar="NAME", help="the kernels with this in their names")
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)

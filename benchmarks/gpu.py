@@ -120,9 +120,40 @@ def main() -> None:
             )
             for name, own, other in works:
                 size = x.numel() * x.element_size() * (1 if name in ("logsumexp", "cross_entropy") else 2)
-                (mine, host), (theirs, other_host) = seconds(torch, own), seconds(torch, other)
-                told = f"{mine * 1e6:,.0f} ({host * 1e6:,.0f}), {theirs * 1e6:,.0f} ({other_host * 1e6:,.0f}), {copied * 1e6:,.0f}"
-                print(f"{dtype} {shape[0]:,} x {shape[1]:,} {name}: {told}; {size / mine / 1e9:,.0f} GB/s", flush=True)
+                line(torch, f"{dtype} {shape[0]:,} x {shape[1]:,} {name}", size, own, other, copied)
+            line(
+                torch,
+                f"{dtype} {shape[0]:,} x {shape[1]:,} logit_softmax",
+                size,
+                partial(sigmax.logit_softmax, x),
+                None,
+                copied,
+            )
+        x = torch.rand(1 << 24, device="cuda").to(getattr(torch, dtype))
+        y, size = x.round(), 2 * x.numel() * x.element_size()
+        copied, _ = seconds(torch, x.clone)
+        for name, own, other in (
+            ("sigmoid", partial(sigmax.sigmoid, x), partial(torch.sigmoid, x)),
+            ("log_sigmoid", partial(sigmax.log_sigmoid, x), partial(f.logsigmoid, x)),
+            ("logit", partial(sigmax.logit, x), partial(torch.logit, x)),
+            ("odds", partial(sigmax.odds, x), None),
+            (
+                "binary_cross_entropy",
+                partial(sigmax.binary_cross_entropy, x, y),
+                partial(f.binary_cross_entropy_with_logits, x, y, reduction="none"),
+            ),
+        ):
+            line(torch, f"{dtype} {x.numel():,} {name}", size, own, other, copied)
+
+
+def line(
+    torch: Any, name: str, size: int, own: Callable[[], Any], other: Callable[[], Any] | None, copied: float
+) -> None:
+    """Print how long a call takes beside PyTorch's."""
+    mine, host = seconds(torch, own)
+    theirs, other_host = (np.nan, np.nan) if other is None else seconds(torch, other)
+    told = f"{mine * 1e6:,.0f} ({host * 1e6:,.0f}), {theirs * 1e6:,.0f} ({other_host * 1e6:,.0f}), {copied * 1e6:,.0f}"
+    print(f"{name}: {told}; {size / mine / 1e9:,.0f} GB/s", flush=True)
 
 
 def slope(torch: Any, x: Any, y: Any) -> Any:

@@ -11,19 +11,21 @@ import pytest
 import torch
 
 import sigmax
+import sigmax.torch
 from sigmax.arrays.torch import kernels
 from sigmax.arrays.torch.define import ops
+from sigmax.arrays.torch.kernels import rows
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
-LENGTHS = [(kernels.LONGEST, kernels.PIECE), (16, 16)]  # rows in registers, and by pieces
+LENGTHS = [(rows.LONGEST, rows.PIECE), (16, 16)]  # rows in registers, and by pieces
 
 
 @pytest.fixture(params=LENGTHS, ids=["short", "long"], autouse=True)
 def length(request, monkeypatch):
     longest, piece = request.param
-    monkeypatch.setattr(kernels, "LONGEST", longest)
-    monkeypatch.setattr(kernels, "PIECE", piece)
+    monkeypatch.setattr(rows, "LONGEST", longest)
+    monkeypatch.setattr(rows, "PIECE", piece)
 
 
 def scores(dtype, rows=9, classes=45):
@@ -69,7 +71,7 @@ def test_scores(dtype, name, temperature, masked):
     )
     options = ({} if t is None else {"temperature": t}) | ({} if where is None else {"where": where})
     function = getattr(sigmax, name.replace("_complement", ""))
-    want = function(x, complement="complement" in name, **options) if name != "log_softmax" else function(x, **options)
+    want = function(x, complement=True, **options) if "complement" in name else function(x, **options)
     assert apart(got, want) <= 5
 
 
@@ -91,13 +93,33 @@ def test_losses(dtype, shift):
     alone, nothing = kernels.cross_entropy(x.to(DEVICE), y.to(DEVICE), [1], False)
     assert nothing is None
     torch.testing.assert_close(alone, loss, rtol=0, atol=0, equal_nan=True)
+    for bad in (-1, 45, -100, 2**40, 7):
+        labels = y.clone()
+        labels[6] = bad
+        other, slopes = kernels.cross_entropy(x.to(DEVICE), labels.to(DEVICE), [1], True, 7 if bad == 7 else None)
+        rest = torch.arange(9) != 6
+        torch.testing.assert_close(
+            other[rest],
+            torch.where(labels == 7, 0, loss)[rest] if bad == 7 else loss[rest],
+            rtol=0,
+            atol=0,
+            equal_nan=True,
+        )
+        wanted = 0.0 if bad == 7 else math.nan  # the label that is passed over; no class
+        for part in (other[6], *slopes[6]):
+            torch.testing.assert_close(part.item(), wanted, rtol=0, atol=0, equal_nan=True)
+    spoiled = y.clone()
+    spoiled[3] = 44  # a row with a NaN that is passed over counts for nothing
+    other, slopes = kernels.cross_entropy(x.to(DEVICE), spoiled.to(DEVICE), [1], True, 44)
+    assert other[3] == 0
+    assert (slopes[3] == 0).all()
     want, want_slope = sigmax.cross_entropy_and_grad(x, y)
     assert apart(loss, want) <= 3
     assert apart(slope, want_slope) <= 5
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64] if DEVICE == "cpu" else TYPES)
-@pytest.mark.parametrize("name", kernels.PULLBACKS)
+@pytest.mark.parametrize("name", rows.PULLBACKS)
 @pytest.mark.parametrize("heated", [False, True])
 def test_pullbacks(dtype, name, heated):
     x = scores(dtype)
@@ -107,6 +129,77 @@ def test_pullbacks(dtype, name, heated):
     want = getattr(ops, name)(g, x, t, None, [1])
     size = torch.where(torch.isfinite(want), want, 0).double().abs().amax(1, keepdim=True).expand(want.shape)
     assert apart(got, want, size) <= 6
+
+
+def numbers(name, dtype):
+    """Numbers of a function's domain and beside it: near 0 and 1, where terms cancel, far out, and what is none."""
+    torch.manual_seed(2)
+    x = 10 * torch.randn(700, dtype=torch.float64)
+    special = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        0.25,
+        0.75,
+        1e-30,
+        -1e-30,
+        1e30,
+        -1e30,
+        88.0,
+        -88.0,
+        math.inf,
+        -math.inf,
+        math.nan,
+    ]
+    if name in ("logit", "odds"):
+        x = torch.cat([torch.rand(500, dtype=torch.float64), 0.5 + 1e-3 * torch.randn(200, dtype=torch.float64)])
+    elif name == "from_odds":
+        x = x.exp()
+    elif name in ("log1mexp", "logitexp"):
+        x = torch.cat([-x[:500].abs(), -math.log(2) + 1e-3 * torch.randn(200, dtype=torch.float64)])
+    return torch.cat([x, torch.tensor(special, dtype=torch.float64)]).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("name", kernels.LINKS)
+def test_elementwise(name, dtype, length):
+    if length == 16:
+        return
+    x = numbers(name, dtype)
+    got = kernels.link(name, x.to(DEVICE))
+    want = getattr(sigmax, name)(x)
+    # below the smallest normal number a GPU's exponential may be 0; of a logarithm near 0 the step is that of its argument
+    eps, tiny = torch.finfo(dtype).eps, torch.finfo(dtype).tiny
+    torch.testing.assert_close(got.cpu(), want, rtol=6 * eps, atol=2 * tiny, equal_nan=True)
+    part = torch.stack([x, x], 1)[:, 0]
+    torch.testing.assert_close(kernels.link(name, part.to(DEVICE)), got, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_two_classes(dtype):
+    x = numbers("sigmoid", dtype)
+    x = x[x.isfinite()]
+    y = torch.rand(x.shape).to(dtype)
+    y[::3], y[1::3] = 0, 1
+    loss, slope = kernels.binary_cross_entropy(x.to(DEVICE), y.to(DEVICE), True)
+    alone, nothing = kernels.binary_cross_entropy(x.to(DEVICE), y.to(DEVICE), False)
+    assert nothing is None
+    torch.testing.assert_close(alone, loss, rtol=0, atol=0)
+    want, want_slope = sigmax.binary_cross_entropy_and_grad(x, y)
+    eps, tiny = torch.finfo(dtype).eps, torch.finfo(dtype).tiny
+    torch.testing.assert_close(loss.cpu(), want, rtol=6 * eps, atol=2 * tiny)
+    for bad in (-0.1, 1.5, math.nan):
+        labels = y.clone()
+        labels[5] = bad
+        for checked in (True, False):
+            found = torch.stack(kernels.binary_cross_entropy(x.to(DEVICE), labels.to(DEVICE), True, checked))
+            assert found[:, 5].isnan().all() == (checked or bad != bad)
+            assert found[:, :5].isfinite().all()
+    hard = (y == 0) | (y == 1)
+    torch.testing.assert_close(slope.cpu()[hard], want_slope[hard], rtol=6 * eps, atol=2 * tiny)
+    torch.testing.assert_close(slope.cpu(), want_slope, rtol=6 * eps, atol=4 * eps)  # p - y of a soft label cancels
 
 
 def test_any_axis_and_order_of_memory():
@@ -144,6 +237,16 @@ def test_calls_go_to_the_kernels():
         torch.testing.assert_close(got, torch.autograd.grad((getattr(torch, name)(x, -1) ** 2).sum(), x)[0])
     with pytest.raises(ValueError, match="temperature"):
         sigmax.softmax(x, temperature=torch.tensor(-1.0, device="cuda"))
-    with pytest.raises(ValueError, match="is not a class"):
-        sigmax.cross_entropy(x, y + 45)
+    assert sigmax.cross_entropy(x, y + 45).isnan().all()  # to raise an error would wait for the device at every call
+    loss, theirs = sigmax.torch.CrossEntropyLoss(ignore_index=3), torch.nn.CrossEntropyLoss(ignore_index=3)
+    torch.testing.assert_close(loss(x, y % 5), theirs(x, y % 5))
+    torch.testing.assert_close(*(torch.autograd.grad(f(x, y % 5), x)[0] for f in (loss, theirs)))
+    labels = torch.rand(6, 45, device="cuda")
+    for name, other in (("sigmoid", torch.sigmoid), ("logit", torch.logit), ("softplus", torch.nn.functional.softplus)):
+        p = labels.clone().requires_grad_()
+        torch.testing.assert_close(*(torch.autograd.grad(f(p).sum(), p)[0] for f in (getattr(sigmax, name), other)))
+    other = torch.nn.functional.binary_cross_entropy_with_logits
+    losses = sigmax.binary_cross_entropy(x, labels).sum(), other(x, labels, reduction="sum")
+    torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in losses))
+    assert sigmax.binary_cross_entropy(x, labels + 1).isnan().all()
     torch.testing.assert_close(torch.compile(sigmax.softmax)(x), torch.softmax(x, -1))

@@ -25,3 +25,12 @@ def test_they_agree_with_the_core():
     passed = re.search(r"(\d+) passed, 2 skipped", done.stdout)  # the calls of a GPU's tensors
     assert passed, done.stdout[-300:]
     assert int(passed[1]) >= 60
+
+
+def test_they_compile_for_gpus_with_the_registers_that_are_recorded():
+    root = Path(__file__).parent.parent
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    words = [sys.executable, "-W", "ignore", "-m", "benchmarks", "ptx", "--only", "fp32 10"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=root)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
+    assert "18 kernels" in done.stdout.splitlines()[-1]

@@ -107,6 +107,10 @@ def _run_cross_entropy(
     ignore: int | None,
     any_label: bool = False,
 ) -> Any:
+    fast = memory.on_kernels(x)
+    if fast is not None and _is_classes(y) and temperature is None and where is None and smoothing == 0:
+        found: tuple[Tensor, Tensor | None] = fast.cross_entropy(x, y, axis, with_gradient, ignore)
+        return found if with_gradient else found[0]
     ignored = None
     classes = math.prod(x.shape[i] for i in axis)
     if not _is_classes(y):
@@ -143,10 +147,6 @@ def _native_cross_entropy(
 def _foreign_cross_entropy(
     with_gradient: bool, x: Tensor, y: Tensor, temperature: Any, where: Any, axis: Sequence[int], smoothing: float
 ) -> tuple[Tensor, Tensor | None]:
-    fast = memory.on_kernels(x)
-    if fast is not None and _is_classes(y) and temperature is None and where is None and smoothing == 0:
-        found: tuple[Tensor, Tensor | None] = fast.cross_entropy(x, y, axis, with_gradient)
-        return found
     flat, f = Flat(x, axis), formulas()
     r = flat.row(x, temperature, where)
     q = torch.zeros_like(r.t).scatter(-1, y[..., None], 1) if _is_classes(y) else flat.to(widened(y))

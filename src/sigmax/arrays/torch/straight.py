@@ -9,6 +9,7 @@ import torch
 from torch.autograd import forward_ad
 
 from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched, is_tracing, modes_active, ops
+from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
 from sigmax.host.table import core, direct
@@ -44,6 +45,8 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
     derived = x.requires_grad and torch.is_grad_enabled()
     if derived and name not in _pulled:
         return None
+    if x.is_cuda:
+        return None if derived else _on_gpu(name, x)
     try:
         array = (x.detach() if x.requires_grad else x).numpy()
     except (RuntimeError, TypeError):  # of another device or layout, or of a type that NumPy has not
@@ -55,6 +58,19 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
         made: Tensor = _Straight.apply(x, y, name)
         return made
     return _from_numpy(y) if type(y) is _array else torch.tensor(y.item(), dtype=x.dtype)
+
+
+def _on_gpu(name: str, x: Tensor) -> Tensor | None:
+    fast = on_kernels(x)
+    if fast is None or x.dtype not in FLOATS:
+        return None
+    if name in fast.LINKS:
+        made: Tensor = fast.link(name, x)
+        return made
+    if x.ndim == 0:
+        return None
+    over = fast.logsumexp(x, None, [x.ndim - 1], x.dtype) if name == "logsumexp" else None
+    return fast.per_class(name, x, None, None, [x.ndim - 1], x.dtype) if over is None else over
 
 
 class _Straight(torch.autograd.Function):

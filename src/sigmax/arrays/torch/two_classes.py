@@ -32,6 +32,10 @@ def _push_binary(inputs: list[Any], results: list[Any], directions: Any) -> tupl
 
 
 def _run_binary(with_gradient: bool, x: Tensor, y: Tensor, any_label: bool) -> Any:
+    fast = memory.on_kernels(x)
+    if fast is not None:
+        found = fast.binary_cross_entropy(x, y, with_gradient, not any_label)
+        return found if with_gradient else found[0]
     if not any_label:
         check_probabilities(y)
     if not memory.is_native(x):
