@@ -1,4 +1,4 @@
-"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | ptx | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | regression | conformance | readme | speed | misses | hostile``: see each module."""
+"""``python -m benchmarks verify | build | instructions | volume | cluster | large | gpu | ptx | toll | training | shipped | torch_samples | scipy_tests | planted | coverage | calibrators | regression | conformance | readme | speed | misses | hostile``: see each module."""
 
 import argparse
 import importlib
@@ -28,6 +28,9 @@ def main() -> None:
     )
     ptx.add_argument("--record", action="store_true", help="record them instead")
     ptx.add_argument("--only", default="", metavar="NAME", help="the kernels with this in their names")
+    toll = what.add_parser("toll", help="what a call costs beside PyTorch's, JAX's and SciPy's, for docs/speed.md")
+    toll.add_argument("--level", default="")
+    toll.add_argument("--threads", type=int, default=0, help="measure with these alone and print them as JSON")
     what.add_parser("large", help="arrays beyond the caches, beside a plain copy")
     training = what.add_parser("training", help="train on the digits with torch's loss and with ours")
     training.add_argument("--epochs", type=int, default=60)

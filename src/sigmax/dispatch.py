@@ -107,15 +107,16 @@ def run(entry: Function, *args: Any, **options: Any) -> Any:
 def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
-    work = host.FUNCTIONS[entry.name]
+    name, work = entry.name, host.FUNCTIONS[entry.name]
     known = frozenset(inspect.signature(signature).parameters)
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
         for x in args:
             if type(x) is not np.ndarray:
-                if type(x) in _quick and not options and len(args) == 1:
-                    result = _quick[type(x)](entry.name, x)
+                quick = None if options else _quick.get(type(x))
+                if quick is not None and len(args) == 1:
+                    result = quick(name, x)
                     if result is not None:
                         return result
                 if not options.keys() <= known:

@@ -23,7 +23,8 @@ __all__ = ["are_plain_values", "is_straight", "straight_call"]
 
 # looked up once: a look costs a tenth of the call
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
-_array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_compiling
+# other compilers than dynamo work by modes
+_array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_dynamo_compiling
 
 
 def is_straight() -> bool:
@@ -40,24 +41,34 @@ def are_plain_values(g: Tensor) -> bool:
 
 def straight_call(name: str, x: Tensor) -> Tensor | None:
     """Return a function of a contiguous tensor on the CPU, over its last axis if it is one of classes; None for any other."""
-    if not is_straight():
+    if (  # is_straight, written out: a call of it is a twentieth of this one
+        _is_compiling() or are_transforms_active() or modes_active() or forward_ad._current_level >= 0 or is_tracing()
+    ):
         return None
-    derived = x.requires_grad and torch.is_grad_enabled()
-    if derived and name not in _pulled:
-        return None
-    if x.is_cuda:
-        return None if derived else _on_gpu(name, x)
     try:
-        array = (x.detach() if x.requires_grad else x).numpy()
-    except (RuntimeError, TypeError):  # of another device or layout, or of a type that NumPy has not
+        array = x.numpy()
+    except (RuntimeError, TypeError):  # with a gradient, of another device or layout, or of a type that NumPy has not
+        if x.requires_grad:
+            return _derived(name, x) if torch.is_grad_enabled() else straight_call(name, x.detach())
+        return _on_gpu(name, x) if x.is_cuda else None
+    core = _core.get(name)
+    y: Any = None if core is None else core(array, None)
+    if type(y) is _array:
+        return _from_numpy(y)
+    return None if y is None else torch.tensor(y.item(), dtype=x.dtype)
+
+
+def _derived(name: str, x: Tensor) -> Tensor | None:
+    if name not in _pulled or not x.is_cpu:
         return None
-    y: Any = None if name not in _core else _core[name](array, None)
-    if y is None or (derived and y.itemsize < 4):
+    try:
+        y = _core[name](x.detach().numpy(), None)
+    except (RuntimeError, TypeError):
         return None
-    if derived:
-        made: Tensor = _Straight.apply(x, y, name)
-        return made
-    return _from_numpy(y) if type(y) is _array else torch.tensor(y.item(), dtype=x.dtype)
+    if type(y) is not _array or y.itemsize < 4:
+        return None
+    made: Tensor = _Straight.apply(x, y, name)
+    return made
 
 
 def _on_gpu(name: str, x: Tensor) -> Tensor | None:

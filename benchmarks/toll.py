@@ -1,0 +1,115 @@
+"""
+What a call costs beside PyTorch's, JAX's and SciPy's own: ``python -m benchmarks toll`` writes the table into docs/speed.md.
+
+Small arrays, where the way to the core counts and not the core: plain tensors, tensors with a gradient, losses of a training step, JAX under jit,
+NumPy. Ours and theirs take turns; a number is the median over rounds, a ratio the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import timeit
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.marks import put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["main"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "speed.md"
+ROUNDS, SECONDS = 11, 0.02
+
+
+def calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
+    """Yield what is compared: a name, ours, theirs."""
+    import numpy as np
+    import scipy.special
+    import torch
+
+    import sigmax
+    import sigmax.torch
+
+    f = torch.nn.functional
+    for n in (10, 1000):
+        x = torch.randn(n)
+        yield f"softmax of {n:,}", partial(sigmax.softmax, x), partial(torch.softmax, x, -1)
+        yield f"log_softmax of {n:,}", partial(sigmax.log_softmax, x), partial(torch.log_softmax, x, -1)
+        yield f"sigmoid of {n:,}", partial(sigmax.sigmoid, x), partial(torch.sigmoid, x)
+        yield f"logsumexp of {n:,}", partial(sigmax.logsumexp, x), partial(torch.logsumexp, x, -1)
+    loss: Any = sigmax.torch.CrossEntropyLoss()
+    for rows, classes in ((64, 10), (64, 1000), (256, 1000)):
+        x, y = torch.randn(rows, classes, requires_grad=True), torch.randint(0, classes, (rows,))
+
+        def stepped(function: Any, x: Any = x) -> None:
+            x.grad = None
+            function().backward()
+
+        yield (
+            f"cross-entropy, forward and back, {rows} x {classes:,}",
+            partial(stepped, partial(loss, x, y)),
+            partial(stepped, partial(f.cross_entropy, x, y)),
+        )
+        yield (
+            f"softmax, forward and back, {rows} x {classes:,}",
+            partial(stepped, lambda x=x: sigmax.softmax(x).sum()),
+            partial(stepped, lambda x=x: torch.softmax(x, -1).sum()),
+        )
+    small = np.random.default_rng(0).normal(size=10)
+    yield "NumPy: sigmoid of 10", partial(sigmax.sigmoid, small), partial(scipy.special.expit, small)
+    yield "NumPy: softmax of 10", partial(sigmax.softmax, small), partial(scipy.special.softmax, small)
+    import jax
+
+    numbers = jax.numpy.asarray(small, jax.numpy.float32)
+    ours, theirs = jax.jit(sigmax.softmax), jax.jit(jax.nn.softmax)
+    yield (
+        "JAX under jit: softmax of 10",
+        lambda: ours(numbers).block_until_ready(),
+        lambda: theirs(numbers).block_until_ready(),
+    )
+
+
+def compared(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, float, float]:
+    """Return microseconds of both, and how many times as long ours takes."""
+    loops = []
+    for work in (ours, theirs):
+        work()
+        count, taken = timeit.Timer(work).autorange()
+        loops.append(max(1, round(count * SECONDS / taken)))
+    turns = list(zip((ours, theirs), loops, strict=True))
+    found = [[timeit.timeit(work, number=n) / n * 1e6 for work, n in turns] for _ in range(ROUNDS)]
+    mine, other = (statistics.median(part) for part in zip(*found, strict=True))
+    return mine, other, statistics.median(a / b for a, b in found)
+
+
+def main(level: str = "", threads: int = 0) -> None:
+    """Measure one setting and print it as JSON; without one, all of them, and write the page."""
+    if threads:
+        from sigmax import bench
+
+        bench.use_level(level)
+        bench.use_cores(threads)
+        print(json.dumps({name: compared(ours, theirs) for name, ours, theirs in calls()}))
+        return
+    import sigmax
+    from sigmax import bench
+
+    levels = ["v3", "v4"] if sigmax.cpu_level() == "v4" else [sigmax.cpu_level()]
+    settings = [(level, threads) for level in levels for threads in (1, 2)]
+    found = []
+    for level, threads in settings:
+        words = [sys.executable, "-m", "benchmarks", "toll", "--level", level, "--threads", str(threads)]
+        found.append(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout))
+    heads = [f"{level}, {threads} core{'s' * (threads > 1)}" for level, threads in settings]
+    lines = [bench.setting(2), "", f"| call | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for name in found[0]:
+        cells = [f"{mine:.3g} / {other:.3g} = {ratio:.2f}" for mine, other, ratio in (f[name] for f in found)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    print(*lines, sep="\n")
+    PAGE.write_text(put(PAGE.read_text(), "calls", "\n".join(lines)))
