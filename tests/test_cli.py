@@ -421,6 +421,17 @@ def test_the_overview_is_what_the_commands_say_of_themselves():
     assert sigmax_command("--version").stdout == f"{sigmax.__version__}\n"
 
 
+@pytest.mark.parametrize("words", ["--version", "--help", "explain 2 1"])
+def test_a_terminal_that_takes_nothing_is_told_in_a_line(words):
+    full = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m sigmax {words} > /dev/full"], capture_output=True, text=True
+    )
+    assert (full.returncode, len(full.stderr.splitlines())) == (2, 1), full.stderr
+    assert "No space left" in full.stderr
+    script = f"set -o pipefail; {sys.executable} -m sigmax {words} | true"
+    assert "Traceback" not in subprocess.run(["bash", "-c", script], capture_output=True, text=True).stderr
+
+
 def test_numbers_are_explained_alike_whichever_way_they_come():
     for words in (["2.0", "1.0", "0.1"], ["-0.98"], ["-1e3", "-inf", "5"]):
         assert sigmax_command("explain", *words).stdout == sigmax_command("explain", *words, "--bias", "0").stdout

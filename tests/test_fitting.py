@@ -509,6 +509,8 @@ def test_one_file_from_features_to_decisions(tmp_path):
 
 
 def test_the_command_keeps_the_whole_chain_in_one_file(tmp_path):
+    from sigmax.decisions import PredictionSets
+
     frame, model = chain(tmp_path, 3, missing=False)
     model.save(tmp_path / "m.json")
     names = model.classes
@@ -531,7 +533,9 @@ def test_the_command_keeps_the_whole_chain_in_one_file(tmp_path):
     with pytest.raises(ValueError, match="fit them anew"):
         whole.compose(calibrator=whole.calibrator)
     for words, told in (
-        (["--threshold", "0.5"], "a threshold and shares are said where the decisions are made"),
+        (["--threshold", "0.5"], "are said where the decisions are made"),
+        (["--costs", "costs.csv", "--temperature", "2"], "are said where the decisions are made"),
+        (["--costs", "costs.csv", "--keep", "m.json"], "m.json is read by this command"),
         (["--costs", "costs.csv", "--keep", "new.parquet"], "end in .json"),
         (["--costs", "costs.csv", "--keep", "no/x.json"], "there is no folder no"),
         (["--costs", "costs.csv", "--calibration", "c.json", "--keep", "c.json"], "c.json is read by this command"),
@@ -539,6 +543,14 @@ def test_the_command_keeps_the_whole_chain_in_one_file(tmp_path):
         more = [] if "--keep" in words else ["--keep", "x.json"]
         done = run("decide", "new.parquet", "--model", "m.json", *words, *more, cwd=tmp_path)
         assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    for more in (["--temperature", "2"], ["--calibration", "c.json"]):
+        done = run("decide", "new.parquet", "--model", "whole.json", *more, cwd=tmp_path)
+        assert (done.returncode, "fit them anew with --coverage" in done.stderr) == (2, True), done.stderr
+    assert [str(c) for c in whole.sets.classes_] == names  # the sets know whose they are
+    other = PredictionSets(0.5, classes=["x", "y", "z"]).fit(np.zeros((30, 3)), np.array(list("xyz") * 10))
+    with pytest.raises(ValueError, match="the sets are those of other classes"):
+        model.compose(sets=other)
+    assert model.compose(sets=PredictionSets(0.5).fit(np.zeros((30, 3)), np.arange(30) % 3)).sets is not None
     (tmp_path / "s.csv").write_text("s_a,s_b\n1,2\n")
     done = run("decide", "s.csv", "--threshold", "0.5", "--keep", "x.json", cwd=tmp_path)
     assert "name the model with --model" in done.stderr

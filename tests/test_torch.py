@@ -391,6 +391,21 @@ def test_whoever_watches_a_plain_tensor_sees_the_call(name):
     assert f"sigmax.{name}.default" in called
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(
+    "options", [{}, {"reduction": "sum"}, {"reduction": "none"}, {"weight": torch.rand(4, dtype=torch.float64)}]
+)
+def test_a_traced_loss_keeps_its_gradient(options):
+    for ours, theirs, y in (
+        (sigmax.torch.CrossEntropyLoss, torch.nn.CrossEntropyLoss, Y),
+        (sigmax.torch.BCEWithLogitsLoss, torch.nn.BCEWithLogitsLoss, torch.sigmoid(X)),
+    ):
+        traced = torch.jit.trace(ours(**options), (X, y), check_trace=False)  # with scores that ask for no gradient
+        x = (X / 3).requires_grad_()
+        got, want = (torch.autograd.grad(loss(x, y).sum(), x)[0] for loss in (traced, theirs(**options)))
+        torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (64, 10), (30, 700)])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -23,17 +23,16 @@ def main() -> NoReturn:
     """Run the command; an error that the user can mend is one line and exit status 2."""
     open_streams()
     end_on_signals()
-    if sys.argv[1:] == ["--version"]:
-        print(sigmax.__version__)
-        sys.exit(0)
-    try:
-        from sigmax.cli.terminal import commands_of, fail
-    except ModuleNotFoundError as missing:
-        sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
     try:
         _run(sys.argv[1:])
         sys.stdout.flush()
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("rich", "cyclopts"):
+            raise
+        sys.exit(f"sigmax: the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
     except InputError as error:
+        from sigmax.cli.terminal import commands_of, fail
+
         commands = commands_of(error)
         fail(f"{error.reason}; say which columns are the scores:" if commands else str(error), *commands)  # type: ignore[attr-defined]
     except BrokenPipeError:  # whoever read has seen enough
@@ -42,6 +41,8 @@ def main() -> NoReturn:
     except OSError as error:
         drop_output()
         closed = error.errno == errno.EBADF and error.filename is None
+        from sigmax.cli.terminal import fail
+
         fail(
             "standard output is closed"
             if closed
@@ -54,6 +55,9 @@ def main() -> NoReturn:
 
 def _run(words: list[str]) -> None:
     """Run a command, with what it needs and nothing else: the overview and numbers to explain need no reader of command lines."""
+    if words == ["--version"]:
+        print(sigmax.__version__)
+        return
     from sigmax.cli.terminal import Console
 
     if words in ([], ["--help"], ["-h"]):
@@ -81,14 +85,11 @@ def load(*names: str) -> None:
 
 
 def _run_through_cyclopts(words: list[str]) -> None:
+    import cyclopts
+
+    from sigmax.cli.app import app
     from sigmax.cli.terminal import fail
 
-    try:
-        import cyclopts
-
-        from sigmax.cli.app import app
-    except ModuleNotFoundError as missing:
-        fail(f"the command needs '{missing.name}'; install it with: pip install 'sigmax[cli]'")
     known = any(words[0] in group for group in COMMANDS.values())
     load(*words[:known])
     try:

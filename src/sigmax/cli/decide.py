@@ -114,6 +114,11 @@ def decide(
         raise InputError("--prior-before says where the shares come from; say with --prior where they go")
     asked = job if job.temperature != 1 or job.calibration is not None or job.model is not None else told_apart(job)
     labelled = None if held_out is None else _labelled(held_out, asked)
+    if coverage is None and kept_sets is not None and (job.temperature != 1 or job.calibration is not None):
+        raise InputError(
+            "the model's sets were fitted to its scores as they are, without this temperature or calibration; fit them anew with --coverage 0.9 --held-out "
+            "valid.csv"
+        )
     sets = kept_sets if coverage is None or labelled is None else _sets(*labelled, coverage, by_class=by_class)
     chosen = read_costs(costs) if costs is not None else of_model if threshold is None else None
     if held_out is not None and job.label is not None and not _has(file, job):
@@ -125,11 +130,11 @@ def decide(
     whole = (
         None
         if keep is None
-        else _whole(keep, model, job.calibration, chosen, sets, file, costs, held_out, job.labels, output)
+        else _whole(keep, model, job.calibration, chosen, sets, file, costs, held_out, job.model, job.labels, output)
     )
-    if whole is not None and (threshold is not None or prior):
+    if whole is not None and (threshold is not None or prior or job.temperature != 1):
         raise InputError(
-            "what is kept are costs and sets; a threshold and shares are said where the decisions are made"
+            "what is kept are a calibrator, costs and sets; a threshold, shares and a temperature are said where the decisions are made"
         )
     with progress_bar(file.name) as progress:
         head = rows if output is None else 0
@@ -216,8 +221,8 @@ def _shares(words: Sequence[str] | None) -> dict[str, float]:
     return found
 
 
-def _labelled(path: Path, job: Job) -> tuple[Any, Any]:
-    """Return the calibrated scores and the labels of a file."""
+def _labelled(path: Path, job: Job) -> tuple[Any, Any, list[str]]:
+    """Return the calibrated scores and the labels of a file, by number, and the names of the classes."""
     import numpy as np
 
     from sigmax.tables.paid import Paid
@@ -229,22 +234,26 @@ def _labelled(path: Path, job: Job) -> tuple[Any, Any]:
     if not len(y):
         raise InputError(f"{path}: no row has scores and a label")
     z = z / kept.plan.temperature
-    return z[:, 0] if z.shape[1] == 1 else z, y
+    return z[:, 0] if z.shape[1] == 1 else z, y, list(kept.plan.classes)
 
 
-def _sets(z: Any, y: Any, coverage: float, *, by_class: bool) -> PredictionSets:
+def _sets(z: Any, y: Any, classes: list[str], coverage: float, *, by_class: bool) -> PredictionSets:
+    import numpy as np
+
     from sigmax.decisions import PredictionSets
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return PredictionSets(coverage, by_class=by_class, form="logits").fit(z, y)
+            return PredictionSets(coverage, by_class=by_class, form="logits", classes=classes).fit(
+                z, np.asarray(classes)[y]
+            )
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
 def _estimated(
-    file: Path, job: Job, before: dict[str, float], labelled: tuple[Any, Any] | None
+    file: Path, job: Job, before: dict[str, float], labelled: tuple[Any, Any, list[str]] | None
 ) -> tuple[dict[str, float], list[str]]:
     """Return the shares under which the scores of a file are the likeliest, and what speaks against them."""
     import numpy as np
@@ -271,7 +280,7 @@ def _estimated(
     z = z[:, 0] if z.shape[1] == 1 else z
     evidence = None
     if labelled is not None:
-        of_rows, y = labelled
+        of_rows, y, _ = labelled
         evidence = measure(sigmoid(of_rows) if of_rows.ndim == 1 else softmax(of_rows), y)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

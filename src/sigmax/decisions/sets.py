@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictionSets"]
 
-FORMAT, VERSION = "sigmax prediction sets", 1
+FORMAT, VERSION = "sigmax prediction set", 1
 
 
 class PredictionSets(Estimator):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax import plots
-from sigmax.calibration import Evidence
 from sigmax.decisions import Costs, Realised, decide, realised
 from sigmax.errors import InputError
 from sigmax.explore.shown import chart, table
@@ -177,10 +176,8 @@ def decision_charts(own: OwnScores, temperature: float, of: Deciding, threshold:
         return []
     drawn = [plots.decision_lines(of.costs)]
     if of.threshold is not None:
-        evidence = Evidence(own.classes)
-        evidence.count(own.probabilities(temperature), own.truth)
         chosen = None if threshold is None else (threshold, of.cost)
-        drawn.append(plots.threshold_costs(evidence, of.costs, of.found, chosen))
+        drawn.append(plots.threshold_costs(own.evidence(temperature), of.costs, of.found, chosen))
     return [chart(one) for one in drawn]
 
 

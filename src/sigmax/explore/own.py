@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import sigmax
+from sigmax.calibration import Evidence
 from sigmax.errors import InputError
 from sigmax.tables import AmbiguousError, Job, score_file
 from sigmax.tables.sources import open_source
@@ -59,6 +60,12 @@ class OwnScores:
     def log_loss(self, temperature: float = 1.0) -> float:
         """Return the mean of minus the log-probability of the labels."""
         return float(sigmax.cross_entropy(self.scores, self.truth, temperature=temperature).mean())
+
+    def evidence(self, temperature: float = 1.0) -> Evidence:
+        """Return what the probabilities are worth, counted."""
+        found = Evidence(self.classes)
+        found.count(self.probabilities(temperature), self.truth)
+        return found
 
     def accuracy(self) -> float:
         """Return the share of rows whose largest score is the label's."""

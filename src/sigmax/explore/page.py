@@ -501,18 +501,13 @@ def _(mo):
 
 
 @app.cell(hide_code=True)
-def _(given, mo):
+def _(mo):
     upload = mo.ui.file(
         filetypes=[".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather", ".npy", ".npz", ".safetensors"],
         label="Open a score file",
         kind="area",
     )
-    mo.vstack(
-        [
-            mo.md(f"From the command: `{given.replace(chr(92), '/').rpartition('/')[2]}`") if given else mo.md(""),
-            upload,
-        ]
-    )
+    upload
     return (upload,)
 
 
@@ -528,7 +523,12 @@ def _(chosen_columns, columns_of, given, job_of, mo, upload):
     columns_field = mo.ui.multiselect(_names, value=chosen_columns(_names, job), label="score columns (none: found)")
     classes_field = mo.ui.text(value=", ".join(job.classes), label="names of the classes", placeholder="no, yes")
     scores_box = mo.ui.checkbox(value=job.as_scores, label="they are scores, even if they look like probabilities")
-    mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start")
+    _named = (
+        []
+        if _sent is not None or not given
+        else [mo.md(f"From the command: `{given.replace(chr(92), '/').rpartition('/')[2]}`")]
+    )
+    mo.vstack([*_named, mo.hstack([label_field, columns_field, classes_field, scores_box], wrap=True, justify="start")])
     return classes_field, columns_field, job, label_field, scores_box
 
 
@@ -621,7 +621,7 @@ def _(best, chart, figures, mo, own, own_temperature, plots, tempered_chart):
             figures("own", {"log-loss": own.log_loss(_t), "accuracy": own.accuracy()}),
             mo.hstack(
                 [
-                    chart(plots.reliability_diagram(own.probabilities(_t), own.labels)),
+                    chart(plots.reliability_chart(own.evidence(_t))),
                     chart(tempered_chart(own, _t, best)),
                 ],
                 wrap=True,

@@ -90,8 +90,10 @@ class Model:
             raise ValueError("the calibrator is one of other classes")
         if self.costs is not None and sorted(self.costs.classes) != sorted(self.classes):
             raise ValueError("the costs are those of other classes")
-        if self.sets is not None and len(self.sets.classes_) != len(self.classes):
-            raise ValueError(f"the sets are those of {len(self.sets.classes_)} classes")
+        if self.sets is not None:
+            named, numbered = self.classes, [str(k) for k in range(len(self.classes))]
+            if [str(c) for c in self.sets.classes_] not in (named, numbered):
+                raise ValueError("the sets are those of other classes")
 
     @property
     def is_binary(self) -> bool:

@@ -169,7 +169,9 @@ def may_be_derived(*tensors: Tensor | None) -> bool:
         return True
     if torch.compiler.is_compiling():
         return False
-    if are_transforms_active():  # a tensor inside vmap does not tell
+    if (
+        are_transforms_active() or is_tracing()
+    ):  # a tensor inside vmap does not tell, nor does one that stands for others
         return True
     return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in given)
 
