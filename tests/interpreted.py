@@ -18,6 +18,7 @@ from sigmax.arrays.torch.kernels import rows
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+FEW = [torch.float32, torch.bfloat16] if DEVICE == "cpu" else TYPES  # the interpreter is slow
 LENGTHS = [(rows.LONGEST, rows.PIECE), (16, 16)]  # rows in registers, and by pieces
 
 
@@ -55,9 +56,7 @@ def apart(got, want, scale=None):
     return ((got.double() - want.double()).abs() / size.clamp(min=least))[finite].max().item() / eps
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float32, torch.bfloat16] if DEVICE == "cpu" else TYPES
-)  # the interpreter is slow
+@pytest.mark.parametrize("dtype", FEW)
 @pytest.mark.parametrize("name", kernels.NAMES)
 @pytest.mark.parametrize(
     ("temperature", "masked"), [(None, False), ([0.5, 1, 2, 3, 0.1, 0.0, 0.0, math.inf, 1e-3], True)]
@@ -84,7 +83,7 @@ def test_sums(dtype):
     assert apart(got, sigmax.logsumexp(x, where=where)) <= 3
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", FEW)
 @pytest.mark.parametrize("shift", [0, 1])
 def test_losses(dtype, shift):
     x = scores(dtype)
@@ -94,7 +93,7 @@ def test_losses(dtype, shift):
     assert nothing is None
     torch.testing.assert_close(alone, loss, rtol=0, atol=0, equal_nan=True)
     kept, kept_slope = loss.cpu(), slope.cpu()
-    for bad in (-1, 45, -100, 2**40, 7):
+    for bad in (-1, 45, 7) if DEVICE == "cpu" else (-1, 45, -100, 2**40, 7):
         labels = y.clone()
         labels[6] = bad
         made = kernels.cross_entropy(x.to(DEVICE), labels.to(DEVICE), [1], True, 7 if bad == 7 else None)
