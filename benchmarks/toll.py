@@ -88,6 +88,11 @@ def compared(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float,
     return mine, other, statistics.median(a / b for a, b in found)
 
 
+def told(microseconds: float) -> str:
+    """Return a time with three digits."""
+    return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.3g}"
+
+
 def main(level: str = "", threads: int = 0) -> None:
     """Measure one setting and print it as JSON; without one, all of them, and write the page."""
     if threads:
@@ -109,7 +114,7 @@ def main(level: str = "", threads: int = 0) -> None:
     heads = [f"{level}, {threads} core{'s' * (threads > 1)}" for level, threads in settings]
     lines = [bench.setting(2), "", f"| call | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for name in found[0]:
-        cells = [f"{mine:.3g} / {other:.3g} = {ratio:.2f}" for mine, other, ratio in (f[name] for f in found)]
+        cells = [f"**{ratio:.2f}** ({told(mine)} / {told(other)})" for mine, other, ratio in (f[name] for f in found)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     print(*lines, sep="\n")
     PAGE.write_text(put(PAGE.read_text(), "calls", "\n".join(lines)))

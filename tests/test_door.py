@@ -260,6 +260,23 @@ def test_a_browser_that_has_the_page_open_gives_nothing_to_another_site(opened):
         site.shutdown()
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_request_that_an_interrupt_cuts_off_ends_without_a_word(begun):
+    async def app(scope, receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    async def send(message):
+        sent.append(message)
+
+    sent = []
+    door = Door(app, "127.0.0.1", 80, "secret", "", print)
+    scope = {"type": "http", "headers": [(b"host", b"127.0.0.1:80")], "query_string": b"access_token=secret"}
+    asyncio.run(door(scope, None, send))
+    assert [m.get("status") for m in sent] == ([200] if begun else [503, None])
+
+
 @needs_browser
 def test_an_interrupt_ends_an_open_page_without_a_word(tmp_path):
     from playwright.sync_api import sync_playwright

@@ -350,6 +350,22 @@ def test_the_straight_derivative_is_the_operators(name, dtype, monkeypatch):
         assert got[0].isnan().all()
 
 
+def test_a_result_may_be_changed_in_place_before_its_derivative():
+    for name in ("sigmoid", "logit", "softmax"):
+        x = (domain(name) if name in LINKS else X).clone().requires_grad_()
+        (want,) = torch.autograd.grad((getattr(sigmax, name)(x) * 2).sum(), x)
+        y = getattr(sigmax, name)(x)
+        with torch.no_grad():
+            y.fill_(math.nan)
+        (got,) = torch.autograd.grad(y.sum(), x)
+        torch.testing.assert_close(2 * got, want, rtol=1e-15, atol=0)
+        z = x * 1
+        y = getattr(sigmax, name)(z)
+        z.add_(1)  # what it was made of is needed, and that it has changed is noticed
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
+
+
 def test_nothing_is_said_of_a_tensor_outside_the_domain():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

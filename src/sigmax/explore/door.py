@@ -101,7 +101,12 @@ class Door:
         if not self._is_ours(headers) or not (self._is_token(given) or self._is_token(self._kept(headers))):
             await self._refuse(scope, send)
             return
-        await self._app(scope, receive, self._sending(send, lets_in=self._is_token(given)))
+        begun: list[Message] = []
+        try:
+            await self._app(scope, receive, self._sending(send, begun, lets_in=self._is_token(given)))
+        except asyncio.CancelledError:  # the server is ended by an interrupt, with a request on its way
+            if scope["type"] == "http" and not begun:
+                await self._answer(send, 503, b"The page has been closed.\n")
 
     def _is_token(self, word: str) -> bool:
         return secrets.compare_digest(word.encode(), self._token.encode())
@@ -126,11 +131,14 @@ class Door:
             await send({"type": "websocket.close", "code": 1008, "reason": "not from this page"})
             return
         text = b"This page opens with the whole address that 'sigmax explore' printed, and from no other site.\n"
+        await self._answer(send, 403, text)
+
+    async def _answer(self, send: Send, status: int, text: bytes) -> None:
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": text})
 
-    def _sending(self, send: Send, lets_in: bool) -> Send:
+    def _sending(self, send: Send, begun: list[Message], lets_in: bool) -> Send:
         """Keep the answer out of other sites' frames; give a visitor with the token a cookie that says so from now on."""
         more = [(b"content-security-policy", b"frame-ancestors 'self'"), (b"referrer-policy", b"no-referrer")]
         if lets_in:
@@ -141,6 +149,7 @@ class Door:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *more]
+                begun.append(message)
             await send(message)
 
         return sending

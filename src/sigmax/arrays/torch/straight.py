@@ -89,15 +89,15 @@ class _Straight(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Any, name: str) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.name, ctx.y = name, y
+        ctx.save_for_backward(x)  # and not the result, which its reader may change
+        ctx.name = name
         return _from_numpy(y)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         if are_plain_values(g):
-            return _from_numpy(_pulled[ctx.name](x.detach().numpy(), ctx.y, g.numpy())), None, None
+            return _from_numpy(_pulled[ctx.name](x.detach().numpy(), g.numpy())), None, None
         with torch.enable_grad():  # the operator, which knows how it is derived in turn
             again = x.view_as(x)
             y = getattr(ops, ctx.name)(again) if ctx.name in LINKS else ops_over_last(ctx.name, again)
@@ -119,18 +119,19 @@ class _OnNumPy:
         return LINKS[name]
 
 
-def _pull_link(name: str) -> Callable[[Any, Any, Any], Any]:
+def _pull_link(name: str) -> Callable[[Any, Any], Any]:
     slope, functions = FAMILY[name].slope, _OnNumPy()
 
-    def pull(x: Any, y: Any, g: Any) -> Any:
+    def pull(x: Any, g: Any) -> Any:
         with np.errstate(all="ignore"):
+            y = LINKS[name](x)
             return np.asarray(g * np.where(np.isnan(y), y, slope(functions, x)), x.dtype)
 
     return pull
 
 
-def _pull_rows(name: str) -> Callable[[Any, Any, Any], Any]:
-    def pull(x: Any, _y: Any, g: Any) -> Any:
+def _pull_rows(name: str) -> Callable[[Any, Any], Any]:
+    def pull(x: Any, g: Any) -> Any:
         found = np.empty_like(x)
         # one number for many scores, as a sum sends it back, would be gathered for each
         core(f"{name}_pullback", x.dtype)(x, g if 0 not in g.strides else np.ascontiguousarray(g), 1.0, out=(found,))
