@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["between", "put"]
+from pathlib import Path
+
+__all__ = ["SPEED", "between", "put"]
+
+SPEED = Path(__file__).parent.parent / "docs" / "speed.md"
 
 
 def put(text: str, name: str, body: str) -> str:

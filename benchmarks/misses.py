@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.marks import between, put
+from benchmarks.marks import SPEED, between, put
 from sigmax.bench.peers import OVER_AN_AXIS
 from sigmax.bench.speed import LIBRARIES
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "main", "misses", "reason", "table"]
 
-SPEED = Path(__file__).parent.parent / "docs" / "speed.md"
 FEW, WIDE = 10, 1000  # classes
 
 

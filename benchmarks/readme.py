@@ -13,12 +13,11 @@ from pathlib import Path
 
 import sigmax
 from benchmarks import charts, large, misses, speed
-from benchmarks.marks import put
+from benchmarks.marks import SPEED, put
 from benchmarks.verify import peer_table, verify
 from sigmax import bench
 
 README = Path(__file__).parent.parent / "README.md"
-SPEED = README.parent / "docs" / "speed.md"
 SHOWN = {  # the README shows the cells that a newcomer asks about; `docs/speed.md` has all
     ("softmax", "float32", (100_000, 2)),
     ("softmax", "float32", (100_000, 3)),

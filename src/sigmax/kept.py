@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["checked", "read", "written"]
+__all__ = ["checked", "listed", "number", "one_of", "read", "text", "texts", "truth", "written"]
 
 
 def written(format: str, version: int, state: Mapping[str, Any]) -> str:  # noqa: A002
@@ -67,3 +68,50 @@ def checked(what: str, name: str, check: Callable[[Any], Any], value: Any) -> An
         return check(value)
     except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as error:
         raise ValueError(f"the {what}'s {name!r} is wrong: {error}") from None
+
+
+# ---- checks of plain values ----
+
+
+def text(value: Any) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list."""
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def texts(value: Any) -> list[str]:
+    """Return a list of texts."""
+    return [text(one) for one in listed(value)]
+
+
+def truth(value: Any) -> bool:
+    """Return what is true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def number(value: Any) -> float:
+    """Return a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def one_of(*names: str) -> Callable[[Any], Any]:
+    """Return the check that a value is one of some names."""
+
+    def check(value: Any) -> Any:
+        if value not in names:
+            raise ValueError(f"{value!r} is none of {', '.join(names)}")
+        return value
+
+    return check

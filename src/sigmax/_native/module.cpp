@@ -384,6 +384,16 @@ void row_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
 
 const char* const direct_name = "sigmax.row_function";
 
+// All rows of a batch without the interpreter, which runs on if there are many; the flags of the floats stay as they were.
+unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
+    FloatStatus status;
+    NPY_BEGIN_THREADS_DEF;
+    NPY_BEGIN_THREADS_THRESHOLDED(batch.rows * batch.classes);
+    const unsigned failed = run_rows(f, batch);
+    NPY_END_THREADS;
+    return failed;
+}
+
 // (x, out or None) -> the result, or None where it takes the long way.
 PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
@@ -417,15 +427,7 @@ PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count)
         batch.y = {PyArray_BYTES(y), batch.classes * size, size, dtype};
     else
         batch.results[0] = {PyArray_BYTES(y), size, 0, dtype};
-    unsigned failed;
-    {
-        FloatStatus status;
-        NPY_BEGIN_THREADS_DEF;
-        NPY_BEGIN_THREADS_THRESHOLDED(PyArray_SIZE(x));
-        failed = run_rows(*f, batch);
-        NPY_END_THREADS;
-    }
-    if (failed) {
+    if (run_released(*f, batch)) {
         Py_DECREF(y);
         return PyErr_NoMemory();
     }
@@ -492,15 +494,7 @@ PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count)
     batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
     batch.results[0] = {losses.data(), size, 0, dtype};
     if (slopes) batch.y = {PyArray_BYTES(slopes), classes * size, size, dtype};
-    unsigned failed;
-    {
-        FloatStatus status;
-        NPY_BEGIN_THREADS_DEF;
-        NPY_BEGIN_THREADS_THRESHOLDED(PyArray_SIZE(x));
-        failed = run_rows(*f, batch);
-        NPY_END_THREADS;
-    }
-    if (failed) return PyErr_NoMemory();
+    if (run_released(*f, batch)) return PyErr_NoMemory();
     Sum sum;
     for (npy_intp i = 0; i < rows; ++i) {
         if (size == 4) {

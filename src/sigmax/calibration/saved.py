@@ -45,9 +45,7 @@ def number(value: Any) -> float:
     """Return a number, which may be written as 'inf' or '-inf'."""
     if value in ("inf", "-inf"):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
+    return kept.number(value)
 
 
 def number_out(value: float) -> Any:
@@ -81,14 +79,14 @@ def map_of(state: Any, classes: int) -> Map:
     for name in names:
         value = state[name]
         if name == "maps":
-            given[name] = tuple(map_of(one, 2) for one in _listed(value))
+            given[name] = tuple(map_of(one, 2) for one in kept.listed(value))
         elif name in ("at", "probability", "if_zero", "if_one", "weights", "bias"):
-            array = np.asarray(_listed(value))
+            array = np.asarray(kept.listed(value))
             if array.dtype.kind not in "if" or not np.isfinite(array).all():
                 raise ValueError(f"{name} holds what is no number")
             given[name] = array.astype(np.float64)
         else:
-            given[name] = _truth(value) if name == "centred" else number(value)
+            given[name] = kept.truth(value) if name == "centred" else number(value)
     _check_shapes(kind, given, classes)
     return kind(**given)
 
@@ -140,36 +138,11 @@ def or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    return [_text(one) for one in _listed(value)]
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
-    return value
-
-
 def _names(value: Any) -> list[Any]:
-    kinds = {type(one) for one in _listed(value)}
+    kinds = {type(one) for one in kept.listed(value)}
     if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
         raise TypeError("classes are all names, all numbers, or False and True")
     return list(value)
-
-
-def _one_of(*names: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value not in names:
-            raise ValueError(f"{value!r} is none of {', '.join(names)}")
-        return value
-
-    return check
 
 
 def _positive(value: Any) -> float:
@@ -182,27 +155,21 @@ def _perhaps(value: Any) -> float:
     return float("nan") if value is None else number(value)
 
 
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
 STATE: dict[str, Callable[[Any], Any]] = {
-    "created_by": _text,
-    "method": _one_of("auto", *METHODS),
-    "used": _one_of("prior", *METHODS),
-    "scores": _one_of(*get_args(Form)),
-    "form": _one_of(*get_args(Form)[1:]),
+    "created_by": kept.text,
+    "method": kept.one_of("auto", *METHODS),
+    "used": kept.one_of("prior", *METHODS),
+    "scores": kept.one_of(*get_args(Form)),
+    "form": kept.one_of(*get_args(Form)[1:]),
     "classes": _names,
-    "columns": lambda value: None if value is None else _texts(value),
-    "single": _truth,
+    "columns": lambda value: None if value is None else kept.texts(value),
+    "single": kept.truth,
     "limit": _positive,
     "rows": _positive,
-    "fingerprint": _text,
+    "fingerprint": kept.text,
     "loss_before": _perhaps,
     "loss_after": _perhaps,
     "gap": _perhaps,
-    "notes": _texts,
+    "notes": kept.texts,
     "map": lambda value: value,
 }

@@ -239,15 +239,6 @@ class PredictionSets(Estimator):
         ]
 
 
-def _choice(*known: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in known:
-            raise ValueError(f"{value!r} is none of {', '.join(known)}")
-        return str(value)
-
-    return check
-
-
 def _share(value: Any) -> float:
     if not isinstance(value, float) or not 0 < value < 1:
         raise ValueError(f"{value!r} is not between 0 and 1")
@@ -260,12 +251,6 @@ def _count(value: Any) -> int:
     return value
 
 
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
 def _names(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value) or len(set(value)) < len(value):
         raise ValueError("it is no list of different names")
@@ -273,19 +258,15 @@ def _names(value: Any) -> list[str]:
 
 
 def _threshold(value: Any) -> float:
-    if value is None:
-        return math.inf
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
+    return math.inf if value is None else kept.number(value)
 
 
 STATE: dict[str, Callable[[Any], Any]] = {
     "coverage": _share,
-    "method": _choice("lac", "aps"),
-    "by_class": _truth,
+    "method": kept.one_of("lac", "aps"),
+    "by_class": kept.truth,
     "random_state": _count,
-    "form": _choice("logits", "log-probabilities", "probabilities"),
+    "form": kept.one_of("logits", "log-probabilities", "probabilities"),
     "classes": _names,
     "threshold": lambda value: [_threshold(v) for v in value],
     "rows": lambda value: [_count(v) for v in value],

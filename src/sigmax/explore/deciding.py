@@ -57,8 +57,6 @@ class Deciding:
         The rows of each class by what was decided.
     found : Realised
         What the decisions of least expected cost cost.
-    threshold : float or None
-        Of two decisions: the probability of the second class from which the other one is made.
     cost : float
         What a row costs as it was decided, which may be by another threshold.
     """
@@ -66,7 +64,6 @@ class Deciding:
     costs: Costs
     counts: NDArray[np.int64]
     found: Realised
-    threshold: float | None
     cost: float
 
 
@@ -144,7 +141,7 @@ def deciding(own: OwnScores, temperature: float, costs: Costs, threshold: float 
     k, d = costs.matrix.shape
     counts = np.bincount(own.truth * d + choice, minlength=k * d).reshape(k, d)
     found = realised(z, own.truth, costs, form="logits", classes=list(range(k)))
-    return Deciding(costs, counts, found, threshold_of(costs), float(costs.matrix[own.truth, choice].mean()))
+    return Deciding(costs, counts, found, float(costs.matrix[own.truth, choice].mean()))
 
 
 def decision_figures(of: Deciding, *, moved: bool = False) -> dict[str, float]:
@@ -175,7 +172,7 @@ def decision_charts(own: OwnScores, temperature: float, of: Deciding, threshold:
     if len(own.classes) != 2:
         return []
     drawn = [plots.decision_lines(of.costs)]
-    if of.threshold is not None:
+    if threshold_of(of.costs) is not None:
         chosen = None if threshold is None else (threshold, of.cost)
         drawn.append(plots.threshold_costs(own.evidence(temperature), of.costs, of.found, chosen))
     return [chart(one) for one in drawn]

@@ -309,40 +309,16 @@ class Model:
             raise InputError(f"{path}: {error}") from None
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is no list")
-    return [_text(v) for v in value]
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
-
-
 def _column(value: Any) -> Column:
     if not isinstance(value, dict) or set(value) != {"name", "categories", "fill", "may_miss"}:
         raise ValueError("a column has a name, categories, fill and may_miss")
-    categories = None if value["categories"] is None else tuple(_texts(value["categories"]))
+    categories = None if value["categories"] is None else tuple(kept.texts(value["categories"]))
     if categories is not None and (len(set(categories)) < len(categories) or value["fill"] is not None):
         raise ValueError(f"the categories of '{value['name']}' are not all different, or it is a number as well")
     if categories is None and value["may_miss"] is True:
         raise ValueError(f"'{value['name']}' is a number, whose missing value is its fill")
-    fill = None if value["fill"] is None else _number(value["fill"])
-    return Column(_text(value["name"]), categories, fill, _truth(value["may_miss"]))
+    fill = None if value["fill"] is None else kept.number(value["fill"])
+    return Column(kept.text(value["name"]), categories, fill, kept.truth(value["may_miss"]))
 
 
 def _columns(value: Any) -> tuple[Column, ...]:
@@ -369,7 +345,9 @@ def _costs_out(costs: Costs) -> dict[str, Any]:
 def _costs(value: Any) -> Costs:
     if not isinstance(value, dict) or set(value) != {"classes", "decisions", "matrix"}:
         raise ValueError("costs have classes, decisions and a matrix")
-    return Costs(_numbers(value["matrix"], 2), tuple(_texts(value["classes"])), tuple(_texts(value["decisions"])))
+    return Costs(
+        _numbers(value["matrix"], 2), tuple(kept.texts(value["classes"])), tuple(kept.texts(value["decisions"]))
+    )
 
 
 def _spread(value: Any, axes: int) -> NDArray[np.float64]:
@@ -386,15 +364,15 @@ def _about(value: Any) -> dict[str, Any]:
 
 
 STATE = {
-    "created_by": _text,
-    "classes": _texts,
+    "created_by": kept.text,
+    "classes": kept.texts,
     "columns": _columns,
     "coefficients": lambda value: _numbers(value, 2),
     "intercept": lambda value: _numbers(value, 1),
     "errors": lambda value: None if value is None else _spread(value, 2),
     "deviations": lambda value: None if value is None else _spread(value, 1),
     "about": _about,
-    "calibrator": lambda value: None if value is None else Calibrator.from_json(_text(value)),
+    "calibrator": lambda value: None if value is None else Calibrator.from_json(kept.text(value)),
     "costs": lambda value: None if value is None else _costs(value),
-    "sets": lambda value: None if value is None else PredictionSets.from_json(_text(value)),
+    "sets": lambda value: None if value is None else PredictionSets.from_json(kept.text(value)),
 }

@@ -73,15 +73,16 @@ def _derived(name: str, x: Tensor) -> Tensor | None:
 
 def _on_gpu(name: str, x: Tensor) -> Tensor | None:
     fast = on_kernels(x)
-    if fast is None or x.dtype not in FLOATS:
+    if fast is None or x.dtype not in FLOATS or (x.ndim == 0 and name not in fast.LINKS):
         return None
+    found: Tensor
     if name in fast.LINKS:
-        made: Tensor = fast.link(name, x)
-        return made
-    if x.ndim == 0:
-        return None
-    over = fast.logsumexp(x, None, [x.ndim - 1], x.dtype) if name == "logsumexp" else None
-    return fast.per_class(name, x, None, None, [x.ndim - 1], x.dtype) if over is None else over
+        found = fast.link(name, x)
+    elif name == "logsumexp":
+        found = fast.logsumexp(x, None, [x.ndim - 1], x.dtype)
+    else:
+        found = fast.per_class(name, x, None, None, [x.ndim - 1], x.dtype)
+    return found
 
 
 class _Straight(torch.autograd.Function):
@@ -100,14 +101,9 @@ class _Straight(torch.autograd.Function):
             return _from_numpy(_pulled[ctx.name](x.detach().numpy(), g.numpy())), None, None
         with torch.enable_grad():  # the operator, which knows how it is derived in turn
             again = x.view_as(x)
-            y = getattr(ops, ctx.name)(again) if ctx.name in LINKS else ops_over_last(ctx.name, again)
+            more = () if ctx.name in LINKS else (None, None, [x.ndim - 1], x.dtype)
+            y = getattr(ops, ctx.name)(again, *more)
         return torch.autograd.grad(y, again, g, create_graph=torch.is_grad_enabled())[0], None, None
-
-
-def ops_over_last(name: str, x: Tensor) -> Tensor:
-    """Return an operator over the last axis."""
-    made: Tensor = getattr(ops, name)(x, None, None, [x.ndim - 1], x.dtype)
-    return made
 
 
 class _OnNumPy:

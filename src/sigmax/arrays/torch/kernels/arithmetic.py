@@ -1,7 +1,8 @@
-"""The functions that the kernels are made of: CUDA's own, or where Triton interprets on a machine without a GPU what NumPy has."""
+"""How kernels are launched, and the functions that they are made of: CUDA's own, or where Triton interprets on a machine without a GPU what NumPy has."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 import triton
 import triton.language as tl
 
-__all__ = ["exp", "expm1", "log", "log1p", "wide_of"]
+__all__ = ["exp", "expm1", "launch", "log", "log1p", "wide_of"]
 
 if os.environ.get("TRITON_INTERPRET") == "1":
 
@@ -44,3 +45,15 @@ else:
 def wide_of(*dtypes: torch.dtype) -> tuple[torch.dtype, Any]:
     """Return in what the work is done, as PyTorch and as Triton call it."""
     return (torch.float64, tl.float64) if torch.float64 in dtypes else (torch.float32, tl.float32)
+
+
+def launch(kernel: Any, programs: int, warps: int, *args: Any, **constants: Any) -> None:
+    """
+    Start a kernel where its first argument lies.
+
+    Multiplications are not fused with additions but where the kernels say so: what is known of a rounding would no longer hold.
+    """
+    device = args[0].device
+    elsewhere = device.type == "cuda" and device.index != torch.cuda.current_device()
+    with torch.cuda.device(device) if elsewhere else contextlib.nullcontext():
+        kernel[(programs,)](*args, **constants, num_warps=warps, enable_fp_fusion=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import triton
 import triton.language as tl
 
-from sigmax.arrays.torch.kernels.arithmetic import exp, expm1, log, log1p, wide_of
+from sigmax.arrays.torch.kernels.arithmetic import exp, expm1, launch, log, log1p, wide_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,12 +108,6 @@ def _binary(
         tl.store(slope + at, (1 - y) * p - y * q, mask=at < count)
 
 
-def _launch(kernel: Any, x: Tensor, count: int, *args: Any, **constants: Any) -> None:
-    elsewhere = x.device.type == "cuda" and x.device.index != torch.cuda.current_device()
-    with torch.cuda.device(x.device) if elsewhere else contextlib.nullcontext():
-        kernel[(triton.cdiv(count, BLOCK),)](x, *args, **constants, block=BLOCK, num_warps=4, enable_fp_fusion=False)
-
-
 def _dense(x: Tensor) -> Tensor:
     """Return a tensor whose numbers lie in one piece of memory, in whatever order."""
     return x if x.is_contiguous() or torch.ops.aten.is_non_overlapping_and_dense(x) else x.contiguous()
@@ -124,7 +117,17 @@ def link(name: str, x: Tensor) -> Tensor:
     """Return an elementwise function, by a name of `LINKS`."""
     dense = _dense(x)
     y = torch.empty_like(dense)
-    _launch(_links, dense, x.numel(), y, x.numel(), kind=LINKS[name], wide=wide_of(x.dtype)[1])
+    launch(
+        _links,
+        triton.cdiv(x.numel(), BLOCK),
+        4,
+        dense,
+        y,
+        x.numel(),
+        block=BLOCK,
+        kind=LINKS[name],
+        wide=wide_of(x.dtype)[1],
+    )
     return y
 
 
@@ -136,16 +139,8 @@ def binary_cross_entropy(
     loss = torch.empty_like(x)
     slope = torch.empty_like(x) if with_gradient else None
     kind = wide_of(x.dtype, labels.dtype)[1]
-    _launch(
-        _binary,
-        x,
-        x.numel(),
-        labels,
-        loss,
-        x if slope is None else slope,
-        x.numel(),
-        sloped=with_gradient,
-        checked=checked,
-        wide=kind,
-    )
+    launch(
+        _binary, triton.cdiv(x.numel(), BLOCK), 4, x, labels, loss, x if slope is None else slope, x.numel(),
+        sloped=with_gradient, checked=checked, wide=kind, block=BLOCK,
+    )  # fmt: skip
     return loss, slope

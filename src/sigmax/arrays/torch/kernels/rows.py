@@ -8,7 +8,6 @@ class is looked for.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from sigmax.arrays.torch.kernels.arithmetic import exp, log1p, wide_of
+from sigmax.arrays.torch.kernels.arithmetic import exp, launch, log1p, wide_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +78,18 @@ def _load(x, where, at, inside, masked: tl.constexpr, wide: tl.constexpr):
     if masked:
         value = tl.where(tl.load(where + at, mask=inside, other=0) != 0, value, -float("inf"))
     return value
+
+
+@triton.jit
+def _tile(
+    x, where, rows, classes, masked: tl.constexpr, wide: tl.constexpr, together: tl.constexpr, width: tl.constexpr
+):
+    """Return the rows and classes of this program, where in memory they lie, which of them there are, and their scores."""
+    row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
+    k = tl.arange(0, width)
+    inside = (row < rows)[:, None] & (k < classes)[None, :]
+    at = row[:, None] * classes + k[None, :]
+    return row, k, at, inside, _load(x, where, at, inside, masked, wide)
 
 
 @triton.jit
@@ -196,11 +207,7 @@ def _short_rows(
     kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr, wide: tl.constexpr,
     together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
-    k = tl.arange(0, width)
-    inside = (row < rows)[:, None] & (k < classes)[None, :]
-    at = row[:, None] * classes + k[None, :]
-    v = _load(x, where, at, inside, masked, wide)
+    row, k, at, inside, v = _tile(x, where, rows, classes, masked, wide, together, width)
     t1, t2 = _heat(heat, row, rows, row < rows, heated, wide)
     largest, hi, lo, t, first, rest = _described(v, k, t1[:, None], t2[:, None], heated, two)
     if kind == 3:
@@ -302,11 +309,7 @@ def _short_losses(
     x, labels, loss, slope, ignore, rows, classes,
     sloped: tl.constexpr, skips: tl.constexpr, two: tl.constexpr, wide: tl.constexpr, together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
-    k = tl.arange(0, width)
-    inside = (row < rows)[:, None] & (k < classes)[None, :]
-    at = row[:, None] * classes + k[None, :]
-    v = _load(x, x, at, inside, False, wide)
+    row, k, at, inside, v = _tile(x, x, rows, classes, False, wide, together, width)
     largest, hi, lo, t, first, rest = _described(v, k, 1, 0, False, two)
     label, counts = _label(labels, row, row < rows, ignore, classes, skips)
     own, counts = k[None, :] == label[:, None], counts[:, None]
@@ -357,11 +360,7 @@ def _short_pulls(
     kind: tl.constexpr, masked: tl.constexpr, heated: tl.constexpr, two: tl.constexpr, wide: tl.constexpr,
     together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * together + tl.arange(0, together)
-    k = tl.arange(0, width)
-    inside = (row < rows)[:, None] & (k < classes)[None, :]
-    at = row[:, None] * classes + k[None, :]
-    v = _load(x, where, at, inside, masked, wide)
+    row, k, at, inside, v = _tile(x, where, rows, classes, masked, wide, together, width)
     t1, t2 = _heat(heat, row, rows, row < rows, heated, wide)
     _, hi, lo, t, first, rest = _described(v, k, t1[:, None], t2[:, None], heated, two)
     p, q = _value(hi, lo, t, first, rest, 0), _value(hi, lo, t, first, rest, 2)
@@ -448,27 +447,14 @@ def _long_shape(classes: int, double: bool) -> tuple[int, int]:
 
 
 def _launch(short: Any, long: Any, rows: int, classes: int, *args: Any, **constants: Any) -> None:
-    device: Any = args[0].device
-    elsewhere = device.type == "cuda" and device.index != torch.cuda.current_device()
-    with torch.cuda.device(device) if elsewhere else contextlib.nullcontext():
-        if classes <= LONGEST:
-            width = triton.next_power_of_2(classes)
-            together, warps = _shape(width, args[0].element_size() < 4)
-            grid = (triton.cdiv(rows, together),)
-            short[grid](
-                *args,
-                rows,
-                classes,
-                **constants,
-                together=together,
-                width=width,
-                num_warps=warps,
-                enable_fp_fusion=False,
-            )
-        else:
-            piece, warps = _long_shape(classes, constants["wide"] == tl.float64)
-            constants |= dict(piece=piece, num_warps=warps)
-            long[(rows,)](*args, rows, classes, **constants, enable_fp_fusion=False)
+    if classes <= LONGEST:
+        width = triton.next_power_of_2(classes)
+        together, warps = _shape(width, args[0].element_size() < 4)
+        kernel, programs, size = short, triton.cdiv(rows, together), dict(together=together, width=width)
+    else:
+        piece, warps = _long_shape(classes, constants["wide"] == tl.float64)
+        kernel, programs, size = long, rows, dict(piece=piece)
+    launch(kernel, programs, warps, *args, rows, classes, **constants, **size)
 
 
 def _heat_of(temperature: Tensor | None, wide: torch.dtype) -> Tensor | None:
