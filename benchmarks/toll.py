@@ -1,8 +1,8 @@
 """
 What a call costs beside PyTorch's, JAX's and SciPy's own: ``python -m benchmarks toll`` writes the table into docs/speed.md.
 
-Small arrays, where the way to the core counts and not the core: plain tensors, tensors with a gradient, losses of a training step, JAX under jit,
-NumPy. Ours and theirs take turns; a number is the median over rounds, a ratio the median of the rounds' ratios.
+Small arrays, where the way to the core counts and not the core: plain tensors, tensors with a gradient, losses of a training step, NumPy, JAX under
+jit. Ours and theirs take turns; a number is the median over rounds, a ratio the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -62,15 +62,42 @@ def calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
     small = np.random.default_rng(0).normal(size=10)
     yield "NumPy: sigmoid of 10", partial(sigmax.sigmoid, small), partial(scipy.special.expit, small)
     yield "NumPy: softmax of 10", partial(sigmax.softmax, small), partial(scipy.special.softmax, small)
-    import jax
+    yield from jax_calls()
 
-    numbers = jax.numpy.asarray(small, jax.numpy.float32)
-    ours, theirs = jax.jit(sigmax.softmax), jax.jit(jax.nn.softmax)
-    yield (
-        "JAX under jit: softmax of 10",
-        lambda: ours(numbers).block_until_ready(),
-        lambda: theirs(numbers).block_until_ready(),
-    )
+
+def jax_calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
+    """Yield the same for JAX, all of it under jit."""
+    import jax
+    import numpy as np
+
+    import sigmax
+
+    jnp, rng = jax.numpy, np.random.default_rng(0)
+
+    def jitted(function: Any, *given: Any) -> Callable[[], Any]:
+        def plain(*x: Any) -> Any:  # the elementwise functions are ufuncs, which jax.jit does not take
+            return function(*x)
+
+        compiled = jax.jit(plain)
+        return lambda: jax.block_until_ready(compiled(*given))
+
+    def textbook(x: Any, y: Any) -> Any:
+        return -jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=-1).mean()
+
+    for n in (10, 1000):
+        x = jnp.asarray(rng.normal(size=n), jnp.float32)
+        for name in ("softmax", "log_softmax", "sigmoid", "logsumexp"):
+            theirs = jax.nn.logsumexp if name == "logsumexp" else getattr(jax.nn, name)
+            yield f"JAX: {name} of {n:,}", jitted(getattr(sigmax, name), x), jitted(theirs, x)
+    for rows, classes in ((64, 10), (256, 1000)):
+        x, y = jnp.asarray(rng.normal(size=(rows, classes)), jnp.float32), jnp.asarray(rng.integers(0, classes, rows))
+        yield (
+            f"JAX: cross-entropy and its gradient, {rows} x {classes:,}",
+            jitted(jax.value_and_grad(lambda x, y: sigmax.cross_entropy(x, y).mean()), x, y),
+            jitted(jax.value_and_grad(textbook), x, y),
+        )
+    x = jnp.asarray(rng.normal(size=(100_000, 10)), jnp.float32)
+    yield "JAX: softmax of 100,000 x 10", jitted(sigmax.softmax, x), jitted(jax.nn.softmax, x)
 
 
 def compared(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, float, float]:

@@ -9,11 +9,14 @@ import pytest
 from family import LINKS
 
 import sigmax
+from sigmax.family import names_of
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 from jax import export  # noqa: E402
 from jax.test_util import check_grads  # noqa: E402
+
+from sigmax.arrays.foreign import xla  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -286,3 +289,93 @@ def test_labels_of_any_integer_type_and_classes_that_are_symbols():
     )
     x = np.array([[1, 2, 3], [4, 4, 0]], np.float32)
     np.testing.assert_allclose(made.call(x, np.array([0, 1], np.int32)), sigmax.cross_entropy(x, [0, 1]), rtol=1e-6)
+
+
+SPREAD = np.random.default_rng(3).normal(size=(6, 7)) * np.array([[0.01], [1], [10], [40], [120], [1e4]])
+MASK = np.arange(42).reshape(6, 7) % 5 > 0
+SOFT = np.exp(SPREAD / 100) / np.exp(SPREAD / 100).sum(axis=1, keepdims=True)
+LABELS = np.arange(6) % 7
+# Functions of an array library's `asarray`, of scores x: what they give must be NumPy's bits.
+BITS = {
+    **{f"{f}, temperature": lambda a, x, f=f: getattr(sigmax, f)(x, temperature=0.7) for f in names_of("per class")},
+    **{f"{f}, masked": lambda a, x, f=f: getattr(sigmax, f)(x, where=a(MASK), axis=0) for f in names_of("per class")},
+    "temperatures": lambda a, x: sigmax.softmax(x, temperature=a(np.array([0, 0.3, 1, 2, 50, np.inf], np.float32))),
+    "temperatures of NumPy": lambda a, x: sigmax.log_softmax(x, temperature=np.linspace(0.3, 3, 6)),
+    "complements": lambda a, x: sigmax.softmax(x, complement=True),
+    "logarithms of complements": lambda a, x: sigmax.log_softmax(x, complement=True),
+    "two axes": lambda a, x: sigmax.softmax(x.reshape(3, 2, 7), axis=(0, 2)),
+    "another type": lambda a, x: sigmax.softmax(x, dtype="bfloat16" if x.dtype == "float32" else "float32"),
+    "logsumexp": lambda a, x: sigmax.logsumexp(x, keepdims=True),
+    "logsumexp, signed": lambda a, x: sigmax.logsumexp(x, weights=a(SOFT - 0.1).astype(x.dtype), return_sign=True),
+    "cross_entropy": lambda a, x: sigmax.cross_entropy(x, a(LABELS), temperature=1.3, label_smoothing=0.1),
+    "cross_entropy of soft labels": lambda a, x: sigmax.cross_entropy(x, a(SOFT.astype(np.float32))),
+    "cross_entropy_and_grad": lambda a, x: sigmax.cross_entropy_and_grad(x, a(LABELS.astype(np.uint8)), where=a(MASK)),
+    "binary_cross_entropy": lambda a, x: sigmax.binary_cross_entropy(x, a(SOFT.astype(np.float32))),
+    "binary_cross_entropy_and_grad": lambda a, x: sigmax.binary_cross_entropy_and_grad(x, a(MASK)),
+    **{f: lambda a, x, f=f: getattr(sigmax, f)(domain(f, x)) for f in LINKS},
+}
+
+
+def domain(name, x):
+    """Return numbers that the function takes; by operations that are exact in any library."""
+    signs = {"from_odds": 1, "log1mexp": -1, "logitexp": -1, "logit": 2**-15, "odds": 2**-15}
+    return x if name not in signs else abs(x) * np.asarray(signs[name], x.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", BITS)
+def test_compiled_code_has_the_bits_of_numpy(name, dtype):
+    """Those of results below the smallest normal number, which XLA makes 0, among them."""
+    x = SPREAD.astype(dtype)
+    with jax.enable_x64(dtype == "float64"):
+        given = jnp.asarray(x)
+        got = jax.jit(lambda v: BITS[name](jnp.asarray, v))(given), BITS[name](jnp.asarray, given)
+    wanted = BITS[name](np.asarray, x)
+    for found in got:
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(np.asarray(a).view(f"u{b.itemsize}"), b.view(f"u{b.itemsize}"))
+
+
+def test_every_way_of_running_has_these_bits():
+    x = jnp.asarray(SPREAD, jnp.float32)
+    wanted = sigmax.log_softmax(np.asarray(x), temperature=0.7)
+
+    def call(v):
+        return sigmax.log_softmax(v, temperature=0.7)
+
+    ways = {
+        "vmap": jax.vmap(call)(x),
+        "vmap over the last axis": jax.vmap(call, in_axes=1, out_axes=1)(x.T.reshape(7, 6)).T,
+        "scan": jax.lax.scan(lambda c, row: (c, call(row)), 0, x)[1],
+        "checkpoint": jax.jit(jax.checkpoint(call))(x),
+        "jvp": jax.jvp(call, (x,), (x,))[0],
+        "ahead of time": jax.jit(call).lower(x).compile()(x),
+    }
+    with jax.disable_jit():
+        ways["no jit"] = call(x)
+    for way, got in ways.items():
+        np.testing.assert_array_equal(np.asarray(got), wanted, err_msg=way)
+    values = jax.vmap(sigmax.cross_entropy)(x, jnp.asarray(LABELS))
+    np.testing.assert_array_equal(np.asarray(values), sigmax.cross_entropy(np.asarray(x), LABELS))
+    values = jax.vmap(lambda row: sigmax.softmax(row, where=jnp.asarray(MASK[1])))(x)
+    np.testing.assert_array_equal(np.asarray(values), sigmax.softmax(np.asarray(x), where=MASK[1]))
+
+
+def test_code_that_is_exported_has_the_formulas():
+    """It may run where nobody has imported sigmax."""
+    x = jnp.asarray(SPREAD, jnp.float32)
+    for name, call in BITS.items():
+        if name in LINKS or name == "another type":
+            continue
+        made = export.export(jax.jit(lambda v, call=call: call(jnp.asarray, v)))(x)
+        assert "custom_call" not in made.mlir_module(), name
+        for a, b in zip(jax.tree.leaves(made.call(x)), jax.tree.leaves(call(np.asarray, np.asarray(x))), strict=True):
+            np.testing.assert_allclose(np.asarray(a), b, rtol=2e-5, atol=1e-37, err_msg=name)
+
+
+def test_a_jax_that_does_not_take_the_core_has_the_formulas(monkeypatch):
+    monkeypatch.setattr(xla, "_there", False)
+    x = jnp.asarray(SPREAD[:5].reshape(5, 7)[:, ::-1], jnp.float32)  # of another shape than what is compiled
+    assert "custom_call" not in jax.jit(sigmax.softmax).lower(x).as_text()
+    np.testing.assert_allclose(sigmax.softmax(x), sigmax.softmax(np.asarray(x)), rtol=1e-6, atol=1e-37)

@@ -19,13 +19,24 @@ if TYPE_CHECKING:
 
     from sigmax.host.contract import Axis
 
-__all__ = ["ScoreTable", "check_out", "check_temperature", "core", "direct", "is_usual", "mean_cross_entropy"]
+__all__ = [
+    "ScoreTable",
+    "check_out",
+    "check_temperature",
+    "core",
+    "direct",
+    "is_usual",
+    "mean_cross_entropy",
+    "xla_handler",
+]
 
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
 direct = functools.cache(_native.direct)
 # The mean loss of such an array against class numbers, and the gradient of each row's loss.
 mean_cross_entropy = _native.mean_cross_entropy
+# All functions for compiled JAX code, in a capsule.
+xla_handler = _native.xla_handler
 
 
 @functools.cache

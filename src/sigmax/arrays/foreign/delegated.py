@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from sigmax.arrays.foreign.formulas import Formulas
+from sigmax.arrays.foreign.formulas import Formulas, Row
 from sigmax.host.contract import Contract, axes_of, check_smoothing
 from sigmax.host.table import check_temperature
 
@@ -41,18 +41,20 @@ class Kernels(Protocol):
         """Return the logarithm of a weighted sum, and its sign."""
 
     def cross_entropy(
-        self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float
+        self, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
     ) -> Array:
-        """Return the loss of each row against label probabilities."""
+        """Return the loss of each row against class numbers, (rows, 1), or a probability for each class."""
 
-    def slope(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
-        """Return its derivative by the scores."""
+    def cross_entropy_and_grad(
+        self, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
+    ) -> tuple[Array, Array]:
+        """Return it with its derivative by the scores."""
 
-    def binary(self, x: Array, y: Array) -> Array:
+    def binary_cross_entropy(self, x: Array, y: Array) -> Array:
         """Return the loss of logits against labels."""
 
-    def binary_slope(self, x: Array, y: Array) -> Array:
-        """Return its derivative by the logits."""
+    def binary_cross_entropy_and_grad(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Return it with its derivative by the logits."""
 
 
 class PlainKernels:
@@ -83,24 +85,33 @@ class PlainKernels:
         return self._xp.astype(value, dtype), self._xp.astype(sign, dtype)
 
     def cross_entropy(
-        self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float
+        self, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
     ) -> Array:
-        r = self._f.row(self.wide(x), temperature, where)
-        q = self._f.target(r, self._xp.astype(q, r.t.dtype), smoothing)
+        r, q = self._labelled(x, y, temperature, where, smoothing)
         return self._xp.astype(self._f.cross_entropy(r, q), x.dtype)
 
-    def slope(self, x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
-        r = self._f.row(self.wide(x), temperature, where)
-        q = self._f.target(r, self._xp.astype(q, r.t.dtype), smoothing)
-        return self._xp.astype(self._f.cross_entropy_slope(r, q, temperature), x.dtype)
+    def cross_entropy_and_grad(
+        self, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
+    ) -> tuple[Array, Array]:
+        r, q = self._labelled(x, y, temperature, where, smoothing)
+        loss, slope = self._f.cross_entropy(r, q), self._f.cross_entropy_slope(r, q, temperature)
+        return self._xp.astype(loss, x.dtype), self._xp.astype(slope, x.dtype)
 
-    def binary(self, x: Array, y: Array) -> Array:
+    def _labelled(
+        self, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
+    ) -> tuple[Row, Array]:
+        r = self._f.row(self.wide(x), temperature, where)
+        q = self._f.one_hot(y, r.t) if self._xp.isdtype(y.dtype, "integral") else self._xp.astype(y, r.t.dtype)
+        return r, self._f.target(r, q, smoothing)
+
+    def binary_cross_entropy(self, x: Array, y: Array) -> Array:
         wide = self.wide(x)
         return self._xp.astype(self._f.binary_cross_entropy(wide, self._xp.astype(y, wide.dtype)), x.dtype)
 
-    def binary_slope(self, x: Array, y: Array) -> Array:
+    def binary_cross_entropy_and_grad(self, x: Array, y: Array) -> tuple[Array, Array]:
         wide = self.wide(x)
-        return self._xp.astype(self._f.binary_cross_entropy_slope(wide, self._xp.astype(y, wide.dtype)), x.dtype)
+        slope = self._f.binary_cross_entropy_slope(wide, self._xp.astype(y, wide.dtype))
+        return self.binary_cross_entropy(x, y), self._xp.astype(slope, x.dtype)
 
 
 class Delegated:
@@ -119,6 +130,8 @@ class Delegated:
         Returns the dtype that integers become.
     device_of : callable
         Returns where what belongs to an array has to be; None where the library sees to it.
+    terms : callable, optional
+        Returns float64 temperatures of NumPy's as an array of this library with a last axis of terms to be added up.
     """
 
     def __init__(
@@ -128,12 +141,14 @@ class Delegated:
         is_known: Callable[[Any], bool] = lambda _x: True,
         widest: Callable[[], Any] | None = None,
         device_of: Callable[[Any], Any] = lambda like: getattr(like, "device", None),
+        terms: Callable[[Any], Any] | None = None,
     ) -> None:
         self.xp = xp
         self.kernels = kernels
         self.is_known = is_known
         self.device_of = device_of
         self.widest = widest or (lambda: xp.float64)
+        self.terms = terms
         self.contract = Contract(self)
 
     def call(self, entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:
@@ -200,22 +215,23 @@ class Delegated:
         return (value, sign) if return_sign else value
 
     def cross_entropy(self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any) -> Array:
-        a, q = self._labelled(x, y, **options)
-        return self.kernels.cross_entropy(a.x, q, a.temperature, a.where, check_smoothing(label_smoothing))[..., 0]
+        a, y = self._labelled(x, y, **options)
+        return self.kernels.cross_entropy(a.x, y, a.temperature, a.where, check_smoothing(label_smoothing))[..., 0]
 
     def cross_entropy_and_grad(
         self, x: Any, y: Any, *, label_smoothing: float = 0.0, **options: Any
     ) -> tuple[Array, Array]:
-        a, q = self._labelled(x, y, **options)
-        rest = (a.temperature, a.where, check_smoothing(label_smoothing))
-        return self.kernels.cross_entropy(a.x, q, *rest)[..., 0], a.back(self.kernels.slope(a.x, q, *rest))
+        a, y = self._labelled(x, y, **options)
+        loss, slope = self.kernels.cross_entropy_and_grad(
+            a.x, y, a.temperature, a.where, check_smoothing(label_smoothing)
+        )
+        return loss[..., 0], a.back(slope)
 
     def binary_cross_entropy(self, x: Any, y: Any) -> Array:
-        return self.kernels.binary(*self._binary(x, y))
+        return self.kernels.binary_cross_entropy(*self._binary(x, y))
 
     def binary_cross_entropy_and_grad(self, x: Any, y: Any) -> tuple[Array, Array]:
-        x, y = self._binary(x, y)
-        return self.kernels.binary(x, y), self.kernels.binary_slope(x, y)
+        return self.kernels.binary_cross_entropy_and_grad(*self._binary(x, y))
 
     # ---- arguments ----
 
@@ -277,32 +293,20 @@ class Delegated:
     def _labelled(
         self, x: Any, y: Any, axis: Any = -1, temperature: Any = 1.0, where: Any = None
     ) -> tuple[_Arguments, Array]:
-        """Return the scores and a probability for each class."""
+        """Return the scores, and class numbers with a last axis of length 1 or a probability for each class."""
         xp = self.xp
         a = _Arguments(self, x, axis, temperature, where, None)
         y = self.array(y, a.x)
         if self.contract.are_classes(y, a.rows, a.shape):
-            return a, self._one_hot(y, a)
+            if xp.iinfo(y.dtype).bits < 32:
+                y = xp.astype(y, xp.int32)
+            self.contract.classes(y, a.classes)  # whose values may not be known, inside a transformation
+            return a, y[..., None]
         self.contract.probabilities(y)
         q = a.flat(xp.reshape(y, a.full))
         if math.prod(q.shape):
             self.contract.sums(xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1))
         return a, q
-
-    def _one_hot(self, y: Array, a: _Arguments) -> Array:
-        xp = self.xp
-        if xp.iinfo(y.dtype).bits < 32:
-            y = xp.astype(y, xp.int32)
-        self.contract.classes(y, a.classes)
-        dtype = a.x.dtype if xp.finfo(a.x.dtype).bits >= 32 else xp.float32
-        counted = np.arange(a.classes) if isinstance(a.classes, int) else xp.arange(a.classes)  # it may be a symbol
-        numbers = self.array(counted.reshape((1,) * y.ndim + (-1,)), y)  # of the rank that it meets
-        one = xp.astype(xp.astype(numbers, y.dtype) == y[..., None], dtype)
-        if self.is_known(y):
-            return one
-        # where nothing can be raised, inside a transformation, a wrong label makes its loss NaN
-        bad = (y < 0) | (y >= a.classes)
-        return xp.where(bad[..., None], xp.full_like(one, math.nan), one)
 
     def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
         like = x if _is_array(x) else y
@@ -350,6 +354,9 @@ class _Arguments:
         to = self._to
         if not _is_array(temperature):
             temperature = check_temperature(temperature, self.rows)
+            if to.terms is not None:
+                terms = to.terms(np.asarray(temperature))
+                return to.spread(terms, (*self.rows, terms.shape[-1]))
         t = to.array(temperature, self.x)
         t = to.contract.temperature(t if to.kind(t) in ("float", "other") else to.as_float(t), self.rows)
         to.contract.temperature_values(t)

@@ -290,6 +290,12 @@ class Formulas:
             bad, xp.full_like(sign, float("nan")), sign
         )
 
+    def one_hot(self, y: Array, like: Array) -> Array:
+        """Return class numbers, with a last axis of length 1, as probabilities; a row of NaN for what is no class."""
+        xp = self.xp
+        one = xp.astype(xp.astype(self._numbers(like), y.dtype) == y, like.dtype)
+        return xp.where((y < 0) | (y >= like.shape[-1]), xp.full_like(one, float("nan")), one)
+
     def target(self, r: Row, q: Array, smoothing: float) -> Array:
         """Return label probabilities with `smoothing` spread over the possible classes."""
         if smoothing == 0:

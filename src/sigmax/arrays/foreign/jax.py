@@ -1,11 +1,11 @@
 """
-JAX: the functions in `jax.numpy`, so that jit, vmap and every backend have them, with derivatives of our own.
+JAX: on a CPU the core, elsewhere the functions in `jax.numpy`, so that jit, vmap and every backend have them, with derivatives of our own.
 
 Each derivative is written as a linear map that keeps its digits when JAX transposes it: a class's own part is never added to a sum
 and taken away again. Impossible classes have derivative 0, whatever comes in there.
 
-XLA's exp and log1p are wrong by up to 1.4 and 2.3 units in the last place; the two below take their place. What XLA does to results
-below the smallest normal number, which is to make them 0 on a CPU, stays.
+XLA's exp and log1p are wrong by up to 1.4 and 2.3 units in the last place; the two below take their place in the formulas. What XLA does
+to their results below the smallest normal number, which may be to make them 0, stays.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from sigmax.arrays.foreign import xla
 from sigmax.arrays.foreign.delegated import Delegated
 from sigmax.arrays.foreign.formulas import Formulas, Row
 from sigmax.family import FAMILY, names_of
@@ -85,18 +87,21 @@ def _wide(x: Array, dtype: Any = jnp.float32) -> Array:
 
 # ---- elementwise ----
 
-_FUNCTIONS_OF_SLOPES = types.SimpleNamespace(sigmoid=_f.sigmoid, expm1=jnp.expm1)
+
+def _link_formula(x: Array, *, function: str, dtype: Any, **_: Any) -> tuple[Array, ...]:
+    return (getattr(_f, function)(_wide(x)).astype(dtype),)
 
 
 def _slope(name: str, x: Array) -> Array:
     """Return the derivative of an elementwise function inside its domain."""
-    return FAMILY[name].slope(_FUNCTIONS_OF_SLOPES, x)
+    return FAMILY[name].slope(types.SimpleNamespace(sigmoid=_links["sigmoid"], expm1=jnp.expm1), x)
 
 
 def _make_link(name: str) -> Callable[[Array], Array]:
     @jax.custom_jvp
     def function(x: Array) -> Array:
-        return getattr(_f, name)(_wide(x)).astype(x.dtype)
+        (y,) = xla.call(name, "x", "s", x, formulas=_link_formula, dtype=x.dtype)
+        return y
 
     @function.defjvp
     def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
@@ -111,23 +116,74 @@ def _make_link(name: str) -> Callable[[Array], Array]:
 _links = {name: _make_link(name) for name in names_of("elementwise")}
 
 
+def _binary_formula(x: Array, y: Array, *, function: str, dtype: Any, **_: Any) -> tuple[Array, ...]:
+    x, y = _wide(x), y.astype(_wide(x).dtype)
+    loss = _f.binary_cross_entropy(x, y).astype(dtype)
+    return (loss, _f.binary_cross_entropy_slope(x, y).astype(dtype)) if function.endswith("grad") else (loss,)
+
+
 @jax.jit
 @jax.custom_jvp
 def _binary(x: Array, y: Array) -> Array:
-    return _f.binary_cross_entropy(_wide(x), y.astype(_wide(x).dtype)).astype(x.dtype)
+    (loss,) = xla.call("binary_cross_entropy", "xy", "s", x, _wide(y), formulas=_binary_formula, dtype=x.dtype)
+    return loss
 
 
 @jax.jit
 @jax.custom_jvp
-def _binary_slope(x: Array, y: Array) -> Array:
-    return _f.binary_cross_entropy_slope(_wide(x), y.astype(_wide(x).dtype)).astype(x.dtype)
+def _binary_and_grad(x: Array, y: Array) -> tuple[Array, Array]:
+    name = "binary_cross_entropy_and_grad"
+    loss, slope = xla.call(name, "xy", "ss", x, _wide(y), formulas=_binary_formula, dtype=x.dtype)
+    return loss, slope
 
 
-# ---- over the last axis: scores, temperature with a last axis of length 1 or None, mask or None ----
+# ---- over the last axis: scores, mask or None, temperature or None: of the rows' shape, and terms to be added up in a last axis ----
 
 
 def _row(x: Array, temperature: Array | None, where: Array | None, dtype: Any = jnp.float32) -> Row:
-    return _f.row(_wide(x, dtype), temperature, where)
+    return _f.row(_wide(x, dtype), _largest_term(temperature), where)
+
+
+def _largest_term(temperature: Array | None) -> Array | None:
+    """Return a temperature as one number: JAX's float32 has no more digits."""
+    return None if temperature is None else temperature[..., :1]
+
+
+def _in_terms(t: Any) -> Array:
+    """Return a float64 as it is, or where JAX has none as float32 that add up to it."""
+    if jax.config.jax_enable_x64:
+        return jnp.asarray(t)[..., None]
+    first = t.astype(np.float32)
+    rest = np.where(np.isfinite(first), t - first, 0)
+    second = rest.astype(np.float32)
+    third = (rest - second).astype(np.float32)
+    return jnp.asarray(np.stack([first, second, third] if second.any() else [first], axis=-1))
+
+
+def _core(
+    function: str,
+    gives: str,
+    formulas: Callable[..., tuple[Array, ...]],
+    x: Array,
+    *,
+    m: Array | None = None,
+    t: Array | None = None,
+    dtype: Any,
+    smoothing: float = 0.0,
+    **others: Array,
+) -> list[Array]:
+    """Call a function over rows with what there is of its operands."""
+    given = {"x": x, "m": m, **others, "t": None if t is None else _wide(t)}
+    there = {letter: operand for letter, operand in given.items() if operand is not None}
+    return xla.call(
+        function, "".join(there), gives, *there.values(), formulas=formulas, dtype=dtype, smoothing=smoothing
+    )
+
+
+def _row_formula(*operands: Array, function: str, takes: str, dtype: Any, **_: Any) -> tuple[Array, ...]:
+    given = dict(zip(takes, operands, strict=True))
+    r = _row(given["x"], given.get("t"), given.get("m"), dtype)
+    return (getattr(_f, function)(r).astype(dtype),)
 
 
 def _effective(r: Row, x: Array, temperature: Array | None, dx: Array, dt: Array | None) -> Array:
@@ -135,7 +191,7 @@ def _effective(r: Row, x: Array, temperature: Array | None, dx: Array, dt: Array
     dx = dx.astype(r.t.dtype)
     if temperature is not None and dt is not None:
         scores = jnp.where(jnp.isfinite(x), x.astype(dx.dtype), 0)
-        dx = dx - scores * _over(dt, temperature).astype(dx.dtype)
+        dx = dx - scores * _over(dt[..., :1], temperature).astype(dx.dtype)
     return jnp.where(r.possible, dx, 0)
 
 
@@ -143,7 +199,7 @@ def _over(change: Array, temperature: Array | None) -> Array:
     """Return a change by x / T as one by x; at T = 0 results are steps, whose derivative is 0."""
     if temperature is None:
         return change
-    t = temperature.astype(change.dtype)
+    t = temperature[..., :1].astype(change.dtype)
     return jnp.where(t == 0, 0, change / jnp.where(t == 0, 1, t))
 
 
@@ -194,7 +250,8 @@ def _change(name: str, r: Row, x: Array, temperature: Array | None, where: Array
 def _make_row(name: str) -> Callable[..., Array]:
     @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
     def function(x: Array, temperature: Array | None, where: Array | None, dtype: Any) -> Array:
-        return getattr(_f, name)(_row(x, temperature, where, dtype)).astype(dtype)
+        (y,) = _core(name, "s", _row_formula, x, m=where, t=temperature, dtype=dtype)
+        return y
 
     @function.defjvp
     def jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
@@ -213,7 +270,8 @@ _rows = {name: _make_row(name) for name in _BY_LOG}
 @functools.partial(jax.jit, static_argnums=2)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _logsumexp(x: Array, where: Array | None, dtype: Any) -> Array:
-    return _f.logsumexp(_row(x, None, where, dtype)).astype(dtype)
+    (value,) = _core("logsumexp", "r", _row_formula, x, m=where, dtype=dtype)
+    return value
 
 
 def _logsumexp_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Array]:
@@ -227,8 +285,14 @@ def _logsumexp_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Array, Arra
 @functools.partial(jax.jit, static_argnums=3)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _weighted(x: Array, weights: Array, where: Array | None, dtype: Any) -> tuple[Array, Array]:
-    x = _wide(x, dtype)
-    value, sign = _f.weighted_logsumexp(x, weights.astype(x.dtype), where)
+    value, sign = _core("weighted_logsumexp", "rr", _weighted_formula, x, m=where, w=weights, dtype=dtype)
+    return value, sign
+
+
+def _weighted_formula(*operands: Array, takes: str, dtype: Any, **_: Any) -> tuple[Array, ...]:
+    given = dict(zip(takes, operands, strict=True))
+    x = _wide(given["x"], dtype)
+    value, sign = _f.weighted_logsumexp(x, given["w"].astype(x.dtype), given.get("m"))
     return value.astype(dtype), sign.astype(dtype)
 
 
@@ -242,69 +306,105 @@ def _weighted_jvp(dtype: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     return (value, sign), (dy.astype(dtype), jnp.zeros_like(sign))
 
 
-@functools.partial(jax.jit, static_argnums=4)
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _cross_entropy(x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
-    r = _row(x, temperature, where)
-    return _f.cross_entropy(r, _f.target(r, q.astype(r.t.dtype), smoothing)).astype(x.dtype)
+# Labels are class numbers, with a last axis of length 1, or a probability for each class.
+
+
+def _target(r: Row, y: Array, smoothing: float) -> Array:
+    return _f.target(r, _probabilities(r, y), smoothing)
+
+
+def _probabilities(r: Row, y: Array) -> Array:
+    return _f.one_hot(y, r.t) if jnp.issubdtype(y.dtype, jnp.integer) else y.astype(r.t.dtype)
+
+
+def _loss_formula(*operands: Array, function: str, takes: str, dtype: Any, smoothing: float) -> tuple[Array, ...]:
+    given = dict(zip(takes, operands, strict=True))
+    r = _row(given["x"], given.get("t"), given.get("m"))
+    q = _target(r, given["l"] if "l" in given else given["w"], smoothing)
+    loss = _f.cross_entropy(r, q).astype(dtype)
+    if not function.endswith("grad"):
+        return (loss,)
+    return loss, _f.cross_entropy_slope(r, q, _largest_term(given.get("t"))).astype(dtype)
+
+
+def _losses(
+    name: str, gives: str, x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
+) -> list[Array]:
+    integers = jnp.issubdtype(y.dtype, jnp.integer)
+    labels = {"l" if integers else "w": y}
+    name = name if integers else f"target_{name}"
+    return _core(name, gives, _loss_formula, x, m=where, t=temperature, dtype=x.dtype, smoothing=smoothing, **labels)
 
 
 @functools.partial(jax.jit, static_argnums=4)
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _loss_slope(x: Array, q: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
-    r = _row(x, temperature, where)
-    target = _f.target(r, q.astype(r.t.dtype), smoothing)
-    return _f.cross_entropy_slope(r, target, temperature).astype(x.dtype)
+def _cross_entropy(x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float) -> Array:
+    (loss,) = _losses("cross_entropy", "r", x, y, temperature, where, smoothing)
+    return loss
+
+
+@functools.partial(jax.jit, static_argnums=4)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _cross_entropy_and_grad(
+    x: Array, y: Array, temperature: Array | None, where: Array | None, smoothing: float
+) -> tuple[Array, Array]:
+    loss, slope = _losses("cross_entropy_and_grad", "rs", x, y, temperature, where, smoothing)
+    return loss, slope
 
 
 def _cross_entropy_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (x, q, temperature, where), (dx, dq, dt, _) = primals, tangents
+    (x, y, temperature, where), (dx, dy, dt, _) = primals, tangents
+    loss, slope = _cross_entropy_and_grad(x, y, temperature, where, smoothing)
     r = _row(x, temperature, where)
-    slope = _wide(_loss_slope(x, q, temperature, where, smoothing))
-    dy = jnp.sum(slope * _effective(r, x, temperature, dx, dt), axis=-1, keepdims=True)
-    log_p = jnp.where(r.possible, _rows["log_softmax"](x, temperature, where, r.t.dtype), 0)
-    dy = dy - (1 - smoothing) * jnp.sum(log_p * _wide(dq), axis=-1, keepdims=True)
-    return _cross_entropy(x, q, temperature, where, smoothing), dy.astype(x.dtype)
+    change = jnp.sum(_wide(slope) * _effective(r, x, temperature, dx, dt), axis=-1, keepdims=True)
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        log_p = jnp.where(r.possible, _rows["log_softmax"](x, temperature, where, r.t.dtype), 0)
+        change = change - (1 - smoothing) * jnp.sum(log_p * _wide(dy), axis=-1, keepdims=True)
+    return loss, change.astype(x.dtype)
 
 
-def _loss_slope_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (x, q, temperature, where), (dx, dq, dt, _) = primals, tangents
+def _cross_entropy_and_grad_jvp(smoothing: float, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x, y, temperature, where), (dx, dy, dt, _) = primals, tangents
+    _, of_loss = _cross_entropy_jvp(smoothing, primals, tangents)
+    loss, slope = _cross_entropy_and_grad(x, y, temperature, where, smoothing)
     r = _row(x, temperature, where)
-    y = _loss_slope(x, q, temperature, where, smoothing)
-    target = _f.target(r, q.astype(r.t.dtype), smoothing)
-    whole = jnp.sum(target, axis=-1, keepdims=True)
-    p, q = _parts(x, temperature, where, r.t.dtype)
-    dq = (1 - smoothing) * _wide(dq)
-    dy = whole * p * _log_slope(r, p, q, temperature, _effective(r, x, temperature, dx, dt))
-    dy = _over(dy + jnp.where(r.possible, p * jnp.sum(dq, axis=-1, keepdims=True) - dq, 0), temperature)
+    whole = jnp.sum(_target(r, y, smoothing), axis=-1, keepdims=True)
+    p, others = _parts(x, temperature, where, r.t.dtype)
+    change = whole * p * _log_slope(r, p, others, temperature, _effective(r, x, temperature, dx, dt))
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        dq = (1 - smoothing) * _wide(dy)
+        change = change + jnp.where(r.possible, p * jnp.sum(dq, axis=-1, keepdims=True) - dq, 0)
+    change = _over(change, temperature)
     if temperature is not None and dt is not None:
-        dy = dy - _wide(y) * _over(dt, temperature).astype(dy.dtype)
-    return y, dy.astype(x.dtype)
+        change = change - _wide(slope) * _over(dt[..., :1], temperature).astype(change.dtype)
+    return (loss, slope), (of_loss, change.astype(x.dtype))
 
 
 for _function, _rule in (
     (_logsumexp, _logsumexp_jvp),
     (_weighted, _weighted_jvp),
     (_cross_entropy, _cross_entropy_jvp),
-    (_loss_slope, _loss_slope_jvp),
+    (_cross_entropy_and_grad, _cross_entropy_and_grad_jvp),
 ):
     _function.__wrapped__.defjvp(_rule)
 
 
 def _binary_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, y), (dx, dy) = primals, tangents
-    change = _wide(_binary_slope(x, y)) * _wide(dx) - _wide(x) * dy.astype(_wide(x).dtype)
-    return _binary(x, y), change.astype(x.dtype)
+    loss, slope = _binary_and_grad(x, y)
+    change = _wide(slope) * _wide(dx) - _wide(x) * dy.astype(_wide(x).dtype)
+    return loss, change.astype(x.dtype)
 
 
-def _binary_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (x, y), (dx, dy) = primals, tangents
+def _binary_and_grad_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x, _), (dx, dy) = primals, tangents
+    loss, of_loss = _binary_jvp(primals, tangents)
     change = _slope("sigmoid", _wide(x)) * _wide(dx) - dy.astype(_wide(x).dtype)
-    return _binary_slope(x, y), change.astype(x.dtype)
+    return (loss, _binary_and_grad(*primals)[1]), (of_loss, change.astype(x.dtype))
 
 
 _binary.__wrapped__.defjvp(_binary_jvp)
-_binary_slope.__wrapped__.defjvp(_binary_slope_jvp)
+_binary_and_grad.__wrapped__.defjvp(_binary_and_grad_jvp)
 
 
 class _Kernels:
@@ -317,9 +417,9 @@ class _Kernels:
     logsumexp = staticmethod(_logsumexp)
     weighted = staticmethod(_weighted)
     cross_entropy = staticmethod(_cross_entropy)
-    slope = staticmethod(_loss_slope)
-    binary = staticmethod(_binary)
-    binary_slope = staticmethod(_binary_slope)
+    cross_entropy_and_grad = staticmethod(_cross_entropy_and_grad)
+    binary_cross_entropy = staticmethod(_binary)
+    binary_cross_entropy_and_grad = staticmethod(_binary_and_grad)
 
 
 call = Delegated(
@@ -330,4 +430,5 @@ call = Delegated(
     widest=lambda: jnp.float64 if jax.config.jax_enable_x64 else jnp.float32,
     # arrays that nobody placed go where the others are, on one device or on several
     device_of=lambda _like: None,
+    terms=_in_terms,
 ).call

@@ -1,0 +1,152 @@
+// The core without NumPy's machinery, for the usual call: a contiguous array, its last axis, no other argument.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "ufuncs.hpp"
+
+namespace {
+
+const char* const direct_name = "sigmax.row_function";
+
+// All rows of a batch without the interpreter, which runs on if there are many; the flags of the floats stay as they were.
+unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
+    FloatStatus status;
+    NPY_BEGIN_THREADS_DEF;
+    NPY_BEGIN_THREADS_THRESHOLDED(batch.rows * batch.classes);
+    const unsigned failed = run_rows(f, batch);
+    NPY_END_THREADS;
+    return failed;
+}
+
+// (x, out or None) -> the result, or None where it takes the long way.
+PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
+    if (!f || count != 2 || !PyArray_CheckExact(args[0])) Py_RETURN_NONE;
+    auto* x = reinterpret_cast<PyArrayObject*>(args[0]);
+    const int type = PyArray_TYPE(x), ndim = PyArray_NDIM(x);
+    sigmax::Dtype dtype;
+    if (!as_it_lies(x, dtype)) Py_RETURN_NONE;
+    const int out_ndim = f->per_class ? ndim : ndim - 1;
+    PyArrayObject* y;
+    if (args[1] == Py_None) {
+        Py_INCREF(PyArray_DESCR(x));
+        y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(out_ndim, PyArray_DIMS(x), PyArray_DESCR(x), 0));
+        if (!y) return nullptr;
+    } else {
+        if (!PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+        y = reinterpret_cast<PyArrayObject*>(args[1]);
+        const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
+        if (PyArray_TYPE(y) != type || PyArray_NDIM(y) != out_ndim || !PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), out_ndim) ||
+            !PyArray_IS_C_CONTIGUOUS(y) || !PyArray_ISBEHAVED(y) ||
+            (y_begin < x_begin + PyArray_NBYTES(x) && x_begin < y_begin + PyArray_NBYTES(y) && (y_begin != x_begin || !f->per_class)))
+            Py_RETURN_NONE;
+        Py_INCREF(y);
+    }
+    const npy_intp size = PyArray_ITEMSIZE(x);
+    sigmax::RowBatch batch{};
+    batch.classes = PyArray_DIM(x, ndim - 1);
+    batch.rows = PyArray_SIZE(x) / batch.classes;
+    batch.x = {PyArray_BYTES(x), batch.classes * size, size, dtype};
+    if (f->per_class)
+        batch.y = {PyArray_BYTES(y), batch.classes * size, size, dtype};
+    else
+        batch.results[0] = {PyArray_BYTES(y), size, 0, dtype};
+    if (run_released(*f, batch)) {
+        Py_DECREF(y);
+        return PyErr_NoMemory();
+    }
+    return args[1] == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
+}
+
+const char* const direct_link_name = "sigmax.link";
+
+// The same of an elementwise function; what np.errstate would hear of is not said.
+PyObject* call_link_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    const auto* f = static_cast<const sigmax::Link*>(PyCapsule_GetPointer(self, direct_link_name));
+    sigmax::Dtype dtype;
+    if (!f || count != 2 || args[1] != Py_None || !PyArray_CheckExact(args[0]) ||
+        !as_it_lies(reinterpret_cast<PyArrayObject*>(args[0]), dtype))
+        Py_RETURN_NONE;
+    unsigned status = 0;
+    return link_directly(*f, reinterpret_cast<PyArrayObject*>(args[0]), dtype, status);
+}
+PyMethodDef direct_link_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_link_directly)), METH_FASTCALL,
+                                  nullptr};
+PyMethodDef direct_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_directly)), METH_FASTCALL, nullptr};
+
+// A sum of doubles that loses nothing to their number (Neumaier).
+class Sum {
+public:
+    void add(double x) {
+        const double sum = sum_ + x;
+        rest_ += std::fabs(sum_) >= std::fabs(x) ? (sum_ - sum) + x : (x - sum) + sum_;
+        sum_ = sum;
+    }
+    double value() const { return std::isfinite(rest_) ? sum_ + rest_ : sum_; }
+
+private:
+    double sum_ = 0, rest_ = 0;
+};
+
+// (x [rows][classes], labels [rows], smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses in
+// `slopes`; None where a label is no class, or an array does not lie as the core takes it.
+PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 4 || !PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+    auto *x = reinterpret_cast<PyArrayObject*>(args[0]), *labels = reinterpret_cast<PyArrayObject*>(args[1]);
+    auto* slopes = args[3] == Py_None ? nullptr : reinterpret_cast<PyArrayObject*>(args[3]);
+    const double smoothing = PyFloat_AsDouble(args[2]);
+    if (smoothing == -1 && PyErr_Occurred()) return nullptr;
+    sigmax::Dtype dtype, of_slopes;
+    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 ||
+        !PyArray_IS_C_CONTIGUOUS(labels) || !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0))
+        Py_RETURN_NONE;
+    if (slopes && (!PyArray_CheckExact(args[3]) || !as_it_lies(slopes, of_slopes) || of_slopes != dtype || !PyArray_ISWRITEABLE(slopes) ||
+                   PyArray_NDIM(slopes) != 2 || !PyArray_CompareLists(PyArray_DIMS(slopes), PyArray_DIMS(x), 2)))
+        Py_RETURN_NONE;
+    const npy_intp rows = PyArray_DIM(x, 0), classes = PyArray_DIM(x, 1), size = PyArray_ITEMSIZE(x);
+    const auto* label = static_cast<const std::int64_t*>(PyArray_DATA(labels));
+    for (npy_intp i = 0; i < rows; ++i)
+        if (label[i] < 0 || label[i] >= classes) Py_RETURN_NONE;
+    const auto* f = sigmax::find_row_function(*level, slopes ? "cross_entropy_and_grad" : "cross_entropy");
+    if (!f || size < 4) Py_RETURN_NONE;  // halves: each loss would be rounded before it is added
+    std::vector<char> losses(static_cast<std::size_t>(rows * size));
+    sigmax::RowBatch batch{};
+    batch.rows = rows;
+    batch.classes = classes;
+    batch.x = {PyArray_BYTES(x), classes * size, size, dtype};
+    batch.label = {PyArray_BYTES(labels), 8, 0, sigmax::Dtype::float64};
+    batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
+    batch.results[0] = {losses.data(), size, 0, dtype};
+    if (slopes) batch.y = {PyArray_BYTES(slopes), classes * size, size, dtype};
+    if (run_released(*f, batch)) return PyErr_NoMemory();
+    Sum sum;
+    for (npy_intp i = 0; i < rows; ++i) {
+        if (size == 4) {
+            float loss;
+            std::memcpy(&loss, losses.data() + i * size, sizeof loss);
+            sum.add(loss);
+        } else {
+            double loss;
+            std::memcpy(&loss, losses.data() + i * size, sizeof loss);
+            sum.add(loss);
+        }
+    }
+    return PyFloat_FromDouble(sum.value() / static_cast<double>(rows));
+}
+
+PyObject* direct(PyObject*, PyObject* args) {
+    const char* name;
+    if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
+    const void* f = sigmax::find_row_function(*level, name);
+    const sigmax::Link* link = f ? nullptr : sigmax::find_link(*level, name);
+    if (!f && (!link || link->inputs != 1 || link->outputs != 1))
+        return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
+    PyObject* self = PyCapsule_New(const_cast<void*>(f ? f : link), f ? direct_name : direct_link_name, nullptr);
+    PyObject* function = self ? PyCFunction_NewEx(f ? &direct_method : &direct_link_method, self, nullptr) : nullptr;
+    Py_XDECREF(self);
+    return function;
+}
+
+}  // namespace
