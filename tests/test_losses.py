@@ -34,7 +34,7 @@ def test_the_loss_is_the_logarithm_of_the_labels_probability(classes, dtype):
     np.testing.assert_allclose(
         gradient.astype(float),
         wanted,
-        rtol=0.51 * 2.0 ** -FORMATS[dtype.name][0] + 1e-14,
+        rtol=(0.7 if dtype == np.float32 else 0.51) * 2.0 ** -FORMATS[dtype.name][0] + 1e-14,  # in floats, rounded once
         atol=0.51 * 2.0 ** (FORMATS[dtype.name][1] - FORMATS[dtype.name][0]),  # of the smallest number
     )
 

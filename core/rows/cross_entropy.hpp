@@ -89,6 +89,89 @@ SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
     return t.m;
 }
 
+// ---- class numbers as labels, at temperature 1, not smoothed: in the type of the scores, by the sum of log_softmax.hpp ----
+//
+//     loss = (m - x_y) + log1p(S)      d loss / d x_k = scale_k (1 + g_k) / sum, rounded once, as in softmax.hpp;
+//                                      of the label -(the others' sum) / sum
+//
+// The loop over the classes does not ask which of them is the label: its score is fetched, and its slope put in, a row at a time.
+
+// Where the label's number of each lane stands; the first class's for what is no label.
+template <bool flat, class T, int n>
+struct Named {
+    std::ptrdiff_t label[n];
+    SIGMAX_INLINE explicit Named(const Rows<T, n>& r) {
+        T numbers[n];
+        r.label.store(numbers);
+        const T classes = static_cast<T>(flat ? r.x.count * n : r.x.count);
+        for (int l = 0; l < n; ++l) label[l] = numbers[l] >= 0 && numbers[l] < classes ? static_cast<std::ptrdiff_t>(numbers[l]) : 0;
+    }
+    SIGMAX_INLINE T* at(const Scores<T, n>& x, int lane) const {
+        if constexpr (flat) return label[0] < x.whole * n ? x.data + label[0] : x.tail + (label[0] - x.whole * n);
+        return x.data + label[lane] * n + lane;
+    }
+    SIGMAX_INLINE Pack<T, n> of(const Scores<T, n>& x) const {
+        if constexpr (flat) return Pack<T, n>(*at(x, 0));
+        T scores[n];
+        for (int l = 0; l < n; ++l) scores[l] = *at(x, l);
+        return Pack<T, n>::load(scores);
+    }
+    SIGMAX_INLINE void put(Pack<T, n> values, const Scores<T, n>& y) const {
+        T value[n];
+        values.store(value);
+        for (int l = 0; l < (flat ? 1 : n); ++l) *at(y, l) = value[l];
+    }
+};
+
+template <bool flat, bool with_gradient, class T, int n>
+SIGMAX_INLINE Pack<T, n> quick_cross_entropy(Rows<T, n>& r) {
+    using P = Pack<T, n>;
+    constexpr int strands = flat ? lanes / n : 1;
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    const Scores<T, n> x = r.x, y = r.y;
+    const Temperature<T, n> unit{};
+    const P m = maximum<flat>(x);
+    const Named<flat, T, n> named(r);
+    const P own = named.of(x);
+    const auto shift = Shift<T, n>::template to<false>(m, unit);
+    Rest<T, n> rest[strands];
+    in_blocks<flat>(x, RowConstants<T>::block, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
+        Rest<T, n> part = rest[s];
+        walk<flat>(x, y, first, end, strands, [&](T* score, T* result, std::ptrdiff_t i) SIGMAX_LAMBDA {
+            if constexpr (!flat) x.fetch(i);
+            const P z = P::load(score);
+            const Part<T, n> p = shift.template part<false>(z, unit);
+            if constexpr (with_gradient) {
+                p.g.store(result);
+                if constexpr (!flat) p.scale.store(score);
+            }
+            part.add(z, m, shift, p);
+        });
+        part.end_of_block();
+        rest[s] = part;
+    });
+    if constexpr (flat) rest[0] = joined(rest);
+
+    const Pack<double, n> apart = convert<double>(m) - convert<double>(own);
+    r.results[0] = convert<T>(apart + rest[0].template log<false>(m, shift, unit));
+    if constexpr (!with_gradient) {
+        return m;
+    } else {
+        auto sum_of = [](Part<T, n> p) SIGMAX_LAMBDA { return fast_two_sum(p.scale, p.scale * p.g); };
+        const Pair<T, n> largest = sum_of(shift.template part<false>(m, unit)), others = rest[0].sum.value();
+        const Pair<T, n> all = others + largest * one_term(rest[0].ties), label = sum_of(shift.template part<false>(own, unit));
+        const Share<T, n> share(all);
+        walk<flat>(x, y, 0, x.count, 1, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
+            Part<T, n> p = {P::load(score), P::load(result)};
+            if constexpr (flat) p.scale = shift.template part<false>(p.scale, unit).scale;
+            share.of(p).store(result);
+        });
+        const Pair<T, n> against = select(own == m, others + largest * one_term(rest[0].ties - T(1)), all - label);
+        named.put(select(own == -infinity, T(0), -divide(against, all).hi), y);
+        return select(all.hi == all.hi, m, infinity);  // a row with a NaN is a matter of limits.hpp
+    }
+}
+
 // The loss of rows with a term q (m - x) / T whose exponent is beyond the doubles: a small q may make a number of it. In units of 2^850, in
 // which the exponents of scores so far apart (by 2^124 at least, because T is 2^-900 at least) are normal numbers.
 template <bool labelled>

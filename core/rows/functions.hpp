@@ -6,6 +6,8 @@ struct RowTraits {
     static constexpr bool weighted = false, labelled = false, tempered = true, smoothed = false, per_class = true;
     static constexpr bool in_doubles = true;  // floats are worked on like doubles, upright and flat rows by one text
     static constexpr bool pulls = false;      // gives a gradient
+    static constexpr bool at_unit = false;    // is called for temperature 1 alone
+    using Quick = void;                       // another way for floats whose temperature is 1, and labels not smoothed
     static constexpr bool of_logs = false;    // its limit wants the logarithm of the sum
     static constexpr int results = 0;
     template <class T>
@@ -109,8 +111,20 @@ struct LogitSoftmax : RowTraits {
     static constexpr double impossible = -std::numeric_limits<double>::infinity();
 };
 
+// Of class numbers, at temperature 1, not smoothed.
+template <bool with_gradient>
+struct QuickCrossEntropy : OwnTypeTraits {
+    static constexpr bool labelled = true, smoothed = true, at_unit = true, per_class = with_gradient;
+    static constexpr int results = 1;
+    template <bool flat, bool, class W, int n>
+    static Pack<W, n> run(Rows<W, n>& r) {
+        return quick_cross_entropy<flat, with_gradient>(r);
+    }
+};
+
 template <bool with_label, bool with_gradient>
 struct CrossEntropy : RowTraits {
+    using Quick = std::conditional_t<with_label, QuickCrossEntropy<with_gradient>, void>;
     static constexpr const char* name = with_label      ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
                                         : with_gradient ? "target_cross_entropy_and_grad"
                                                         : "target_cross_entropy";

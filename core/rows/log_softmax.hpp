@@ -48,8 +48,11 @@ struct Rest {
     SIGMAX_INLINE Rest() : high(T(0)), low(T(0)), ties(T(0)) {}
     template <bool scaled, bool near = false>
     SIGMAX_INLINE void add(P x, P m, const Shift<T, n>& shift, const Temperature<T, n>& temperature) {
+        add<near>(x, m, shift, shift.template part<scaled, near>(x, temperature));
+    }
+    template <bool near = false>
+    SIGMAX_INLINE void add(P x, P m, const Shift<T, n>& shift, Part<T, n> p) {
         auto largest = x == m, dropped = largest | ((near ? x : x - shift.c) <= shift.lowest);
-        Part<T, n> p = shift.template part<scaled, near>(x, temperature);
         p.scale = select(dropped, T(0), p.scale);
         Pair<T, n> s = two_sum(high, p.scale);
         high = s.hi;

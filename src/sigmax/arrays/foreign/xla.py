@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
+from sigmax.family import names_of
 from sigmax.host.table import xla_handler
 
 if TYPE_CHECKING:
@@ -147,37 +148,35 @@ def _lower_formulas(ctx: Any, *operands: Any, gives: str, formulas: Callable[...
 def _lower_on_cpu(ctx: Any, *operands: Any, function: str, takes: str, smoothing: float, **rest: Any) -> Any:
     if getattr(ctx.module_context.lowering_parameters, "for_export", False):
         return _lower_formulas(ctx, *operands, function=function, takes=takes, smoothing=smoothing, **rest)
-    rule = jax.ffi.ffi_lowering(_TARGET, extra_attributes=_shared_out(ctx))
+    rule = jax.ffi.ffi_lowering(_TARGET, extra_attributes=_shared_out(ctx, function in _ELEMENTWISE))
     return rule(ctx, *operands, function=function, takes=takes, smoothing=smoothing)
 
 
-def _shared_out(ctx: Any) -> dict[str, Any]:
-    """Return what tells XLA that devices may have rows each, for either of the ways in which it shares out."""
-    axes = len(ctx.avals_in[0].shape) - 1
-    said = {"mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(axes)})}
-    if axes < len(_FACTORS) - 2 and jax.config.jax_use_shardy_partitioner:
-        said["sdy.sharding_rule"] = mlir.ir.Attribute.parse(_sharding_rule(ctx.avals_in, ctx.avals_out))
-    return said
-
-
+_ELEMENTWISE = {*names_of("elementwise"), *names_of("two classes")}
 _FACTORS = "ijklmnopqrstuvwxyz"
 
 
-def _sharding_rule(operands: Sequence[Any], results: Sequence[Any]) -> str:
-    """Return Shardy's rule: axes of rows are one and the same everywhere, and each device has the last axes as a whole."""
-    *rows, _ = operands[0].shape
-    lasts = list(dict.fromkeys(a.shape[-1] for a in (*operands, *results)))  # lengths, each a factor of its own
-    factors = dict(zip(_FACTORS, (*rows, *lasts), strict=False))
-    names = dict(zip(lasts, list(factors)[len(rows) :], strict=True))
+def _shared_out(ctx: Any, elementwise: bool) -> dict[str, Any]:
+    """Return what tells XLA, for either of its ways to share out work, along which axes devices may have a part each."""
+    axes = len(ctx.avals_in[0].shape) - (not elementwise)
+    said = {"mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(axes)})}
+    if axes < len(_FACTORS) - 2 and jax.config.jax_use_shardy_partitioner:
+        said["sdy.sharding_rule"] = mlir.ir.Attribute.parse(_sharding_rule(axes, ctx.avals_in, ctx.avals_out))
+    return said
 
-    def axes(of: Sequence[Any]) -> str:
-        return ", ".join("[" + ", ".join([*list(factors)[: len(rows)], names[a.shape[-1]]]) + "]" for a in of)
+
+def _sharding_rule(axes: int, operands: Sequence[Any], results: Sequence[Any]) -> str:
+    """Return Shardy's rule: the first axes are one and the same everywhere, and each device has what is behind them as a whole."""
+    behind = list(dict.fromkeys(n for a in (*operands, *results) for n in a.shape[axes:]))  # each length is a factor
+    factors = dict(zip(_FACTORS, (*operands[0].shape[:axes], *behind), strict=False))
+    shared, whole = list(factors)[:axes], dict(zip(behind, list(factors)[axes:], strict=True))
+
+    def named(arrays: Sequence[Any]) -> str:
+        return ", ".join("[" + ", ".join([*shared, *(whole[n] for n in a.shape[axes:])]) + "]" for a in arrays)
 
     sizes = ", ".join(f"{name}={length}" for name, length in factors.items())
-    whole = ", ".join(names.values())
-    return (
-        f"#sdy.op_sharding_rule<({axes(operands)})->({axes(results)}) {{{sizes}}} need_replication={{{whole}}}, custom>"
-    )
+    needed = f" need_replication={{{', '.join(whole.values())}}}" if whole else ""
+    return f"#sdy.op_sharding_rule<({named(operands)})->({named(results)}) {{{sizes}}}{needed}, custom>"
 
 
 mlir.register_lowering(_primitive, _lower_formulas)
