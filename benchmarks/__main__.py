@@ -53,7 +53,10 @@ def main() -> None:
     )
     regression.add_argument("--rounds", type=int, default=3)
     regression.add_argument("--parquet", type=int, default=10_000_000, metavar="ROWS", help="of the file; 0: none")
-    what.add_parser("conformance", help="run the contract's cases on every library and write docs/conformance.md")
+    conformance = what.add_parser(
+        "conformance", help="run the contract's cases on every library, for docs/conformance.md"
+    )
+    conformance.add_argument("--column", dest="only", default="", help="of one library, printed as JSON")
     hostile = what.add_parser("hostile", help="give damaged score files to the command")
     hostile.add_argument("--files", type=int, default=1000, help="of each format")
     hostile.add_argument("--seed", type=int, default=0)

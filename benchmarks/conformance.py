@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import subprocess
 import sys
 import warnings
 from importlib.metadata import version
@@ -29,15 +32,33 @@ def cell(suite: Any, key: str, group: str, missing: dict[str, set[str]]) -> str:
     return f"{len(run)}" + (f"&nbsp;·&nbsp;{worst:.1f}" if worst else "")
 
 
-def main() -> None:
-    """Write the table; any case that fails ends the run."""
+INTERPRETED = "torch-kernels"
+
+
+def column(suite: Any, key: str, missing: dict[str, set[str]]) -> list[str]:
+    """Return the cells of a library; those of Triton's interpreter come from a process that has it."""
+    if key != INTERPRETED or os.environ.get("TRITON_INTERPRET") == "1":
+        return [cell(suite, key, group, missing) for group in suite.GROUPS]
+    words = [sys.executable, "-m", "benchmarks", "conformance", "--column", key]
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    cells, reasons = json.loads(done.stdout)
+    missing[suite.backend(key).name] = set(reasons)
+    found: list[str] = cells
+    return found
+
+
+def main(only: str = "") -> None:
+    """Write the table, or print one column of it as JSON; any case that fails ends the run."""
     sys.path.insert(0, str(ROOT / "tests"))
     suite: Any = importlib.import_module("conformance")
     warnings.simplefilter("ignore")
     missing: dict[str, set[str]] = {}
-    columns = {
-        key: [cell(suite, key, group, missing) for group in suite.GROUPS] for key in suite.BACKENDS
-    }  # one library after another
+    if only:
+        cells = column(suite, only, missing)
+        print(json.dumps([cells, sorted(missing[suite.backend(only).name])]))
+        return
+    columns = {key: column(suite, key, missing) for key in suite.BACKENDS}  # one library after another
     lines = ["| | " + " | ".join(suite.backend(key).name for key in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [
         f"| {group} | " + " | ".join(cells[i] for cells in columns.values()) + " |"

@@ -25,7 +25,7 @@ RECORD = Path(__file__).with_suffix(".json")
 LIMIT = 1.05
 LEVEL = "v3"
 DTYPES = ["float16", "float32", "float64"]
-LOOP = re.compile(rf"^ *([\d,]+) .*sigmax::{LEVEL}::((?:row|link)_loop<.*>)\(sigmax::")
+LOOP = re.compile(rf"^ *([\d,]+) .*sigmax::{LEVEL}::((?:row|link|quick_row)_loop<.*>)\(sigmax::")
 
 # Every kernel: elementwise, and rows in a tile, with a tail, flat, with a mask and a temperature, across memory.
 PROGRAM = """
@@ -52,6 +52,8 @@ sigmax.logit_softmax(rows)
 sigmax.softmax(rows, complement=True)
 sigmax.log_softmax(rows, complement=True)
 sigmax.cross_entropy_and_grad(rows, np.zeros(len(rows), int))
+sigmax.cross_entropy_and_grad(x.reshape(-1, 1000), np.zeros(20, int), label_smoothing=0.1)
+sigmax.cross_entropy_and_grad(x.reshape(-1, 1000), np.zeros(20, int))
 softmax_pullback(rows, rows[::-1])
 log_softmax_pullback(rows, rows[::-1])
 """

@@ -9,8 +9,10 @@ import functools
 import importlib
 import math
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import ml_dtypes
 import numpy as np
@@ -117,6 +119,9 @@ def _cases():
         x = np.zeros(shape)
         for f in (*PER_CLASS, "logsumexp", "sigmoid"):
             yield Case("empty and single", f, x)
+    for f in ("cross_entropy", "cross_entropy_and_grad"):
+        yield Case("empty and single", f, np.zeros((0, 3)), np.zeros(0, int))
+        yield Case("empty and single", f, np.zeros((0, 3)), np.zeros((0, 3)))
     yield Case("dtype=", "softmax", spread.astype(np.float32), options=dict(dtype=np.float64))
     yield Case("dtype=", "log_softmax", spread, options=dict(dtype=np.float32))
     weights = RNG.random((5, 7))
@@ -258,6 +263,39 @@ def _torch_formulas():
     )
 
 
+def _torch_kernels():
+    """Tensors on a GPU; without one, those of the CPU as if they were, by Triton's interpreter, which a process has or has not."""
+    torch, there, back = torch_backend()
+    adapter = importlib.import_module("sigmax.arrays.torch")
+    memory = importlib.import_module("sigmax.arrays.torch.memory")
+    on_gpu = torch.cuda.is_available()
+
+    def as_there(function):
+        def call(*args, **options):
+            with (
+                mock.patch.object(memory, "on_kernels", lambda x: memory.kernels() if x.numel() else None),
+                mock.patch.object(memory, "is_native", return_value=False),
+            ):
+                return adapter.call(entry_of(function), args, options, None)
+
+        return call
+
+    return Backend(
+        f"PyTorch, CUDA ({'device' if on_gpu else 'interpreter'})",
+        (lambda x: there(x).cuda()) if on_gpu else there,
+        lambda y: back(y.cpu()),
+        torch.Tensor,
+        ulps={np.float64: 6, np.float32: 6},
+        tiny=False,
+        transform=None if on_gpu else as_there,
+        without=lambda case: (
+            "a kernel makes wrong labels NaN"
+            if case.error and ("label 7" in case.error[1] or case.error[1] == "2.0")
+            else None
+        ),
+    )
+
+
 def _jax(jit):
     import jax
     import jax.numpy as jnp
@@ -275,8 +313,6 @@ def _jax(jit):
         jnp.asarray,
         np.asarray,
         jax.Array,
-        ulps={np.float64: 6, np.float32: 6},
-        tiny=False,
         transform=transform if jit else None,
         without=lambda case: (
             "values are unknown inside jit"
@@ -460,6 +496,7 @@ BACKENDS = {
     "torch": _torch,
     "torch-compiled": _torch_compiled,
     "torch-formulas": _torch_formulas,
+    "torch-kernels": _torch_kernels,
     "jax": lambda: _jax(jit=False),
     "jax-jit": lambda: _jax(jit=True),
     "array-api": _strict,
@@ -540,3 +577,24 @@ def _error(b, case, got, wanted):
     bound = 1 if kind in HALVES else bound
     assert worst <= bound, f"{worst:.3g} units in the last place, at {wide.flat[int(errors.argmax())]!r}"
     return worst
+
+
+def conforms(key, group):
+    """Run the cases of a group, or fail with all that did not pass."""
+    cases = [case for case in CASES if case.name == group]
+    applicable = [case for case in cases if not backend(key).without(case)]
+    if key == "jax":  # the same code as under jit, which runs all; `python -m benchmarks conformance` runs all of both
+        applicable = applicable[:: max(1, len(applicable) // 4)]
+    failed = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for ignored in (RuntimeWarning, DeprecationWarning, UserWarning):
+            warnings.simplefilter("ignore", ignored)
+        for case in applicable:
+            try:
+                run(key, case)
+            except (Exception, pytest.fail.Exception) as error:
+                options = ", ".join(f"{k}={'array' if hasattr(v, 'shape') else v}" for k, v in case.options.items())
+                call = f"{case.function}({case.x.dtype} {case.x.shape}{', ' * bool(options)}{options})"
+                failed.append(f"{call}: {type(error).__name__}: {str(error).splitlines()[0]}")
+    assert not failed, f"{len(failed)} of {len(applicable)} cases\n" + "\n".join(failed[:12])

@@ -199,11 +199,15 @@ calls = [
     lambda v: sigmax.cross_entropy_and_grad(v, y)[1],
     lambda v: jax.grad(lambda u: sigmax.cross_entropy(u, y).mean())(v),
 ]
+calls.append(lambda v: sigmax.sigmoid(v))
 for call in calls:
     for run in (call, jax.jit(call)):
         got = run(x)
         assert len(got.sharding.device_set) == 4, got.sharding
-        np.testing.assert_allclose(np.asarray(got), np.asarray(run(jnp.asarray(plain))), rtol=1e-6)
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(run(jnp.asarray(plain))))
+    assert "all-gather" not in jax.jit(call).lower(x).compile().as_text()
+across = jax.device_put(plain[:, :2].repeat(2, 1), NamedSharding(mesh, PartitionSpec(None, "d")))
+np.testing.assert_array_equal(np.asarray(jax.jit(sigmax.softmax)(across)), sigmax.softmax(plain[:, :2].repeat(2, 1)))
 got = jax.pmap(lambda v: sigmax.softmax(v, temperature=2.0))(plain.reshape(4, 2, 3))
 np.testing.assert_allclose(got.reshape(8, 3), sigmax.softmax(plain, temperature=2.0), rtol=1e-6)
 spec = PartitionSpec("d")

@@ -221,3 +221,47 @@ def test_an_axis_is_a_number(axis):
         with pytest.raises(TypeError, match="pass the number of the axis of the classes"):
             function(np.zeros((2, 3)), axis=axis)
     assert sigmax.logsumexp(np.zeros((2, 3)), axis=np.int64(0)).shape == (3,)
+
+
+@pytest.mark.parametrize("classes", [10, 203])
+def test_a_row_has_its_bits_whatever_temperature_or_label_is_beside_it(classes):
+    """Rows of floats at temperature 1 go another way than others."""
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(40, classes)).astype(np.float32) * 3, rng.integers(0, classes, 40)
+    temperature = np.where(np.arange(40) % 3 == 0, 1.0, 0.5 + np.arange(40) / 20)
+    for options in ({}, {"label_smoothing": 0.1}):
+        loss, gradient = sigmax.cross_entropy_and_grad(x, y, temperature=temperature, **options)
+        for i in range(40):
+            alone = sigmax.cross_entropy_and_grad(x[i], y[i], temperature=temperature[i], **options)
+            np.testing.assert_array_equal(loss[i], alone[0])
+            np.testing.assert_array_equal(gradient[i], alone[1])
+            np.testing.assert_array_equal(
+                loss[i], sigmax.cross_entropy(x[i], y[i], temperature=temperature[i], **options)
+            )
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 193, 203, 256])
+def test_floats_have_the_loss_and_gradient_of_every_label(classes):
+    """The last class of a row, in a tile and alone; the largest one, one of several largest, and one that is impossible."""
+    rng = np.random.default_rng(3)
+    row = rng.normal(size=classes).astype(np.float32) * 4
+    ties, spread = np.round(row / 8), row * 8
+    for x in (row, ties, spread, np.where(np.arange(classes) % 3 == 1, -np.inf, row).astype(np.float32)):
+        loss, gradient = sigmax.cross_entropy_and_grad(np.tile(x, (classes, 1)), np.arange(classes))
+        wanted = sigmax.cross_entropy_and_grad(np.tile(x.astype(np.float64), (classes, 1)), np.arange(classes))
+        for got, want in zip((loss, gradient), wanted, strict=True):
+            # rounded once, where the smallest number is a step
+            np.testing.assert_allclose(got, want, rtol=1.01 * 2.0**-24 * 1.4, atol=1.4e-45)
+        for k in range(classes):
+            alone = sigmax.cross_entropy_and_grad(x, k)
+            np.testing.assert_array_equal(alone[0], loss[k])
+            np.testing.assert_array_equal(alone[1], gradient[k])
+
+
+def test_of_a_row_with_a_nan_all_is_nan_but_the_gradient_of_an_impossible_class():
+    for x in ([NAN, -INF, 1.0], [NAN, -INF, INF]):
+        for dtype in (np.float32, np.float64):
+            for y in (0, 1, [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]):
+                loss, gradient = sigmax.cross_entropy_and_grad(np.array(x, dtype), y)
+                assert np.isnan(loss)
+                np.testing.assert_array_equal(gradient, [NAN, 0, NAN])

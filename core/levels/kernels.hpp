@@ -44,7 +44,7 @@ SIGMAX_TABLE(Link, links, link_list)
 template <class... F>
 constexpr auto row_table(std::tuple<F...>) {
     return std::array<RowFunction, sizeof...(F)>{RowFunction{F::name, F::weighted, F::labelled, F::tempered, F::smoothed, F::results,
-                                                             F::per_class, loop_on_float<F>, row_loop<F, double>}...};
+                                                             F::per_class, loop_on_float<F>(), row_loop<F, double>}...};
 }
 #if defined(SIGMAX_ROWS)
 static constexpr auto row_list = row_table(RowFunctions{});

@@ -223,7 +223,7 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
         endless[strand].add_plainly(select(far, 1.0, f64(0)));
     }
     const Sum<double> found = loss.total(r.flat);
-    r.results[0] = found.value().hi;
+    r.results[0] = select(c.s.hi == c.s.hi, found.value().hi, c.s.hi);  // a row with a NaN, whose label may ask for no number of it
     // not a number, where parts of both signs were infinite
     auto beyond = (abs(found.total.hi) < infinity) == std::int64_t(0);
     auto distant = ((endless.total(r.flat).total.hi > 0.0) | beyond) & (c.s.hi == c.s.hi);

@@ -7,7 +7,6 @@ struct RowTraits {
     static constexpr bool in_doubles = true;  // floats are worked on like doubles, upright and flat rows by one text
     static constexpr bool pulls = false;      // gives a gradient
     static constexpr bool at_unit = false;    // is called for temperature 1 alone
-    using Quick = void;                       // another way for floats whose temperature is 1, and labels not smoothed
     static constexpr bool of_logs = false;    // its limit wants the logarithm of the sum
     static constexpr int results = 0;
     template <class T>
@@ -123,8 +122,13 @@ struct QuickCrossEntropy : OwnTypeTraits {
 };
 
 template <bool with_label, bool with_gradient>
-struct CrossEntropy : RowTraits {
-    using Quick = std::conditional_t<with_label, QuickCrossEntropy<with_gradient>, void>;
+struct CrossEntropyTraits : RowTraits {};
+template <bool with_gradient>
+struct CrossEntropyTraits<true, with_gradient> : RowTraits {
+    using Quick = QuickCrossEntropy<with_gradient>;
+};
+template <bool with_label, bool with_gradient>
+struct CrossEntropy : CrossEntropyTraits<with_label, with_gradient> {
     static constexpr const char* name = with_label      ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
                                         : with_gradient ? "target_cross_entropy_and_grad"
                                                         : "target_cross_entropy";

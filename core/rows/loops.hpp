@@ -312,28 +312,34 @@ unsigned row_loop(const RowBatch& b) {
     return 0;
 }
 
-// Runs of rows that are done in floats, and of those that are not. A row goes the same way whatever is beside it.
+// Rows of temperature 1 whose labels are not smoothed by F::Quick, the others by F: runs of either. A row goes the same way whatever is
+// beside it.
 template <class F>
-unsigned loop_on_float(const RowBatch& b) {
-    if constexpr (std::is_void_v<typename F::Quick>) {
-        return row_loop<F, std::conditional_t<F::in_doubles, double, float>>(b);
-    } else {
-        if (b.classes > std::ptrdiff_t{1} << 24) return row_loop<F, double>(b);  // floats have no number for each
-        auto is_quick = [&](std::ptrdiff_t row) { return temperature_of(b, row) == 1 && smoothing_of(b, row) == 0; };
-        const bool alike = (!b.temperature.data || b.temperature.row == 0) && (!b.smoothing.data || b.smoothing.row == 0);
-        for (std::ptrdiff_t row = 0, end; row < b.rows; row = end) {
-            const bool quick = is_quick(row);
-            end = alike ? b.rows : row + 1;
-            while (end < b.rows && is_quick(end) == quick) ++end;
-            RowBatch part = b;
-            part.rows = end - row;
-            for (Input* in : {&part.x, &part.mask, &part.label, &part.temperature, &part.smoothing})
-                if (in->data) in->data += row * in->row;
-            for (Output* out : {&part.y, &part.results[0]})
-                if (out->data) out->data += row * out->row;
-            if (quick) part.temperature.data = nullptr;
-            if (const unsigned failed = quick ? row_loop<typename F::Quick, float>(part) : row_loop<F, double>(part)) return failed;
-        }
-        return 0;
+unsigned quick_row_loop(const RowBatch& b) {
+    if (b.classes > std::ptrdiff_t{1} << 24) return row_loop<F, double>(b);  // floats have no number for each
+    auto is_quick = [&](std::ptrdiff_t row) { return temperature_of(b, row) == 1 && smoothing_of(b, row) == 0; };
+    const bool alike = (!b.temperature.data || b.temperature.row == 0) && (!b.smoothing.data || b.smoothing.row == 0);
+    for (std::ptrdiff_t row = 0, end; row < b.rows; row = end) {
+        const bool quick = is_quick(row);
+        end = alike ? b.rows : row + 1;
+        while (end < b.rows && is_quick(end) == quick) ++end;
+        RowBatch part = b;
+        part.rows = end - row;
+        for (Input* in : {&part.x, &part.mask, &part.label, &part.temperature, &part.smoothing})
+            if (in->data) in->data += row * in->row;
+        for (Output* out : {&part.y, &part.results[0]})
+            if (out->data) out->data += row * out->row;
+        if (quick) part.temperature.data = nullptr;
+        if (const unsigned failed = quick ? row_loop<typename F::Quick, float>(part) : row_loop<F, double>(part)) return failed;
     }
+    return 0;
+}
+
+// Functions that work in doubles anyway are compiled once.
+template <class F>
+constexpr RowLoop loop_on_float() {
+    if constexpr (requires { typename F::Quick; })
+        return quick_row_loop<F>;
+    else
+        return row_loop<F, std::conditional_t<F::in_doubles, double, float>>;
 }

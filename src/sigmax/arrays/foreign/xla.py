@@ -40,6 +40,7 @@ def _register() -> bool:
 
 
 _there = _register()
+_ELEMENTWISE = {*names_of("elementwise"), *names_of("two classes")}
 
 
 def call(
@@ -63,7 +64,7 @@ def call(
     gives : str
         A letter for each result: r, one number a row; s, one a score.
     *operands : array
-        The scores, with the classes along the last axis; the others have the same rows. Labels have one number along it,
+        The scores, with the classes along the last axis, or any numbers; the others have the same rows. Labels have one number along it,
         and temperatures one or more, to be added up.
     formulas : callable
         The same in JAX's operations: ``formulas(*operands, function=, takes=, dtype=, smoothing=)``.
@@ -78,8 +79,9 @@ def call(
     """
     if not _there:
         return list(formulas(*operands, function=function, takes=takes, dtype=dtype, smoothing=smoothing))
+    alone = function in _ELEMENTWISE  # numbers, each a row of its own
     found: list[Array] = _primitive.bind(
-        *_varying_alike(operands),
+        *_varying_alike([x[..., None] if alone else x for x in operands]),
         function=function,
         takes=takes,
         gives=gives,
@@ -87,7 +89,7 @@ def call(
         dtype=jnp.dtype(dtype),
         smoothing=float(smoothing),
     )
-    return found
+    return [y[..., 0] for y in found] if alone else found
 
 
 def _varying_alike(operands: Sequence[Array]) -> Sequence[Array]:
@@ -148,35 +150,35 @@ def _lower_formulas(ctx: Any, *operands: Any, gives: str, formulas: Callable[...
 def _lower_on_cpu(ctx: Any, *operands: Any, function: str, takes: str, smoothing: float, **rest: Any) -> Any:
     if getattr(ctx.module_context.lowering_parameters, "for_export", False):
         return _lower_formulas(ctx, *operands, function=function, takes=takes, smoothing=smoothing, **rest)
-    rule = jax.ffi.ffi_lowering(_TARGET, extra_attributes=_shared_out(ctx, function in _ELEMENTWISE))
+    rule = jax.ffi.ffi_lowering(_TARGET, extra_attributes=_shared_out(ctx))
     return rule(ctx, *operands, function=function, takes=takes, smoothing=smoothing)
 
 
-_ELEMENTWISE = {*names_of("elementwise"), *names_of("two classes")}
 _FACTORS = "ijklmnopqrstuvwxyz"
 
 
-def _shared_out(ctx: Any, elementwise: bool) -> dict[str, Any]:
-    """Return what tells XLA, for either of its ways to share out work, along which axes devices may have a part each."""
-    axes = len(ctx.avals_in[0].shape) - (not elementwise)
+def _shared_out(ctx: Any) -> dict[str, Any]:
+    """Return what tells XLA, for either of its ways to share out work, that devices may have rows each, and need those as a whole."""
+    axes = len(ctx.avals_in[0].shape) - 1
     said = {"mhlo.frontend_attributes": mlir.ir_attribute({"num_batch_dims": str(axes)})}
     if axes < len(_FACTORS) - 2 and jax.config.jax_use_shardy_partitioner:
-        said["sdy.sharding_rule"] = mlir.ir.Attribute.parse(_sharding_rule(axes, ctx.avals_in, ctx.avals_out))
+        said["sdy.sharding_rule"] = mlir.ir.Attribute.parse(_sharding_rule(ctx.avals_in, ctx.avals_out))
     return said
 
 
-def _sharding_rule(axes: int, operands: Sequence[Any], results: Sequence[Any]) -> str:
-    """Return Shardy's rule: the first axes are one and the same everywhere, and each device has what is behind them as a whole."""
-    behind = list(dict.fromkeys(n for a in (*operands, *results) for n in a.shape[axes:]))  # each length is a factor
-    factors = dict(zip(_FACTORS, (*operands[0].shape[:axes], *behind), strict=False))
-    shared, whole = list(factors)[:axes], dict(zip(behind, list(factors)[axes:], strict=True))
+def _sharding_rule(operands: Sequence[Any], results: Sequence[Any]) -> str:
+    """Return it for Shardy: a factor for each axis of the rows, and one for each length that there is along the last axis."""
+    *rows, _ = operands[0].shape
+    lasts = list(dict.fromkeys(a.shape[-1] for a in (*operands, *results)))
+    factors = dict(zip(_FACTORS, (*rows, *lasts), strict=False))
+    shared, whole = list(factors)[: len(rows)], dict(zip(lasts, list(factors)[len(rows) :], strict=True))
 
     def named(arrays: Sequence[Any]) -> str:
-        return ", ".join("[" + ", ".join([*shared, *(whole[n] for n in a.shape[axes:])]) + "]" for a in arrays)
+        return ", ".join("[" + ", ".join([*shared, whole[a.shape[-1]]]) + "]" for a in arrays)
 
     sizes = ", ".join(f"{name}={length}" for name, length in factors.items())
-    needed = f" need_replication={{{', '.join(whole.values())}}}" if whole else ""
-    return f"#sdy.op_sharding_rule<({named(operands)})->({named(results)}) {{{sizes}}}{needed}, custom>"
+    needed = ", ".join(whole.values())
+    return f"#sdy.op_sharding_rule<({named(operands)})->({named(results)}) {{{sizes}}} need_replication={{{needed}}}, custom>"
 
 
 mlir.register_lowering(_primitive, _lower_formulas)

@@ -147,6 +147,10 @@ def _native_cross_entropy(
 def _foreign_cross_entropy(
     with_gradient: bool, x: Tensor, y: Tensor, temperature: Any, where: Any, axis: Sequence[int], smoothing: float
 ) -> tuple[Tensor, Tensor | None]:
+    if not x.numel():
+        t, mask = (None if v is None else v.cpu() for v in (temperature, where))
+        loss, gradient = _native_cross_entropy(with_gradient, x.cpu(), y.cpu(), t, mask, axis, smoothing)
+        return loss.to(x.device), None if gradient is None else gradient.to(x.device)
     flat, f = Flat(x, axis), formulas()
     r = flat.row(x, temperature, where)
     q = torch.zeros_like(r.t).scatter(-1, y[..., None], 1) if _is_classes(y) else flat.to(widened(y))

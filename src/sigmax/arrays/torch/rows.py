@@ -28,6 +28,8 @@ def _run_row(
         memory.check_heat(temperature)
         found: Tensor = fast.per_class(name, x, temperature, where, axis, dtype)
         return found
+    if not x.numel():
+        return torch.empty_like(x, dtype=dtype)
     if not memory.is_native(x):
         flat = Flat(x, axis)
         made = flat.back(getattr(formulas(), name)(flat.row(x, temperature, where)))
@@ -49,6 +51,8 @@ def _pullback(
         memory.check_heat(temperature)
         found: Tensor = fast.pullback(name, x, g, temperature, where, axis)
         return found
+    if not x.numel():
+        return torch.empty_like(x)
     if not memory.is_native(x):
         flat, f = Flat(x, axis), formulas()
         r = flat.row(x, temperature, where)

@@ -31,6 +31,9 @@ def _run_logsumexp(
     if fast is not None and weights is None:
         found: Tensor = fast.logsumexp(x, where, axis, dtype)
         return found, torch.where(torch.isnan(found), found, (found > -math.inf).to(dtype))
+    if not x.numel():
+        rows = row_shape(x, axis)
+        return x.new_full(rows, -math.inf, dtype=dtype), x.new_zeros(rows, dtype=dtype)
     if not memory.is_native(x):
         flat, f = Flat(x, axis), formulas()
         w = torch.ones_like(x) if weights is None else weights
