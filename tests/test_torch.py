@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import resource
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import sigmax
 import sigmax.torch
+from sigmax.arrays.torch import straight
 
 X = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
 Y = torch.tensor([0, 1, 2, 3, 0])
@@ -320,8 +322,8 @@ def test_a_plain_tensor_goes_straight_to_the_core(name, dtype, monkeypatch):
     slow = function(x.clone().requires_grad_()).detach()
     cases = [x, x[:0], x[1], x[::2], torch.stack([x, x], -1)[..., 0], torch.nn.Parameter(x, requires_grad=False)]
     wanted = [function(v.clone().requires_grad_()).detach() for v in cases]
-    straight = [function(v) for v in cases]
-    for got, want in zip(straight, wanted, strict=True):
+    found = [function(v) for v in cases]
+    for got, want in zip(found, wanted, strict=True):
         assert (type(got), got.dtype, got.requires_grad) == (torch.Tensor, dtype, False)
         torch.testing.assert_close(got, want, rtol=0, atol=0, equal_nan=True)
     if dtype != torch.bfloat16:  # NumPy has it not
@@ -340,10 +342,10 @@ def test_the_straight_derivative_is_the_operators(name, dtype, monkeypatch):
     several = [torch.randn(x.shape, generator=generator, dtype=dtype), torch.ones(1, dtype=dtype).expand(x.shape)]
     several.append(torch.stack([several[0], several[0]], -1)[..., 1])
     function = getattr(sigmax, name)
-    straight = [torch.autograd.grad(function(x), x, g)[0] for g in several]
+    found = [torch.autograd.grad(function(x), x, g)[0] for g in several]
     mapped = torch.autograd.grad(function(x), x, torch.stack(several), is_grads_batched=True)[0]
     monkeypatch.setattr("sigmax.arrays.torch.straight.is_tracing", lambda: True)
-    for got, batched, g in zip(straight, mapped, several, strict=True):
+    for got, batched, g in zip(found, mapped, several, strict=True):
         (want,) = torch.autograd.grad(function(x), x, g)
         torch.testing.assert_close(got, want, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
         torch.testing.assert_close(batched, want, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
@@ -769,3 +771,65 @@ def test_dynamo_may_raise_whatever_it_likes(monkeypatch, error):
 def test_wrong_labels_without_values_are_refused_by_their_kind():
     with pytest.raises(TypeError, match="are not integers"):
         sigmax.cross_entropy(torch.zeros(2, 3, device="meta"), torch.zeros(2, device="meta"))
+
+
+# ---- straight from a tensor's memory to a tensor ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_plain_tensor_gets_the_bits_of_every_other_way(dtype, monkeypatch):
+    torch.manual_seed(0)
+    base = (torch.randn(6, 8, dtype=torch.float64) * 3).to(dtype)
+    given = {
+        "rows": base,
+        "one row": base[0],
+        "a part": base[1:4],
+        "turned": base.T,
+        "every other": base[:, ::2],
+        "one number": base[0, 0],
+        "one row of a matrix across memory": base.T[:, :1],
+        "spread out": base[:1].expand(3, 8),
+        "nothing": base[:0],
+        "large": base.repeat(20_000, 3),
+        "with an offset": base.flatten()[3:11],
+        "negated": torch._neg_view(base),
+        "a result": sigmax.softmax(base),
+        "frozen": torch.nn.Parameter(base, requires_grad=False),
+    }
+    names = ("softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "softplus")
+    quick = {(k, n): getattr(sigmax, n)(x) for k, x in given.items() for n in names}
+    monkeypatch.setattr(straight, "_on_tensors", {})  # as where PyTorch does not offer that
+    for (k, n), y in quick.items():
+        wanted = getattr(sigmax, n)(given[k].clone())
+        assert type(y) is torch.Tensor, (k, n)
+        assert (y.dtype, y.shape, y.requires_grad) == (wanted.dtype, wanted.shape, False), (k, n)
+        assert torch.equal(y, wanted), (k, n)
+
+
+def test_results_own_their_memory():
+    """They outlive the tensor they come from, can be written to, and give their memory back."""
+    x = torch.randn(1000)
+    kept = [sigmax.softmax(x.clone()) for _ in range(50)]
+    wanted = sigmax.softmax(x.double()).float()
+    kept[0].mul_(2)
+    assert all(torch.allclose(y, wanted) for y in kept[1:])
+    assert len({y.data_ptr() for y in kept}) == 50
+    assert all(y.data_ptr() % 64 == 0 for y in kept)
+    before = peak_memory()
+    for _ in range(20_000):
+        sigmax.softmax(x)
+    assert peak_memory() - before < 20_000 * 4000 / 4
+
+
+def peak_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_a_derived_tensor_keeps_its_derivative():
+    x = torch.randn(10, requires_grad=True)
+    y = sigmax.softmax(x)
+    assert y.requires_grad
+    (g,) = torch.autograd.grad(y[0], x)
+    assert torch.allclose(g, torch.autograd.grad(torch.softmax(x, -1)[0], x)[0], atol=1e-6)
+    with torch.no_grad():
+        assert not sigmax.softmax(x).requires_grad

@@ -112,13 +112,19 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
+        if len(args) == 1 and not options:
+            (x,) = args
+            kind = type(x)
+            if kind is np.ndarray:
+                return work(x)
+            quick = _quick.get(kind)
+            if quick is not None:
+                result = quick(name, x)
+                if result is not None:
+                    return result
+            return run(entry, x)
         for x in args:
             if type(x) is not np.ndarray:
-                quick = None if options else _quick.get(type(x))
-                if quick is not None and len(args) == 1:
-                    result = quick(name, x)
-                    if result is not None:
-                        return result
                 if not options.keys() <= known:
                     signature(*args, **options)  # which says so
                 return run(entry, *args, **options)

@@ -4,6 +4,7 @@
 
 #include "direct.hpp"
 #include "features.hpp"
+#include "tensors.hpp"
 #include "ufuncs.hpp"
 #include "xla.hpp"
 
@@ -51,6 +52,9 @@ PyMethodDef methods[] = {
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
     {"set_quick", set_quick, METH_VARARGS,
      "set_quick(type, f): f(name, x) is asked before all else about a single array of that very type; None turns it down."},
+    {"on_tensors", on_tensors, METH_VARARGS,
+     "on_tensors(name, exchange): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one, for a "
+     "library whose tensors DLPack's exchange in C is of; it returns None for all else. None where that exchange is not known."},
     {"xla_handler", xla_handler, METH_NOARGS, "The core as a handler of XLA's foreign function interface, in a capsule."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},

@@ -224,9 +224,9 @@ inline long pieces_of_helpers() {
     return settings->pool ? settings->pool->pieces_of_helpers() : 0;
 }
 
-// work(begin, end) over [0, count) in pieces of whole `grain`s, on all threads if `cost`, in numbers to be worked on, is worth it.
+// work(begin, end) over [0, count) in pieces of whole `grain`s, on all threads if `cost`, in numbers of a softmax, is worth it.
 // Measured with a softmax of ten classes on two cores of Zen 4: 16,384 numbers take 10 us on one and 6.5 on two that are awake.
-inline constexpr std::ptrdiff_t worth_sharing = 1 << 14, worth_waking = 1 << 21;
+inline constexpr std::ptrdiff_t worth_sharing = 1 << 14, worth_waking = 2'000'000;
 template <class Work>
 void share(std::ptrdiff_t count, std::ptrdiff_t grain, std::ptrdiff_t cost, Work work) {
     Pool* const p = cost >= worth_sharing && count > grain ? pool() : nullptr;

@@ -139,27 +139,30 @@ bool as_it_lies(PyArrayObject* x, sigmax::Dtype& dtype) {
     return PyArray_NDIM(x) >= 1 && PyArray_IS_C_CONTIGUOUS(x) && PyArray_ISBEHAVED_RO(x) && PyArray_SIZE(x) > 0;
 }
 
+// An elementwise function of `count` numbers of one type without the interpreter, which runs on if they are many; the status of the
+// results, for the caller to report: the flags of the floats stay as they were.
+unsigned link_released(const sigmax::Link& link, const char* x, char* y, npy_intp size, sigmax::Dtype dtype, npy_intp count) {
+    std::atomic<unsigned> found{0};
+    const FloatStatus kept;
+    NPY_BEGIN_THREADS_DEF;
+    NPY_BEGIN_THREADS_THRESHOLDED(count);
+    sigmax::threads::share(count, 4096, count, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        sigmax::LinkBatch part{};
+        part.count = end - begin;
+        part.x[0] = {x + begin * size, 0, size, dtype};
+        part.y[0] = {y + begin * size, 0, size, dtype};
+        found |= link.loop(part);
+    });
+    NPY_END_THREADS;
+    return found;
+}
+
 // The elementwise function of an array as it lies; the status of the results is the caller's to report. Null where memory is short.
 PyObject* link_directly(const sigmax::Link& link, PyArrayObject* x, sigmax::Dtype dtype, unsigned& status) {
     Py_INCREF(PyArray_DESCR(x));
     auto* y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_DESCR(x), 0));
     if (!y) return nullptr;
-    const npy_intp size = PyArray_ITEMSIZE(x), count = PyArray_SIZE(x);
-    std::atomic<unsigned> found{0};
-    {
-        FloatStatus kept;
-        NPY_BEGIN_THREADS_DEF;
-        NPY_BEGIN_THREADS_THRESHOLDED(count);
-        sigmax::threads::share(count, 4096, count, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-            sigmax::LinkBatch part{};
-            part.count = end - begin;
-            part.x[0] = {PyArray_BYTES(x) + begin * size, 0, size, dtype};
-            part.y[0] = {PyArray_BYTES(y) + begin * size, 0, size, dtype};
-            found |= link.loop(part);
-        });
-        NPY_END_THREADS;
-    }
-    status = found;
+    status = link_released(link, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_ITEMSIZE(x), dtype, PyArray_SIZE(x));
     return reinterpret_cast<PyObject*>(y);
 }
 

@@ -334,7 +334,7 @@ Error* run_rows(const Call& call, const sigmax::RowFunction& f, std::string_view
         return failure(call, internal_error, "an operand or a result of a function over rows");
     const double smoothing = number_attribute_of(call, "smoothing");
     if (f.smoothed) batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
-    const unsigned status = in_parts_of_rows(batch, [&](const sigmax::RowBatch& part) { return run_part(f, rows, part); });
+    const unsigned status = in_parts_of_rows(f, batch, [&](const sigmax::RowBatch& part) { return run_part(f, rows, part); });
     return status & unsigned(Status::no_memory) ? failure(call, resource_exhausted, "sigmax: out of memory") : nullptr;
 }
 

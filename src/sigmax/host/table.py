@@ -27,6 +27,7 @@ __all__ = [
     "direct",
     "is_usual",
     "mean_cross_entropy",
+    "on_tensors",
     "xla_handler",
 ]
 
@@ -35,6 +36,8 @@ _core = functools.cache(_native.row_function)
 direct = functools.cache(_native.direct)
 # The mean loss of such an array against class numbers, and the gradient of each row's loss.
 mean_cross_entropy = _native.mean_cross_entropy
+# A function of one tensor, without a detour by an array, for a library with DLPack's exchange in C.
+on_tensors = _native.on_tensors
 # All functions for compiled JAX code, in a capsule.
 xla_handler = _native.xla_handler
 

@@ -12,7 +12,7 @@ from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched,
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
-from sigmax.host.table import core, direct
+from sigmax.host.table import core, direct, on_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,9 @@ __all__ = ["are_plain_values", "is_straight", "straight_call"]
 
 # looked up once: a look costs a tenth of the call
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
+# the same from a tensor's memory to a tensor, where PyTorch offers that
+_exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+_on_tensors = {} if _exchange is None else {name: on_tensors(name, _exchange) for name in _core}
 # other compilers than dynamo work by modes
 _array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_dynamo_compiling
 
@@ -45,6 +48,12 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
         _is_compiling() or are_transforms_active() or modes_active() or forward_ad._current_level >= 0 or is_tracing()
     ):
         return None
+    y: Any
+    function = _on_tensors.get(name)
+    if function is not None:
+        y = function(x)
+        if y is not None:
+            return y
     try:
         array = x.numpy()
     except (RuntimeError, TypeError):  # with a gradient, of another device or layout, or of a type that NumPy has not
@@ -52,7 +61,7 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
             return _derived(name, x) if torch.is_grad_enabled() else straight_call(name, x.detach())
         return _on_gpu(name, x) if x.is_cuda else None
     core = _core.get(name)
-    y: Any = None if core is None else core(array, None)
+    y = None if core is None else core(array, None)
     if type(y) is _array:
         return _from_numpy(y)
     return None if y is None else torch.tensor(y.item(), dtype=x.dtype)
