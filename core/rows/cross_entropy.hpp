@@ -48,8 +48,7 @@ struct PlainTerms {
 };
 // see(i, z, p)
 template <class See>
-SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, See see) {
-    const auto largest = seen<Largest>(r.x, r.x.count, {r.flat});
+SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, const Largest& largest, See see) {
     Sums rest;
     for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
         f64 z = (r.x[i] - largest.score) * r.temperature.inverse;
@@ -68,7 +67,7 @@ SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
     r.flat = flat;
     constexpr double infinity = std::numeric_limits<double>::infinity();
     Sums own, endless;
-    const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64 z, f64 p) SIGMAX_LAMBDA {
+    const PlainTerms t = plain_terms(r, seen<Largest>(r.x, r.x.count, {flat}), [&](std::ptrdiff_t i, f64 z, f64 p) SIGMAX_LAMBDA {
         auto named = r.classes(i) == r.label, far = z == -infinity;
         own[r.strand(i)].add_plainly(select(named & (far == std::int64_t(0)), z, 0.0));
         endless[r.strand(i)].add_plainly(select(named & far, 1.0, f64(0)));
@@ -96,33 +95,6 @@ SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
 //
 // The loop over the classes does not ask which of them is the label: its score is fetched, and its slope put in, a row at a time.
 
-// Where the label's number of each lane stands; the first class's for what is no label.
-template <bool flat, class T, int n>
-struct Named {
-    std::ptrdiff_t label[n];
-    SIGMAX_INLINE explicit Named(const Rows<T, n>& r) {
-        T numbers[n];
-        r.label.store(numbers);
-        const T classes = static_cast<T>(flat ? r.x.count * n : r.x.count);
-        for (int l = 0; l < n; ++l) label[l] = numbers[l] >= 0 && numbers[l] < classes ? static_cast<std::ptrdiff_t>(numbers[l]) : 0;
-    }
-    SIGMAX_INLINE T* at(const Scores<T, n>& x, int lane) const {
-        if constexpr (flat) return label[0] < x.whole * n ? x.data + label[0] : x.tail + (label[0] - x.whole * n);
-        return x.data + label[lane] * n + lane;
-    }
-    SIGMAX_INLINE Pack<T, n> of(const Scores<T, n>& x) const {
-        if constexpr (flat) return Pack<T, n>(*at(x, 0));
-        T scores[n];
-        for (int l = 0; l < n; ++l) scores[l] = *at(x, l);
-        return Pack<T, n>::load(scores);
-    }
-    SIGMAX_INLINE void put(Pack<T, n> values, const Scores<T, n>& y) const {
-        T value[n];
-        values.store(value);
-        for (int l = 0; l < (flat ? 1 : n); ++l) *at(y, l) = value[l];
-    }
-};
-
 template <bool flat, bool with_gradient, class T, int n>
 SIGMAX_INLINE Pack<T, n> quick_cross_entropy(Rows<T, n>& r) {
     using P = Pack<T, n>;
@@ -131,7 +103,7 @@ SIGMAX_INLINE Pack<T, n> quick_cross_entropy(Rows<T, n>& r) {
     const Scores<T, n> x = r.x, y = r.y;
     const Temperature<T, n> unit{};
     const P m = maximum<flat>(x);
-    const Named<flat, T, n> named(r);
+    const Named<flat, T, n> named(r.label, x.count);
     const P own = named.of(x);
     const auto shift = Shift<T, n>::template to<false>(m, unit);
     Rest<T, n> rest[strands];

@@ -17,9 +17,8 @@ struct Pullback {
 template <bool of_log>
 SIGMAX_INLINE f64 leading_cotangent(const Rows<double>& r, f64 first) {
     if constexpr (of_log) return f64(0);
-    Sums leading;
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) leading[r.strand(i)].add_plainly(select(first == r.classes(i), r.w[i], f64(0)));
-    return leading.total(r.flat).total.hi;
+    constexpr int n = double_lanes;
+    return r.flat ? Named<true, double, n>(first, r.w.count).of(r.w) : Named<false, double, n>(first, r.w.count).of(r.w);
 }
 template <bool of_log>
 SIGMAX_INLINE Pair<double> cotangent(f64 leading, const Rows<double>& r, std::ptrdiff_t i) {
@@ -77,16 +76,17 @@ template <bool flat, bool of_log>
 SIGMAX_SHARED Pack<std::int64_t> plain_pullback(const Rows<double>& rows, f64& m) {
     Rows<double> r = rows;
     r.flat = flat;
-    const PlainTerms t = plain_terms(r, [&](std::ptrdiff_t i, f64, f64 p) SIGMAX_LAMBDA { p.store(r.y.at(i)); });
-    m = t.m;
-    const f64 leading = leading_cotangent<of_log>(r, t.first);
+    const auto largest = seen<Largest>(r.x, r.x.count, {flat});
+    const f64 leading = leading_cotangent<of_log>(r, largest.number);
     Sums sums, sizes;
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
+    const PlainTerms t = plain_terms(r, largest, [&](std::ptrdiff_t i, f64, f64 p) SIGMAX_LAMBDA {
+        p.store(r.y.at(i));
         f64 term = cotangent<of_log>(leading, r, i).hi;
-        if constexpr (!of_log) term = term * r.y[i];
+        if constexpr (!of_log) term = term * p;
         sums[r.strand(i)].add_plainly(term);
         sizes[r.strand(i)].add_plainly(abs(term));
-    }
+    });
+    m = t.m;
     f64 part = 1.0 / (1.0 + t.rest), whole = sums.total(r.flat).value().hi, size = sizes.total(r.flat).value().hi;
     if constexpr (!of_log) {
         whole = whole * part;

@@ -89,6 +89,33 @@ struct Rows {
     SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return Lie<T, n>{flat}.strand(i); }
 };
 
+// Where the class of each lane's number stands; the first one for what is no number of a class.
+template <bool flat, class T, int n>
+struct Named {
+    std::ptrdiff_t number[n];
+    SIGMAX_INLINE Named(Pack<T, n> numbers, std::ptrdiff_t count) {
+        T given[n];
+        numbers.store(given);
+        const T classes = static_cast<T>(flat ? count * n : count);
+        for (int l = 0; l < n; ++l) number[l] = given[l] >= 0 && given[l] < classes ? static_cast<std::ptrdiff_t>(given[l]) : 0;
+    }
+    SIGMAX_INLINE T* at(const Scores<T, n>& x, int lane) const {
+        if constexpr (flat) return number[0] < x.whole * n ? x.data + number[0] : x.tail + (number[0] - x.whole * n);
+        return x.data + number[lane] * n + lane;
+    }
+    SIGMAX_INLINE Pack<T, n> of(const Scores<T, n>& x) const {
+        if constexpr (flat) return Pack<T, n>(*at(x, 0));
+        T scores[n];
+        for (int l = 0; l < n; ++l) scores[l] = *at(x, l);
+        return Pack<T, n>::load(scores);
+    }
+    SIGMAX_INLINE void put(Pack<T, n> values, const Scores<T, n>& y) const {
+        T value[n];
+        values.store(value);
+        for (int l = 0; l < (flat ? 1 : n); ++l) *at(y, l) = value[l];
+    }
+};
+
 template <class W, int n>
 SIGMAX_INLINE bool any_infinite(Pack<W, n> m) {
     return any(abs(m) == Pack<W, n>(std::numeric_limits<W>::infinity()));
