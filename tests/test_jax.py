@@ -1,5 +1,7 @@
 """JAX: derivatives against differences, jit and vmap."""
 
+import ctypes
+import math
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from jax import export  # noqa: E402
 from jax.test_util import check_grads  # noqa: E402
 
 from sigmax.arrays.foreign import xla  # noqa: E402
+from sigmax.host.table import xla_handler  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -212,7 +215,25 @@ got = jax.pmap(lambda v: sigmax.softmax(v, temperature=2.0))(plain.reshape(4, 2,
 np.testing.assert_allclose(got.reshape(8, 3), sigmax.softmax(plain, temperature=2.0), rtol=1e-6)
 spec = PartitionSpec("d")
 loss = jax.shard_map(lambda v: sigmax.cross_entropy(v, jnp.zeros(2, int)), mesh=mesh, in_specs=spec, out_specs=spec)(x)
-np.testing.assert_allclose(loss, sigmax.cross_entropy(plain, np.zeros(8, int)), rtol=1e-6)
+np.testing.assert_array_equal(loss, sigmax.cross_entropy(plain, np.zeros(8, int)))
+mesh = jax.make_mesh((4,), ("d",))  # an explicit one
+wide, soft = plain[:, :2].repeat(2, 1), jnp.full((8, 4), 0.25)
+functions = [
+    lambda v: sigmax.softmax(v) ** 2, sigmax.logit_softmax, lambda v: sigmax.softmax(v, axis=(1, 0)) ** 2,
+    lambda v: sigmax.log_softmax(v, axis=0), lambda v: sigmax.cross_entropy(v, soft), sigmax.logsumexp,
+]
+with jax.set_mesh(mesh):
+    for spec in (PartitionSpec("d"), PartitionSpec(None, "d")):
+        spread = jax.device_put(wide, NamedSharding(mesh, spec))
+        for function in functions:
+            got, wanted = (jax.jit(jax.grad(lambda v: function(v).sum()))(v) for v in (spread, jnp.asarray(wide)))
+            np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=1e-5, atol=1e-6)
+    try:
+        sigmax.cross_entropy(jax.device_put(wide, NamedSharding(mesh, PartitionSpec("d"))), jnp.full(8, 99))
+    except ValueError as error:
+        assert "label 99 in row 0 is not a class" in str(error)
+    else:
+        raise AssertionError
 """
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -386,3 +407,54 @@ def test_a_jax_that_does_not_take_the_core_has_the_formulas(monkeypatch):
     x = jnp.asarray(SPREAD[:5].reshape(5, 7)[:, ::-1], jnp.float32)  # of another shape than what is compiled
     assert "custom_call" not in jax.jit(sigmax.softmax).lower(x).as_text()
     np.testing.assert_allclose(sigmax.softmax(x), sigmax.softmax(np.asarray(x)), rtol=1e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_cannot_be_refused_inside_jit_is_nan(there, monkeypatch):
+    monkeypatch.setattr(xla, "_there", there)
+    jax.clear_caches()
+    x = jnp.array([1.0, 2.0, 3.0])
+    for t in (-1.0, math.nan):
+        for function in (sigmax.softmax, sigmax.log_softmax, sigmax.logit_softmax):
+            assert np.isnan(jax.jit(lambda t, f=function: f(x, temperature=t))(t)).all()
+        both = jax.jit(lambda t: sigmax.cross_entropy_and_grad(x, 1, temperature=t))(t)
+        assert all(np.isnan(part).all() for part in both)
+    for weight in (jnp.inf, -0.5):
+        assert np.isnan(jax.jit(lambda w: sigmax.logsumexp(x, weights=w))(jnp.array([1.0, weight, 0.0])))
+    signed = jax.jit(lambda w: sigmax.logsumexp(x, weights=w, return_sign=True)[0])(jnp.array([1.0, -0.5, 0.0]))
+    assert np.isfinite(signed)
+    wrong = jnp.array([5.0, -1.0, 0.5])
+    assert np.isnan(jax.jit(lambda y: sigmax.cross_entropy(x, y))(wrong))
+    assert np.isnan(jax.jit(lambda y: sigmax.binary_cross_entropy(x, y))(wrong)).tolist() == [True, True, False]
+    jax.clear_caches()
+
+
+def test_the_handler_tells_its_version_without_an_interface_to_ask():
+    """As versions of JAX before 0.8 want to know it."""
+
+    class About(ctypes.Structure):
+        _fields_ = [
+            ("sizes", ctypes.c_size_t * 3),
+            ("major", ctypes.c_int),
+            ("minor", ctypes.c_int),
+            ("rest", ctypes.c_size_t * 2),
+        ]
+
+    class Asked(ctypes.Structure):
+        _fields_ = [
+            ("size", ctypes.c_size_t),
+            ("kind", ctypes.c_int),
+            ("next", ctypes.c_void_p),
+            ("about", ctypes.c_void_p),
+        ]
+
+    about = About()
+    about.minor = 77
+    asked = Asked(ctypes.sizeof(Asked), 1, None, ctypes.addressof(about))
+    call = (ctypes.c_void_p * 24)()
+    call[1] = ctypes.addressof(asked)
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(pointer(xla_handler(), None))
+    assert handler(ctypes.addressof(call)) is None
+    assert (about.major, about.minor) == (0, 1)

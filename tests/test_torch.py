@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import sigmax
 import sigmax.torch
-from sigmax.arrays.torch import straight
+from sigmax.arrays.torch import losses, straight
 
 X = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
 Y = torch.tensor([0, 1, 2, 3, 0])
@@ -833,3 +833,43 @@ def test_a_derived_tensor_keeps_its_derivative():
     assert torch.allclose(g, torch.autograd.grad(torch.softmax(x, -1)[0], x)[0], atol=1e-6)
     with torch.no_grad():
         assert not sigmax.softmax(x).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_step_of_training_has_the_bits_of_every_other_way(dtype, smoothing, monkeypatch):
+    torch.manual_seed(1)
+    base, y = torch.randn(40, 30, dtype=dtype) * 3, torch.randint(0, 30, (40,))
+    loss = sigmax.torch.CrossEntropyLoss(label_smoothing=smoothing)
+    given = {"rows": base, "turned": base.T[:30, :30], "negated": torch._neg_view(base), "a part": base[3:9]}
+
+    def step(x, factor):
+        x = x.detach().requires_grad_()
+        value = loss(x, y[: len(x)])
+        (value * factor).backward()
+        return value.detach(), x.grad
+
+    steps = {(k, f): step(x, f) for k, x in given.items() for f in (1, 0.3)}
+    with torch.no_grad():
+        alone = {k: loss(x, y[: len(x)]) for k, x in given.items()}
+    monkeypatch.setattr(losses, "mean_on_tensors", lambda *_: None)  # as where PyTorch does not offer that
+    monkeypatch.setattr(losses, "scaled_tensor", lambda *_: None)
+    for (k, f), (value, grad) in steps.items():
+        wanted, wanted_grad = step(given[k].clone(), f)
+        assert torch.equal(value, wanted), k
+        assert k not in ("rows", "a part") or torch.equal(value, alone[k]), k
+        assert torch.equal(grad, wanted_grad), (k, f)
+        assert grad.shape == given[k].shape
+
+
+@pytest.mark.parametrize("label", [-1, 30, -100, 2**40])
+def test_a_wrong_label_of_a_step_is_what_it_is_elsewhere(label):
+    x, y = torch.randn(40, 30, requires_grad=True), torch.randint(0, 30, (40,))
+    y[7] = label
+    ours, theirs = sigmax.torch.CrossEntropyLoss(), torch.nn.CrossEntropyLoss()
+    if label == -100:  # the one that is passed over
+        torch.testing.assert_close(ours(x, y), theirs(x, y))
+        torch.testing.assert_close(torch.autograd.grad(ours(x, y), x)[0], torch.autograd.grad(theirs(x, y), x)[0])
+    else:
+        with pytest.raises(ValueError, match=f"label {label} in row 7 is not a class"):
+            ours(x, y)

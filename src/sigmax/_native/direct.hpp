@@ -90,37 +90,25 @@ private:
     double sum_ = 0, rest_ = 0;
 };
 
-// (x [rows][classes], labels [rows], smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses in
-// `slopes`; None where a label is no class, or an array does not lie as the core takes it.
-PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 4 || !PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
-    auto *x = reinterpret_cast<PyArrayObject*>(args[0]), *labels = reinterpret_cast<PyArrayObject*>(args[1]);
-    auto* slopes = args[3] == Py_None ? nullptr : reinterpret_cast<PyArrayObject*>(args[3]);
-    const double smoothing = PyFloat_AsDouble(args[2]);
-    if (smoothing == -1 && PyErr_Occurred()) return nullptr;
-    sigmax::Dtype dtype, of_slopes;
-    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 ||
-        !PyArray_IS_C_CONTIGUOUS(labels) || !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0))
-        Py_RETURN_NONE;
-    if (slopes && (!PyArray_CheckExact(args[3]) || !as_it_lies(slopes, of_slopes) || of_slopes != dtype || !PyArray_ISWRITEABLE(slopes) ||
-                   PyArray_NDIM(slopes) != 2 || !PyArray_CompareLists(PyArray_DIMS(slopes), PyArray_DIMS(x), 2)))
-        Py_RETURN_NONE;
-    const npy_intp rows = PyArray_DIM(x, 0), classes = PyArray_DIM(x, 1), size = PyArray_ITEMSIZE(x);
-    const auto* label = static_cast<const std::int64_t*>(PyArray_DATA(labels));
+// Rows of floats or doubles against class numbers, all without gaps: the mean of their losses, with the gradient of each in `slopes` if
+// that is given. Not where a label is no class.
+enum class Found { mean, no_class, no_memory };
+Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dtype, const std::int64_t* label, double smoothing,
+                char* slopes, double& mean) {
     for (npy_intp i = 0; i < rows; ++i)
-        if (label[i] < 0 || label[i] >= classes) Py_RETURN_NONE;
+        if (label[i] < 0 || label[i] >= classes) return Found::no_class;
     const auto* f = sigmax::find_row_function(*level, slopes ? "cross_entropy_and_grad" : "cross_entropy");
-    if (!f || size < 4) Py_RETURN_NONE;  // halves: each loss would be rounded before it is added
+    const npy_intp size = dtype == sigmax::Dtype::float64 ? 8 : 4;
     std::vector<char> losses(static_cast<std::size_t>(rows * size));
     sigmax::RowBatch batch{};
     batch.rows = rows;
     batch.classes = classes;
-    batch.x = {PyArray_BYTES(x), classes * size, size, dtype};
-    batch.label = {PyArray_BYTES(labels), 8, 0, sigmax::Dtype::float64};
+    batch.x = {x, classes * size, size, dtype};
+    batch.label = {reinterpret_cast<const char*>(label), 8, 0, sigmax::Dtype::float64};
     batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
     batch.results[0] = {losses.data(), size, 0, dtype};
-    if (slopes) batch.y = {PyArray_BYTES(slopes), classes * size, size, dtype};
-    if (run_released(*f, batch)) return PyErr_NoMemory();
+    if (slopes) batch.y = {slopes, classes * size, size, dtype};
+    if (run_released(*f, batch)) return Found::no_memory;
     Sum sum;
     for (npy_intp i = 0; i < rows; ++i) {
         if (size == 4) {
@@ -133,7 +121,33 @@ PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count)
             sum.add(loss);
         }
     }
-    return PyFloat_FromDouble(sum.value() / static_cast<double>(rows));
+    mean = sum.value() / static_cast<double>(rows);
+    return Found::mean;
+}
+
+// (x [rows][classes], labels [rows], smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses in
+// `slopes`; None where a label is no class, or an array does not lie as the core takes it.
+PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 4 || !PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
+    auto *x = reinterpret_cast<PyArrayObject*>(args[0]), *labels = reinterpret_cast<PyArrayObject*>(args[1]);
+    auto* slopes = args[3] == Py_None ? nullptr : reinterpret_cast<PyArrayObject*>(args[3]);
+    const double smoothing = PyFloat_AsDouble(args[2]);
+    if (smoothing == -1 && PyErr_Occurred()) return nullptr;
+    sigmax::Dtype dtype, of_slopes;
+    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 ||
+        !PyArray_IS_C_CONTIGUOUS(labels) || !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0) ||
+        PyArray_ITEMSIZE(x) < 4)  // halves: each loss would be rounded before it is added
+        Py_RETURN_NONE;
+    if (slopes && (!PyArray_CheckExact(args[3]) || !as_it_lies(slopes, of_slopes) || of_slopes != dtype || !PyArray_ISWRITEABLE(slopes) ||
+                   PyArray_NDIM(slopes) != 2 || !PyArray_CompareLists(PyArray_DIMS(slopes), PyArray_DIMS(x), 2)))
+        Py_RETURN_NONE;
+    double mean = 0;
+    const Found found =
+        mean_loss(PyArray_BYTES(x), PyArray_DIM(x, 0), PyArray_DIM(x, 1), dtype, static_cast<const std::int64_t*>(PyArray_DATA(labels)),
+                  smoothing, slopes ? PyArray_BYTES(slopes) : nullptr, mean);
+    if (found == Found::no_memory) return PyErr_NoMemory();
+    if (found == Found::no_class) Py_RETURN_NONE;
+    return PyFloat_FromDouble(mean);
 }
 
 PyObject* direct(PyObject*, PyObject* args) {

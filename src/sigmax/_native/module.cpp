@@ -52,9 +52,16 @@ PyMethodDef methods[] = {
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
     {"set_quick", set_quick, METH_VARARGS,
      "set_quick(type, f): f(name, x) is asked before all else about a single array of that very type; None turns it down."},
+    {"set_exchange", set_exchange, METH_O,
+     "set_exchange(capsule): whose tensors the three functions below take, by DLPack's exchange in C; False where it is not known."},
     {"on_tensors", on_tensors, METH_VARARGS,
-     "on_tensors(name, exchange): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one, for a "
-     "library whose tensors DLPack's exchange in C is of; it returns None for all else. None where that exchange is not known."},
+     "on_tensors(name): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one; it returns None "
+     "for all else."},
+    {"mean_on_tensors", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(mean_on_tensors)), METH_FASTCALL,
+     "mean_on_tensors(x, labels, smoothing, derived): the mean loss of rows against class numbers, and the gradient of each or None; "
+     "None where a label is no class or a tensor does not lie in one piece."},
+    {"scaled_tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scaled_tensor)), METH_FASTCALL,
+     "scaled_tensor(x, factor): their product; None for what does not lie in one piece."},
     {"xla_handler", xla_handler, METH_NOARGS, "The core as a handler of XLA's foreign function interface, in a capsule."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},

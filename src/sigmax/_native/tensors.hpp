@@ -39,7 +39,7 @@ struct Exchange {
     int (*look_at)(void*, Tensor*);  // while the object lives
     void* stream;
 };
-constexpr int cpu = 1, floating = 2, bfloat = 4;
+constexpr int cpu = 1, signed_integer = 0, floating = 2, bfloat = 4;
 
 bool dtype_of(const Tensor& t, sigmax::Dtype& dtype) {
     if (t.lanes != 1) return false;
@@ -93,25 +93,55 @@ Managed* make_like(const Tensor& like, int ndim) {
 
 }  // namespace dlpack
 
-// A function on the tensors of a library.
+// Of the library whose tensors are known.
+const dlpack::Exchange* exchange = nullptr;
+
+constexpr std::int64_t most_in_a_block = 1 << 20;  // bytes; beyond it NumPy, which asks for large pages
+
+// Whether there is more to a tensor than its memory says: it is derived from, unless that is seen to, or its numbers are the negative of
+// what lies there.
+bool has_more_to_it(PyObject* x, bool may_be_derived = false) {
+    static PyObject *const derived = PyUnicode_InternFromString("requires_grad"), *const negated = PyUnicode_InternFromString("is_neg");
+    if (!derived || !negated) return true;
+    if (!may_be_derived) {
+        PyObject* const wanted = PyObject_GetAttr(x, derived);
+        Py_XDECREF(wanted);
+        if (wanted != Py_False) return true;
+    }
+    PyObject* const turned = PyObject_CallMethodNoArgs(x, negated);
+    Py_XDECREF(turned);
+    return turned != Py_False;
+}
+
+// What a tensor on the CPU without gaps, and not too large, holds: how many numbers, or 0 where it is none.
+std::int64_t look_at(PyObject* x, dlpack::Tensor& in, bool may_be_derived = false) {
+    if (!exchange || exchange->look_at(x, &in) != 0 || has_more_to_it(x, may_be_derived)) {
+        PyErr_Clear();
+        return 0;
+    }
+    std::int64_t count = 1;
+    for (int i = 0; i < in.ndim; ++i) count *= in.shape[i];
+    if (in.device != dlpack::cpu || !in.data || in.lanes != 1 || count * in.bits / 8 > most_in_a_block || !dlpack::is_contiguous(in))
+        return 0;
+    return count;
+}
+char* memory_of(const dlpack::Tensor& t) { return static_cast<char*>(t.data) + t.offset; }
+
+// What was made, as an object; it is given away.
+PyObject* object_of(dlpack::Managed* made) {
+    void* y = nullptr;
+    if (exchange->to_object(made, &y) == 0) return static_cast<PyObject*>(y);
+    made->end(made);
+    return nullptr;
+}
+
+// ---- functions of one tensor ----
+
 struct TensorCall {
-    const dlpack::Exchange* exchange;
     const sigmax::RowFunction* rows;  // or
     const sigmax::Link* link;
 };
 const char* const tensor_call_name = "sigmax.tensor_call";
-constexpr std::int64_t most_in_a_block = 1 << 20;  // bytes; beyond it NumPy, which asks for large pages
-
-// Whether there is more to a tensor than its memory says: it is derived from, or its numbers are the negative of what lies there.
-bool has_more_to_it(PyObject* x) {
-    static PyObject *const derived = PyUnicode_InternFromString("requires_grad"), *const negated = PyUnicode_InternFromString("is_neg");
-    PyObject* const wanted = derived ? PyObject_GetAttr(x, derived) : nullptr;
-    PyObject* const turned = wanted == Py_False && negated ? PyObject_CallMethodNoArgs(x, negated) : nullptr;
-    const bool plain = turned == Py_False;
-    Py_XDECREF(wanted);
-    Py_XDECREF(turned);
-    return !plain;
-}
 
 // x -> the result, or None where it takes the long way.
 PyObject* call_on_tensor(PyObject* self, PyObject* x) {
@@ -119,20 +149,12 @@ PyObject* call_on_tensor(PyObject* self, PyObject* x) {
     if (!call) return nullptr;
     dlpack::Tensor in{};
     sigmax::Dtype dtype;
-    if (call->exchange->look_at(x, &in) != 0 || has_more_to_it(x)) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
-    }
-    std::int64_t count = 1;
-    for (int i = 0; i < in.ndim; ++i) count *= in.shape[i];
-    if (in.device != dlpack::cpu || !in.data || count == 0 || count * in.bits / 8 > most_in_a_block || !dlpack::dtype_of(in, dtype) ||
-        !dlpack::is_contiguous(in) || (call->rows && in.ndim == 0))
-        Py_RETURN_NONE;
+    const std::int64_t count = look_at(x, in);
+    if (count == 0 || !dlpack::dtype_of(in, dtype) || (call->rows && in.ndim == 0)) Py_RETURN_NONE;
     dlpack::Managed* made = dlpack::make_like(in, call->rows && !call->rows->per_class ? in.ndim - 1 : in.ndim);
     if (!made) return PyErr_NoMemory();
     const npy_intp size = in.bits / 8;
-    char *from = static_cast<char*>(in.data) + in.offset, *to = static_cast<char*>(made->tensor.data);
-    unsigned status = 0;
+    char *from = memory_of(in), *to = memory_of(made->tensor);
     if (call->rows) {
         sigmax::RowBatch batch{};
         batch.classes = in.shape[in.ndim - 1];
@@ -142,40 +164,91 @@ PyObject* call_on_tensor(PyObject* self, PyObject* x) {
             batch.y = {to, batch.classes * size, size, dtype};
         else
             batch.results[0] = {to, size, 0, dtype};
-        status = run_released(*call->rows, batch);
+        if (run_released(*call->rows, batch) & unsigned(Status::no_memory)) {
+            made->end(made);
+            return PyErr_NoMemory();
+        }
     } else {
         link_released(*call->link, from, to, size, dtype, count);
     }
-    void* y = nullptr;
-    if (status & unsigned(Status::no_memory)) {
-        made->end(made);
-        return PyErr_NoMemory();
-    }
-    if (call->exchange->to_object(made, &y) != 0) {
-        made->end(made);
-        return nullptr;
-    }
-    return static_cast<PyObject*>(y);
+    return object_of(made);
 }
 PyMethodDef tensor_method = {"on_tensor", call_on_tensor, METH_O, nullptr};
 
-// (name, the capsule of `__dlpack_c_exchange_api__`) -> that function of one tensor; None if this library's version is not known.
 PyObject* on_tensors(PyObject*, PyObject* args) {
     const char* name;
-    PyObject* capsule;
-    if (!PyArg_ParseTuple(args, "sO", &name, &capsule)) return nullptr;
-    const auto* exchange = static_cast<const dlpack::Exchange*>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
-    if (!exchange) return nullptr;
-    if (exchange->version.major != 1 || !exchange->look_at || !exchange->to_object) Py_RETURN_NONE;
+    if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
     const sigmax::RowFunction* rows = sigmax::find_row_function(*level, name);
     const sigmax::Link* link = rows ? nullptr : sigmax::find_link(*level, name);
     if (!rows && (!link || link->inputs != 1 || link->outputs != 1))
         return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
-    auto* call = new TensorCall{exchange, rows, link};  // never freed, like the functions of a module
+    auto* call = new TensorCall{rows, link};  // never freed, like the functions of a module
     PyObject* self = PyCapsule_New(call, tensor_call_name, nullptr);
     PyObject* function = self ? PyCFunction_NewEx(&tensor_method, self, nullptr) : nullptr;
     Py_XDECREF(self);
     return function;
+}
+
+// ---- a step of training ----
+
+// (x [rows][classes], labels [rows], smoothing, whether with slopes) -> the mean cross-entropy, and the gradients of the losses or None;
+// None where a label is no class, or a tensor does not lie as the core takes it.
+PyObject* mean_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 4) return PyErr_Format(PyExc_TypeError, "mean_on_tensors takes 4 arguments");
+    const double smoothing = PyFloat_AsDouble(args[2]);
+    if (smoothing == -1 && PyErr_Occurred()) return nullptr;
+    const bool with_slopes = args[3] == Py_True;
+    dlpack::Tensor x{}, y{};
+    sigmax::Dtype dtype;
+    if (look_at(args[0], x, true) == 0 || x.ndim != 2 || x.bits < 32 || !dlpack::dtype_of(x, dtype) || look_at(args[1], y) == 0 ||
+        y.ndim != 1 || y.kind != dlpack::signed_integer || y.bits != 64 || y.shape[0] != x.shape[0])
+        Py_RETURN_NONE;
+    dlpack::Managed *loss = dlpack::make_like(x, 0), *slopes = with_slopes ? dlpack::make_like(x, 2) : nullptr;
+    double mean = 0;
+    Found found = Found::no_memory;
+    if (loss && (slopes || !with_slopes))
+        found = mean_loss(memory_of(x), x.shape[0], x.shape[1], dtype, reinterpret_cast<const std::int64_t*>(memory_of(y)), smoothing,
+                          slopes ? memory_of(slopes->tensor) : nullptr, mean);
+    if (found != Found::mean) {
+        for (dlpack::Managed* made : {loss, slopes})
+            if (made) made->end(made);
+        if (found == Found::no_memory) return PyErr_NoMemory();
+        Py_RETURN_NONE;
+    }
+    const float single = static_cast<float>(mean);
+    std::memcpy(memory_of(loss->tensor), x.bits == 32 ? static_cast<const void*>(&single) : &mean, x.bits / 8);
+    PyObject *first = object_of(loss), *second = slopes ? object_of(slopes) : Py_NewRef(Py_None);
+    PyObject* pair = first && second ? PyTuple_Pack(2, first, second) : nullptr;
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return pair;
+}
+
+// (x, a factor) -> their product, or None where it takes the long way.
+PyObject* scaled_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "scaled_tensor takes 2 arguments");
+    const double factor = PyFloat_AsDouble(args[1]);
+    if (factor == -1 && PyErr_Occurred()) return nullptr;
+    dlpack::Tensor in{};
+    const std::int64_t numbers = look_at(args[0], in);
+    if (numbers == 0 || in.kind != dlpack::floating || in.bits < 32) Py_RETURN_NONE;
+    dlpack::Managed* made = dlpack::make_like(in, in.ndim);
+    if (!made) return PyErr_NoMemory();
+    auto work = [&]<class T>(T by) {
+        const T* from = reinterpret_cast<const T*>(memory_of(in));
+        T* to = reinterpret_cast<T*>(memory_of(made->tensor));
+        for (std::int64_t i = 0; i < numbers; ++i) to[i] = from[i] * by;
+    };
+    in.bits == 32 ? work(static_cast<float>(factor)) : work(factor);
+    return object_of(made);
+}
+
+// The capsule of `__dlpack_c_exchange_api__` -> whether that version of it is known.
+PyObject* set_exchange(PyObject*, PyObject* capsule) {
+    const auto* found = static_cast<const dlpack::Exchange*>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
+    if (!found) return nullptr;
+    if (found->version.major == 1 && found->look_at && found->to_object) exchange = found;
+    return PyBool_FromLong(exchange == found);
 }
 
 }  // namespace

@@ -230,37 +230,39 @@ void write_nan(const sigmax::Output& y, std::ptrdiff_t row, std::ptrdiff_t count
     }
 }
 
-// The temperatures and the labels of some rows as the core takes them.
+// The temperatures and the labels of some rows as the core takes them. What cannot be refused here, a temperature that is none and a label that
+// is no class, makes its row NaN.
 class Converted {
 public:
     static constexpr std::ptrdiff_t most = 512;
     // Rows beyond `most` are not looked at.
     Converted(const Rows& rows, sigmax::RowBatch& some) {
+        std::fill_n(wrong_, some.rows, false);
         if (rows.terms) {
             const sigmax::Input& from = some.temperature;
             for (std::ptrdiff_t i = 0; i < some.rows; ++i) {
                 temperature_[i] = 0;
                 for (std::ptrdiff_t j = 0; j < rows.terms; ++j)
                     temperature_[i] += read_float(from.data + i * from.row + j * from.step, from.dtype);
+                wrong_[i] = !(temperature_[i] >= 0);
+                if (wrong_[i]) temperature_[i] = 1;
             }
             some.temperature = {reinterpret_cast<const char*>(temperature_), sizeof(double), 0, sigmax::Dtype::float64};
         }
         if (rows.label) {
             for (std::ptrdiff_t i = 0; i < some.rows; ++i) {
                 const std::int64_t label = read_label(some.label.data + i * some.label.row, rows.label);
-                wrong_[i] = label < 0 || label >= some.classes;
-                any_wrong_ = any_wrong_ || wrong_[i];
-                label_[i] = wrong_[i] ? 0 : label;
+                const bool is_class = label >= 0 && label < some.classes;
+                wrong_[i] = wrong_[i] || !is_class;
+                label_[i] = is_class ? label : 0;
             }
             some.label = {reinterpret_cast<const char*>(label_), sizeof(std::int64_t), 0, sigmax::Dtype::float64};
         }
     }
-    // A label that is no class makes its row NaN.
     void finish(const sigmax::RowFunction& f, const sigmax::RowBatch& some) const {
-        if (!any_wrong_) return;
         for (std::ptrdiff_t i = 0; i < some.rows; ++i) {
             if (!wrong_[i]) continue;
-            write_nan(some.results[0], i, 1);
+            if (f.results > 0) write_nan(some.results[0], i, 1);
             if (f.per_class) write_nan(some.y, i, some.classes);
         }
     }
@@ -268,7 +270,7 @@ public:
 private:
     double temperature_[most];
     std::int64_t label_[most];
-    bool wrong_[most], any_wrong_ = false;
+    bool wrong_[most];
 };
 
 unsigned run_part(const sigmax::RowFunction& f, const Rows& rows, const sigmax::RowBatch& part) {
@@ -344,7 +346,7 @@ Error* handle(Call* call) {
         if (e->kind == about_a_handler) {
             About& about = *static_cast<AboutExtension*>(e)->about;
             about.version.major = 0;
-            about.version.minor = call->api->version.minor;
+            about.version.minor = 1;  // the oldest that all take; before 0.8 there is no call->api to ask
             about.traits = 0;
             return nullptr;
         }

@@ -111,10 +111,14 @@ class Contract:
                 f"temperature is {self.on.number(t, i)}; it must be at least 0 (1 leaves the scores as they are)"
             )
 
+    def no_weights(self, w: Array, where: Array | None, signed: bool) -> Array:
+        """Return what cannot be a weight of an element that counts."""
+        bad = self.on.isinf(w) if signed else self.on.isinf(w) | (w < 0)
+        return bad if where is None else bad & where
+
     def weights(self, w: Array, where: Array | None, signed: bool) -> None:
         """Refuse what cannot be a weight of an element that counts; `where` has the shape of `w`."""
-        bad = self.on.isinf(w) if signed else self.on.isinf(w) | (w < 0)
-        i = self.on.first(bad if where is None else bad & where)
+        i = self.on.first(self.no_weights(w, where, signed))
         if i is not None:
             first = self.on.number(w, i)
             remedy = "a weight must be finite" if math.isinf(first) else "pass return_sign=True for negative weights"

@@ -27,7 +27,10 @@ __all__ = [
     "direct",
     "is_usual",
     "mean_cross_entropy",
+    "mean_on_tensors",
     "on_tensors",
+    "scaled_tensor",
+    "set_exchange",
     "xla_handler",
 ]
 
@@ -36,8 +39,9 @@ _core = functools.cache(_native.row_function)
 direct = functools.cache(_native.direct)
 # The mean loss of such an array against class numbers, and the gradient of each row's loss.
 mean_cross_entropy = _native.mean_cross_entropy
-# A function of one tensor, without a detour by an array, for a library with DLPack's exchange in C.
-on_tensors = _native.on_tensors
+# The same from tensors to tensors without a detour by arrays, for a library with DLPack's exchange in C, and a product.
+set_exchange, on_tensors = _native.set_exchange, _native.on_tensors
+mean_on_tensors, scaled_tensor = _native.mean_on_tensors, _native.scaled_tensor
 # All functions for compiled JAX code, in a capsule.
 xla_handler = _native.xla_handler
 

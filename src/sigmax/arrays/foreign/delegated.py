@@ -130,6 +130,8 @@ class Delegated:
         Returns the dtype that integers become.
     device_of : callable
         Returns where what belongs to an array has to be; None where the library sees to it.
+    as_a_whole : callable, optional
+        Returns an array with some of its axes not spread out over devices.
     terms : callable, optional
         Returns float64 temperatures of NumPy's as an array of this library with a last axis of terms to be added up.
     """
@@ -141,6 +143,7 @@ class Delegated:
         is_known: Callable[[Any], bool] = lambda _x: True,
         widest: Callable[[], Any] | None = None,
         device_of: Callable[[Any], Any] = lambda like: getattr(like, "device", None),
+        as_a_whole: Callable[[Any, Sequence[int]], Any] = lambda x, _axes: x,
         terms: Callable[[Any], Any] | None = None,
     ) -> None:
         self.xp = xp
@@ -148,6 +151,7 @@ class Delegated:
         self.is_known = is_known
         self.device_of = device_of
         self.widest = widest or (lambda: xp.float64)
+        self.as_a_whole = as_a_whole
         self.terms = terms
         self.contract = Contract(self)
 
@@ -210,6 +214,7 @@ class Delegated:
         else:
             w = a.flat(a.broadcast(self.floats(weights, "weights"), "weights"))
             self.contract.weights(w, a.where, return_sign)
+            w = self._unless(self.contract.no_weights(w, a.where, return_sign), w)
             value, sign = self.kernels.weighted(a.x, w, a.where, a.dtype)
         value, sign = (a.kept(v) if keepdims else v[..., 0] for v in (value, sign))
         return (value, sign) if return_sign else value
@@ -279,10 +284,12 @@ class Delegated:
     def first(self, bad: Array) -> int | None:
         if not self.is_known(bad) or not bool(self.xp.any(bad)):
             return None
-        return int(self.xp.argmax(self.xp.astype(self.xp.reshape(bad, (-1,)), self.xp.int8)))
+        return int(
+            self.xp.argmax(self.xp.astype(self.xp.reshape(self.as_a_whole(bad, range(bad.ndim)), (-1,)), self.xp.int8))
+        )
 
     def number(self, x: Array, i: int) -> float:
-        value = self.xp.reshape(x, (-1,))[i]
+        value = self.xp.reshape(self.as_a_whole(x, range(x.ndim)), (-1,))[i]
         return int(value) if self.kind(x) == "integer" else float(value)
 
     def isinf(self, x: Array) -> Array:
@@ -303,15 +310,21 @@ class Delegated:
             self.contract.classes(y, a.classes)  # whose values may not be known, inside a transformation
             return a, y[..., None]
         self.contract.probabilities(y)
+        y = self._unless(~((y >= 0) & (y <= 1)), y)
         q = a.flat(xp.reshape(y, a.full))
         if math.prod(q.shape):
             self.contract.sums(xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1))
         return a, q
 
+    def _unless(self, bad: Array, values: Array) -> Array:
+        """Return values with NaN for what is bad, where nothing can be raised because they are not known, inside a transformation."""
+        return values if self.is_known(values) else self.xp.where(bad, self.xp.full_like(values, math.nan), values)
+
     def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
         like = x if _is_array(x) else y
         x, y = self.floats(x, "logits", like), self.floats(y, "labels", like)
         self.contract.probabilities(y)
+        y = self._unless(~((y >= 0) & (y <= 1)), y)
         shape = self.contract.two_classes(x, y)
         return self.xp.broadcast_to(x, shape), self.xp.broadcast_to(y, shape)
 
@@ -368,6 +381,7 @@ class _Arguments:
 
     def flat(self, x: Array) -> Array:
         """Put the classes into the last axis."""
+        x = self._to.as_a_whole(x, self._axes)
         return self._xp.reshape(self._xp.permute_dims(x, self._order), (*self.rows, self.classes))
 
     def back(self, y: Array) -> Array:

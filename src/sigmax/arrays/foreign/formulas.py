@@ -34,7 +34,7 @@ class Row:
     rest: Array  # the sum of the other t
     largest: Array  # the largest score
     possible: Array
-    spoiled: Array  # the row holds a NaN
+    spoiled: Array  # the row holds a NaN, or has a temperature that is none
 
 
 class Formulas:
@@ -148,6 +148,8 @@ class Formulas:
         if where is not None:
             x = xp.where(where, x, xp.full_like(x, -inf))
         spoiled = xp.any(xp.isnan(x), axis=-1, keepdims=True)
+        if temperature is not None:  # one that is none, which could not be refused
+            spoiled = spoiled | ~(temperature >= 0)
         x = xp.where(spoiled, xp.zeros_like(x), x)
         possible = x > -inf
         largest = xp.max(x, axis=-1, keepdims=True)

@@ -25,7 +25,7 @@ from sigmax.arrays.foreign.formulas import Formulas, Row
 from sigmax.family import FAMILY, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["call"]
 
@@ -407,6 +407,16 @@ _binary.__wrapped__.defjvp(_binary_jvp)
 _binary_and_grad.__wrapped__.defjvp(_binary_and_grad_jvp)
 
 
+def _as_a_whole(x: Array, axes: Sequence[int]) -> Array:
+    """Return an array of an explicit mesh with some of its axes on every device: what is done along them is not spread out."""
+    spec = getattr(getattr(jax.typeof(x), "sharding", None), "spec", None) or ()
+    if all(axis >= len(spec) or spec[axis] is None for axis in axes):
+        return x
+    return jax.sharding.reshard(
+        x, jax.sharding.PartitionSpec(*(None if i in axes else part for i, part in enumerate(spec)))
+    )
+
+
 class _Kernels:
     def link(self, name: str, x: Array) -> Array:
         return _links[name](x)
@@ -430,5 +440,6 @@ call = Delegated(
     widest=lambda: jnp.float64 if jax.config.jax_enable_x64 else jnp.float32,
     # arrays that nobody placed go where the others are, on one device or on several
     device_of=lambda _like: None,
+    as_a_whole=_as_a_whole,
     terms=_in_terms,
 ).call

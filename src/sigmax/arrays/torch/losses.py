@@ -28,7 +28,7 @@ from sigmax.arrays.torch.memory import (
 from sigmax.arrays.torch.rows import pull_softmax
 from sigmax.arrays.torch.straight import are_plain_values, is_straight
 from sigmax.host.contract import check_smoothing
-from sigmax.host.table import mean_cross_entropy
+from sigmax.host.table import mean_cross_entropy, mean_on_tensors, scaled_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -304,10 +304,10 @@ class _Mean(torch.autograd.Function):
     """The mean loss of the usual batch, whose gradient is found on the way to it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, loss: Any, slopes: Any, smoothing: float, ignore: int) -> Tensor:
-        ctx.save_for_backward(x, y, as_tensor(slopes))
+    def forward(ctx: Any, x: Tensor, y: Tensor, loss: Tensor, slopes: Tensor, smoothing: float, ignore: int) -> Tensor:
+        ctx.save_for_backward(x, y, slopes)
         ctx.more = (smoothing, ignore)
-        return torch.from_numpy(loss)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor | None, ...]:
@@ -315,7 +315,10 @@ class _Mean(torch.autograd.Function):
         if torch.is_grad_enabled():  # what comes out will be derived in turn
             gradient = ops.reduced_cross_entropy(x, y, [1], *ctx.more, True)[1]
         elif gradient.numel() <= SMALL and are_plain_values(by_loss):  # past torch's dispatcher
-            scaled = torch.from_numpy(gradient.numpy() * (by_loss.item() / len(y)))
+            factor = by_loss.item() / len(y)
+            scaled = scaled_tensor(gradient, factor)
+            if scaled is None:
+                scaled = torch.from_numpy(gradient.numpy() * factor)
             return scaled, None, None, None, None, None
         gradient = gradient * (by_loss / len(y))
         return gradient, None, None, None, None, None
@@ -326,16 +329,24 @@ def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | 
     if type(x) is not Tensor or type(y) is not Tensor or not is_straight():
         return None
     derived = x.requires_grad and torch.is_grad_enabled()
+    found = mean_on_tensors(x, y, smoothing, derived) or _mean_of_arrays(x, y, smoothing, derived)
+    if found is None or _is_class(ignore, x.shape[1]):
+        return None
+    loss: Tensor
+    loss, slopes = found
+    return _Mean.apply(x, y, loss, slopes, smoothing, ignore) if derived else loss
+
+
+def _mean_of_arrays(x: Tensor, y: Tensor, smoothing: float, derived: bool) -> tuple[Tensor, Tensor | None] | None:
     try:
         scores, labels = (x.detach() if x.requires_grad else x).numpy(), y.numpy()
     except (RuntimeError, TypeError):
         return None
     slopes = np.empty_like(scores) if derived else None
     loss = mean_cross_entropy(scores, labels, smoothing, slopes)
-    if loss is None or _is_class(ignore, scores.shape[1]):
+    if loss is None:
         return None
-    number = np.array(loss, scores.dtype)
-    return _Mean.apply(x, y, number, slopes, smoothing, ignore) if derived else torch.from_numpy(number)
+    return torch.from_numpy(np.array(loss, scores.dtype)), None if slopes is None else as_tensor(slopes)
 
 
 def reduced_cross_entropy(x: Tensor, y: Tensor, axis: int, label_smoothing: float, ignore: int, mean: bool) -> Tensor:

@@ -12,7 +12,7 @@ from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched,
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
-from sigmax.host.table import core, direct, on_tensors
+from sigmax.host.table import core, direct, on_tensors, set_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ __all__ = ["are_plain_values", "is_straight", "straight_call"]
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
 # the same from a tensor's memory to a tensor, where PyTorch offers that
 _exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
-_on_tensors = {} if _exchange is None else {name: on_tensors(name, _exchange) for name in _core}
+_on_tensors = {name: on_tensors(name) for name in _core} if _exchange is not None and set_exchange(_exchange) else {}
 # other compilers than dynamo work by modes
 _array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_dynamo_compiling
 
