@@ -873,3 +873,38 @@ def test_a_wrong_label_of_a_step_is_what_it_is_elsewhere(label):
     else:
         with pytest.raises(ValueError, match=f"label {label} in row 7 is not a class"):
             ours(x, y)
+
+
+def test_results_with_a_derivative_may_be_changed_in_place():
+    x, y = torch.randn(8, 5, requires_grad=True), torch.randint(0, 5, (8,))
+    for function in (sigmax.softmax, sigmax.log_softmax, lambda v: sigmax.torch.CrossEntropyLoss()(v, y)):
+        plain, changed = function(x), function(x)
+        assert not changed._is_view()
+        changed.mul_(2).add_(1)
+        assert torch.equal(changed, plain * 2 + 1)
+        (g,), (wanted,) = (torch.autograd.grad((r**2).sum(), x) for r in (changed, plain * 2 + 1))
+        torch.testing.assert_close(g, wanted)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_pullbacks_of_tensors_have_the_bits_of_every_other_way(name, dtype, monkeypatch):
+    torch.manual_seed(2)
+    function = getattr(sigmax, name)
+    base = torch.randn(6, 9, dtype=dtype) * 3
+    rows = {"rows": base, "one": base[0], "turned": base.T, "negated": torch._neg_view(base)}
+    gradients = {
+        "dense": lambda v: torch.randn(v.shape, dtype=dtype, generator=torch.Generator().manual_seed(3)),
+        "one number": lambda v: torch.tensor(0.25, dtype=dtype).expand(v.shape),
+        "one a row": lambda v: torch.arange(len(v), dtype=dtype).reshape(-1, *[1] * (v.ndim - 1)).expand(v.shape),
+        "negated": lambda v: torch._neg_view(torch.ones(v.shape, dtype=dtype).cumsum(-1)),
+    }
+
+    def pulled(v, g):
+        v = v.detach().requires_grad_()
+        return torch.autograd.grad(function(v), v, g(v))[0]
+
+    found = {(r, g): pulled(rows[r], gradients[g]) for r in rows for g in gradients}
+    monkeypatch.setattr(straight, "_on_derived", {})
+    for (r, g), got in found.items():
+        assert torch.equal(got, pulled(rows[r].clone(), lambda v, g=g: gradients[g](v).clone())), (r, g)

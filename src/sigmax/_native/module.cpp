@@ -53,10 +53,13 @@ PyMethodDef methods[] = {
     {"set_quick", set_quick, METH_VARARGS,
      "set_quick(type, f): f(name, x) is asked before all else about a single array of that very type; None turns it down."},
     {"set_exchange", set_exchange, METH_O,
-     "set_exchange(capsule): whose tensors the three functions below take, by DLPack's exchange in C; False where it is not known."},
+     "set_exchange(capsule): whose tensors the four functions below take, by DLPack's exchange in C; False where it is not known."},
     {"on_tensors", on_tensors, METH_VARARGS,
-     "on_tensors(name): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one; it returns None "
-     "for all else."},
+     "on_tensors(name, may_be_derived): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one; it "
+     "returns None for all else."},
+    {"pull_on_tensors", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(pull_on_tensors)), METH_FASTCALL,
+     "pull_on_tensors(name, x, g): the gradient g by the results of a function along the last axis as one by its scores; None for what "
+     "does not lie in one piece."},
     {"mean_on_tensors", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(mean_on_tensors)), METH_FASTCALL,
      "mean_on_tensors(x, labels, smoothing, derived): the mean loss of rows against class numbers, and the gradient of each or None; "
      "None where a label is no class or a tensor does not lie in one piece."},

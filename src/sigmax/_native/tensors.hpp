@@ -2,9 +2,11 @@
 // DLPack lets a library offer (`__dlpack_c_exchange_api__`). Of it stands here what is used; the rest of its structures lies behind.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <vector>
 
 #include "direct.hpp"
 
@@ -140,6 +142,7 @@ PyObject* object_of(dlpack::Managed* made) {
 struct TensorCall {
     const sigmax::RowFunction* rows;  // or
     const sigmax::Link* link;
+    bool may_be_derived;
 };
 const char* const tensor_call_name = "sigmax.tensor_call";
 
@@ -149,7 +152,7 @@ PyObject* call_on_tensor(PyObject* self, PyObject* x) {
     if (!call) return nullptr;
     dlpack::Tensor in{};
     sigmax::Dtype dtype;
-    const std::int64_t count = look_at(x, in);
+    const std::int64_t count = look_at(x, in, call->may_be_derived);
     if (count == 0 || !dlpack::dtype_of(in, dtype) || (call->rows && in.ndim == 0)) Py_RETURN_NONE;
     dlpack::Managed* made = dlpack::make_like(in, call->rows && !call->rows->per_class ? in.ndim - 1 : in.ndim);
     if (!made) return PyErr_NoMemory();
@@ -177,19 +180,56 @@ PyMethodDef tensor_method = {"on_tensor", call_on_tensor, METH_O, nullptr};
 
 PyObject* on_tensors(PyObject*, PyObject* args) {
     const char* name;
-    if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
+    int may_be_derived;
+    if (!PyArg_ParseTuple(args, "sp", &name, &may_be_derived)) return nullptr;
     const sigmax::RowFunction* rows = sigmax::find_row_function(*level, name);
     const sigmax::Link* link = rows ? nullptr : sigmax::find_link(*level, name);
     if (!rows && (!link || link->inputs != 1 || link->outputs != 1))
         return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
-    auto* call = new TensorCall{rows, link};  // never freed, like the functions of a module
+    auto* call = new TensorCall{rows, link, may_be_derived != 0};  // never freed, like the functions of a module
     PyObject* self = PyCapsule_New(call, tensor_call_name, nullptr);
     PyObject* function = self ? PyCFunction_NewEx(&tensor_method, self, nullptr) : nullptr;
     Py_XDECREF(self);
     return function;
 }
 
-// ---- a step of training ----
+// ---- derivatives, and a step of training ----
+
+// (the name of a pullback, x, g) -> the gradient by the scores, or None where it takes the long way. Every number of g may be the same one
+// in memory, as a sum sends it back.
+PyObject* pull_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    const char* const name = count == 3 ? PyUnicode_AsUTF8(args[0]) : nullptr;
+    if (!name) return PyErr_Format(PyExc_TypeError, "pull_on_tensors takes a name and two tensors");
+    const sigmax::RowFunction* const f = sigmax::find_row_function(*level, name);
+    if (!f || !f->weighted || !f->per_class) return PyErr_Format(PyExc_LookupError, "the core has no pullback %s", name);
+    dlpack::Tensor x{}, g{};
+    sigmax::Dtype dtype, of_g;
+    const std::int64_t numbers = look_at(args[1], x, true);
+    if (numbers == 0 || x.ndim == 0 || !dlpack::dtype_of(x, dtype) || exchange->look_at(args[2], &g) != 0 || has_more_to_it(args[2]) ||
+        g.device != dlpack::cpu || !g.data || !dlpack::dtype_of(g, of_g) || of_g != dtype || g.ndim != x.ndim ||
+        !std::equal(x.shape, x.shape + x.ndim, g.shape)) {
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    const bool one = g.strides && std::all_of(g.strides, g.strides + g.ndim, [](std::int64_t step) { return step == 0; });
+    if (!one && !dlpack::is_contiguous(g)) Py_RETURN_NONE;
+    const npy_intp size = x.bits / 8;
+    std::vector<char> spread(one ? static_cast<std::size_t>(numbers * size) : 0);
+    for (std::size_t at = 0; at < spread.size(); at += size) std::memcpy(spread.data() + at, memory_of(g), size);
+    dlpack::Managed* made = dlpack::make_like(x, x.ndim);
+    if (!made) return PyErr_NoMemory();
+    sigmax::RowBatch batch{};
+    batch.classes = x.shape[x.ndim - 1];
+    batch.rows = numbers / batch.classes;
+    batch.x = {memory_of(x), batch.classes * size, size, dtype};
+    batch.weights = {one ? spread.data() : memory_of(g), batch.classes * size, size, dtype};
+    batch.y = {memory_of(made->tensor), batch.classes * size, size, dtype};
+    if (run_released(*f, batch) & unsigned(Status::no_memory)) {
+        made->end(made);
+        return PyErr_NoMemory();
+    }
+    return object_of(made);
+}
 
 // (x [rows][classes], labels [rows], smoothing, whether with slopes) -> the mean cross-entropy, and the gradients of the losses or None;
 // None where a label is no class, or a tensor does not lie as the core takes it.

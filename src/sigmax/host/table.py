@@ -29,6 +29,7 @@ __all__ = [
     "mean_cross_entropy",
     "mean_on_tensors",
     "on_tensors",
+    "pull_on_tensors",
     "scaled_tensor",
     "set_exchange",
     "xla_handler",
@@ -40,7 +41,7 @@ direct = functools.cache(_native.direct)
 # The mean loss of such an array against class numbers, and the gradient of each row's loss.
 mean_cross_entropy = _native.mean_cross_entropy
 # The same from tensors to tensors without a detour by arrays, for a library with DLPack's exchange in C, and a product.
-set_exchange, on_tensors = _native.set_exchange, _native.on_tensors
+set_exchange, on_tensors, pull_on_tensors = _native.set_exchange, _native.on_tensors, _native.pull_on_tensors
 mean_on_tensors, scaled_tensor = _native.mean_on_tensors, _native.scaled_tensor
 # All functions for compiled JAX code, in a capsule.
 xla_handler = _native.xla_handler

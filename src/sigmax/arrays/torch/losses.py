@@ -304,7 +304,10 @@ class _Mean(torch.autograd.Function):
     """The mean loss of the usual batch, whose gradient is found on the way to it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, loss: Tensor, slopes: Tensor, smoothing: float, ignore: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, found: tuple[Tensor, Tensor | None], smoothing: float, ignore: int
+    ) -> Tensor:
+        loss, slopes = found  # an argument itself would come out as a view of it
         ctx.save_for_backward(x, y, slopes)
         ctx.more = (smoothing, ignore)
         return loss
@@ -319,9 +322,9 @@ class _Mean(torch.autograd.Function):
             scaled = scaled_tensor(gradient, factor)
             if scaled is None:
                 scaled = torch.from_numpy(gradient.numpy() * factor)
-            return scaled, None, None, None, None, None
+            return scaled, None, None, None, None
         gradient = gradient * (by_loss / len(y))
-        return gradient, None, None, None, None, None
+        return gradient, None, None, None, None
 
 
 def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
@@ -332,9 +335,7 @@ def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | 
     found = mean_on_tensors(x, y, smoothing, derived) or _mean_of_arrays(x, y, smoothing, derived)
     if found is None or _is_class(ignore, x.shape[1]):
         return None
-    loss: Tensor
-    loss, slopes = found
-    return _Mean.apply(x, y, loss, slopes, smoothing, ignore) if derived else loss
+    return _Mean.apply(x, y, found, smoothing, ignore) if derived else found[0]
 
 
 def _mean_of_arrays(x: Tensor, y: Tensor, smoothing: float, derived: bool) -> tuple[Tensor, Tensor | None] | None:

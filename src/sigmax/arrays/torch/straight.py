@@ -12,7 +12,7 @@ from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched,
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
-from sigmax.host.table import core, direct, on_tensors, set_exchange
+from sigmax.host.table import core, direct, on_tensors, pull_on_tensors, set_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,9 @@ __all__ = ["are_plain_values", "is_straight", "straight_call"]
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
 # the same from a tensor's memory to a tensor, where PyTorch offers that
 _exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
-_on_tensors = {name: on_tensors(name) for name in _core} if _exchange is not None and set_exchange(_exchange) else {}
+_names = list(_core) if _exchange is not None and set_exchange(_exchange) else []
+_on_tensors = {name: on_tensors(name, False) for name in _names}
+_on_derived = {name: on_tensors(name, True) for name in _names}
 # other compilers than dynamo work by modes
 _array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_dynamo_compiling
 
@@ -38,8 +40,8 @@ def is_straight() -> bool:
 
 
 def are_plain_values(g: Tensor) -> bool:
-    """Return whether a gradient may be worked on as numbers: nothing is derived from it in turn, and it is one by itself."""
-    return not torch.is_grad_enabled() and is_straight() and not is_legacy_batched(g)
+    """Return whether a gradient may be worked on as numbers: nothing is derived from it in turn, and it is one by itself, as it lies in memory."""
+    return not torch.is_grad_enabled() and is_straight() and not is_legacy_batched(g) and not g.is_neg()
 
 
 def straight_call(name: str, x: Tensor) -> Tensor | None:
@@ -68,15 +70,19 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
 
 
 def _derived(name: str, x: Tensor) -> Tensor | None:
-    if name not in _pulled or not x.is_cpu:
+    if name not in _pulled or not x.is_cpu or x.itemsize < 4:
         return None
-    try:
-        y = _core[name](x.detach().numpy(), None)
-    except (RuntimeError, TypeError):
-        return None
-    if type(y) is not _array or y.itemsize < 4:
-        return None
-    made: Tensor = _Straight.apply(x, y, name)
+    function = _on_derived.get(name)
+    y = None if function is None else function(x)
+    if y is None:
+        try:
+            array = _core[name](x.detach().numpy(), None)
+        except (RuntimeError, TypeError):
+            return None
+        if type(array) is not _array:
+            return None
+        y = _from_numpy(array)
+    made: Tensor = _Straight.apply(x, (y,), name)
     return made
 
 
@@ -98,15 +104,19 @@ class _Straight(torch.autograd.Function):
     """A function whose result is known already, and its derivative."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Any, name: str) -> Tensor:
+    def forward(ctx: Any, x: Tensor, known: tuple[Tensor], name: str) -> Tensor:
         ctx.save_for_backward(x)  # and not the result, which its reader may change
         ctx.name = name
-        return _from_numpy(y)
+        return known[0]  # an argument itself would come out as a view of it
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         if are_plain_values(g):
+            if _on_derived and ctx.name not in LINKS:
+                pulled = pull_on_tensors(f"{ctx.name}_pullback", x, g)
+                if pulled is not None:
+                    return pulled, None, None
             return _from_numpy(_pulled[ctx.name](x.detach().numpy(), g.numpy())), None, None
         with torch.enable_grad():  # the operator, which knows how it is derived in turn
             again = x.view_as(x)
