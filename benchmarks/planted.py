@@ -146,7 +146,8 @@ class CalibratedClassifierCV(CalibratedModel):
             pytest.skip("an ensemble")
         super().fit(X, y, sample_weight, **more)
         one = SimpleNamespace(estimator=self.model_, predict_proba=self.predict_proba, calibrators=[self.calibrator_])
-        self.calibrator_.beta_ = 1 / getattr(self.calibrator_.map_, "temperature", np.inf)
+        temperature = getattr(self.calibrator_.map_, "temperature", np.inf)
+        self.calibrator_.beta_ = 1 / temperature if temperature else np.inf  # 0 where scores tell classes apart
         self.calibrated_classifiers_ = [one]
         return self
 
