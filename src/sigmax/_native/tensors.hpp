@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
-#include <vector>
 
 #include "direct.hpp"
 
@@ -214,15 +214,22 @@ PyObject* pull_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
     const bool one = g.strides && std::all_of(g.strides, g.strides + g.ndim, [](std::int64_t step) { return step == 0; });
     if (!one && !dlpack::is_contiguous(g)) Py_RETURN_NONE;
     const npy_intp size = x.bits / 8;
-    std::vector<char> spread(one ? static_cast<std::size_t>(numbers * size) : 0);
-    for (std::size_t at = 0; at < spread.size(); at += size) std::memcpy(spread.data() + at, memory_of(g), size);
+    const std::unique_ptr<char[]> spread(one ? new (std::nothrow) char[static_cast<std::size_t>(numbers * size)] : nullptr);
     dlpack::Managed* made = dlpack::make_like(x, x.ndim);
-    if (!made) return PyErr_NoMemory();
+    if (!made || (one && !spread)) {
+        if (made) made->end(made);
+        return PyErr_NoMemory();
+    }
+    auto fill = [&]<class T>(T number) {
+        std::memcpy(&number, memory_of(g), sizeof number);
+        std::fill_n(reinterpret_cast<T*>(spread.get()), numbers, number);
+    };
+    if (one) size == 8 ? fill(std::uint64_t{}) : size == 4 ? fill(std::uint32_t{}) : fill(std::uint16_t{});
     sigmax::RowBatch batch{};
     batch.classes = x.shape[x.ndim - 1];
     batch.rows = numbers / batch.classes;
     batch.x = {memory_of(x), batch.classes * size, size, dtype};
-    batch.weights = {one ? spread.data() : memory_of(g), batch.classes * size, size, dtype};
+    batch.weights = {one ? spread.get() : memory_of(g), batch.classes * size, size, dtype};
     batch.y = {memory_of(made->tensor), batch.classes * size, size, dtype};
     if (run_released(*f, batch) & unsigned(Status::no_memory)) {
         made->end(made);

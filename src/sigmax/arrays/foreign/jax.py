@@ -153,7 +153,8 @@ def _in_terms(t: Any) -> Array:
     """Return a float64 as it is, or where JAX has none as float32 that add up to it."""
     if jax.config.jax_enable_x64:
         return jnp.asarray(t)[..., None]
-    first = t.astype(np.float32)
+    with np.errstate(over="ignore"):
+        first = t.astype(np.float32)
     rest = np.where(np.isfinite(first), t - first, 0)
     second = rest.astype(np.float32)
     third = (rest - second).astype(np.float32)
