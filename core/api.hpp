@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 
 namespace sigmax {
 
@@ -54,6 +55,16 @@ struct RowBatch {
     Output y;           // one for each score
     Output results[2];  // one a row
 };
+
+// The rows [begin, end) of a batch.
+inline RowBatch rows_of(RowBatch batch, std::ptrdiff_t begin, std::ptrdiff_t end) {
+    batch.rows = end - begin;
+    for (Input* in : {&batch.x, &batch.mask, &batch.weights, &batch.label, &batch.temperature, &batch.smoothing})
+        if (in->data) in->data += begin * in->row;
+    for (Output* out : {&batch.y, &batch.results[0], &batch.results[1]})
+        if (out->data) out->data += begin * out->row;
+    return batch;
+}
 
 template <class F>
 struct Table {

@@ -211,7 +211,7 @@ void limit_of_loss(const SingleRow<W>& row, const Sight& s) {
     if constexpr (F::per_class)
         for (std::ptrdiff_t k = 0; k < row.classes; ++k) {
             const double q = label_part<F>(row, k, s.possible), d = (in.own(k) * without_one(whole, q) - in.others(k) * q) / in.all();
-            row.y[k] = row.x[k] != -infinity && s.nan ? none : row.x[k] == -infinity || d == 0 ? 0 : d / row.temperature;
+            row.y[k] = row.x[k] == -infinity ? 0 : s.nan ? none : d == 0 ? 0 : d / row.temperature;
         }
 }
 
@@ -231,15 +231,15 @@ SIGMAX_RARE unsigned limit_row(const SingleRow<W>& row) {
     const double t = row.temperature;
     if constexpr (!F::tempered) {
         limit_of_sum<F>(row, sight);
-        return 0;
+    } else {
+        if constexpr (!F::at_unit)
+            if (t > 0 && !ordinary<W>(t) && std::isfinite(t) && std::isfinite(sight.m)) return at_usual_temperature<F>(row, sight);
+        if constexpr (F::pulls)
+            limit_of_pullback<F>(row, sight);
+        else if constexpr (F::results == 1)
+            limit_of_loss<F>(row, sight);
+        else
+            limit_per_class<F>(row, sight);
     }
-    if constexpr (F::tempered && !F::at_unit)
-        if (t > 0 && !ordinary<W>(t) && std::isfinite(t) && std::isfinite(sight.m)) return at_usual_temperature<F>(row, sight);
-    if constexpr (F::pulls)
-        limit_of_pullback<F>(row, sight);
-    else if constexpr (F::tempered && F::results == 1)
-        limit_of_loss<F>(row, sight);
-    else if constexpr (F::tempered)
-        limit_per_class<F>(row, sight);
     return 0;
 }

@@ -323,12 +323,7 @@ unsigned quick_row_loop(const RowBatch& b) {
         const bool quick = is_quick(row);
         end = alike ? b.rows : row + 1;
         while (end < b.rows && is_quick(end) == quick) ++end;
-        RowBatch part = b;
-        part.rows = end - row;
-        for (Input* in : {&part.x, &part.mask, &part.label, &part.temperature, &part.smoothing})
-            if (in->data) in->data += row * in->row;
-        for (Output* out : {&part.y, &part.results[0]})
-            if (out->data) out->data += row * out->row;
+        RowBatch part = rows_of(b, row, end);
         if (quick) part.temperature.data = nullptr;
         if (const unsigned failed = quick ? row_loop<typename F::Quick, float>(part) : row_loop<F, double>(part)) return failed;
     }

@@ -20,6 +20,20 @@ unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batc
     return failed;
 }
 
+// `count` scores without gaps between them, and the results likewise.
+sigmax::RowBatch without_gaps(const sigmax::RowFunction& f, const char* x, char* y, npy_intp count, npy_intp classes, npy_intp size,
+                              sigmax::Dtype dtype) {
+    sigmax::RowBatch batch{};
+    batch.classes = classes;
+    batch.rows = count / classes;
+    batch.x = {x, classes * size, size, dtype};
+    if (f.per_class)
+        batch.y = {y, classes * size, size, dtype};
+    else
+        batch.results[0] = {y, size, 0, dtype};
+    return batch;
+}
+
 // (x, out or None) -> the result, or None where it takes the long way.
 PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
@@ -44,16 +58,8 @@ PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count)
             Py_RETURN_NONE;
         Py_INCREF(y);
     }
-    const npy_intp size = PyArray_ITEMSIZE(x);
-    sigmax::RowBatch batch{};
-    batch.classes = PyArray_DIM(x, ndim - 1);
-    batch.rows = PyArray_SIZE(x) / batch.classes;
-    batch.x = {PyArray_BYTES(x), batch.classes * size, size, dtype};
-    if (f->per_class)
-        batch.y = {PyArray_BYTES(y), batch.classes * size, size, dtype};
-    else
-        batch.results[0] = {PyArray_BYTES(y), size, 0, dtype};
-    if (run_released(*f, batch)) {
+    if (run_released(*f, without_gaps(*f, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_SIZE(x), PyArray_DIM(x, ndim - 1),
+                                      PyArray_ITEMSIZE(x), dtype))) {
         Py_DECREF(y);
         return PyErr_NoMemory();
     }

@@ -86,16 +86,6 @@ const NumberType* number_type(const char* name) {
     return nullptr;
 }
 
-// The rows [begin, end) of a batch.
-sigmax::RowBatch rows_of(sigmax::RowBatch batch, std::ptrdiff_t begin, std::ptrdiff_t end) {
-    batch.rows = end - begin;
-    for (sigmax::Input* in : {&batch.x, &batch.mask, &batch.weights, &batch.label, &batch.temperature, &batch.smoothing})
-        if (in->data) in->data += begin * in->row;
-    for (sigmax::Output* out : {&batch.y, &batch.results[0], &batch.results[1]})
-        if (out->data) out->data += begin * out->row;
-    return batch;
-}
-
 sigmax::RowLoop loop_of(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
     const sigmax::Dtype y = f.per_class ? batch.y.dtype : batch.results[0].dtype;
     return batch.x.dtype == sigmax::Dtype::float64 || y == sigmax::Dtype::float64 ? f.on_double : f.on_float;

@@ -159,15 +159,7 @@ PyObject* call_on_tensor(PyObject* self, PyObject* x) {
     const npy_intp size = in.bits / 8;
     char *from = memory_of(in), *to = memory_of(made->tensor);
     if (call->rows) {
-        sigmax::RowBatch batch{};
-        batch.classes = in.shape[in.ndim - 1];
-        batch.rows = count / batch.classes;
-        batch.x = {from, batch.classes * size, size, dtype};
-        if (call->rows->per_class)
-            batch.y = {to, batch.classes * size, size, dtype};
-        else
-            batch.results[0] = {to, size, 0, dtype};
-        if (run_released(*call->rows, batch) & unsigned(Status::no_memory)) {
+        if (run_released(*call->rows, without_gaps(*call->rows, from, to, count, in.shape[in.ndim - 1], size, dtype))) {
             made->end(made);
             return PyErr_NoMemory();
         }
@@ -225,13 +217,9 @@ PyObject* pull_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
         std::fill_n(reinterpret_cast<T*>(spread.get()), numbers, number);
     };
     if (one) size == 8 ? fill(std::uint64_t{}) : size == 4 ? fill(std::uint32_t{}) : fill(std::uint16_t{});
-    sigmax::RowBatch batch{};
-    batch.classes = x.shape[x.ndim - 1];
-    batch.rows = numbers / batch.classes;
-    batch.x = {memory_of(x), batch.classes * size, size, dtype};
+    sigmax::RowBatch batch = without_gaps(*f, memory_of(x), memory_of(made->tensor), numbers, x.shape[x.ndim - 1], size, dtype);
     batch.weights = {one ? spread.get() : memory_of(g), batch.classes * size, size, dtype};
-    batch.y = {memory_of(made->tensor), batch.classes * size, size, dtype};
-    if (run_released(*f, batch) & unsigned(Status::no_memory)) {
+    if (run_released(*f, batch)) {
         made->end(made);
         return PyErr_NoMemory();
     }

@@ -9,6 +9,7 @@
 #include <limits>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "shared.hpp"
 
@@ -85,6 +86,9 @@ constexpr int about_a_handler = 1, to_be_done = 3, number_attribute = 3, text_at
 constexpr int invalid_argument = 3, resource_exhausted = 8, internal_error = 13;
 constexpr int s32 = 4, s64 = 5, u32 = 8, u64 = 9, f16 = 10, f32 = 11, f64 = 12, bf16 = 16;
 
+constexpr std::pair<int, sigmax::Dtype> floats[] = {
+    {f16, sigmax::Dtype::float16}, {bf16, sigmax::Dtype::bfloat16}, {f32, sigmax::Dtype::float32}, {f64, sigmax::Dtype::float64}};
+
 Error* failure(const Call& call, int code, const char* message) {
     ErrorArguments arguments{};
     arguments.size = sizeof arguments;
@@ -94,22 +98,12 @@ Error* failure(const Call& call, int code, const char* message) {
 }
 
 bool dtype_of(const Buffer& buffer, sigmax::Dtype& dtype) {
-    switch (buffer.dtype) {
-        case f16:
-            dtype = sigmax::Dtype::float16;
-            return true;
-        case bf16:
-            dtype = sigmax::Dtype::bfloat16;
-            return true;
-        case f32:
-            dtype = sigmax::Dtype::float32;
-            return true;
-        case f64:
-            dtype = sigmax::Dtype::float64;
-            return true;
-        default:
-            return false;
+    for (auto [number, known] : floats) {
+        if (buffer.dtype != number) continue;
+        dtype = known;
+        return true;
     }
+    return false;
 }
 std::ptrdiff_t bytes_of(sigmax::Dtype dtype) { return dtype == sigmax::Dtype::float64 ? 8 : dtype == sigmax::Dtype::float32 ? 4 : 2; }
 

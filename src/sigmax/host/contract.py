@@ -160,9 +160,13 @@ class Contract:
             at = _in_row(i, y.shape)
             raise ValueError(f"label {self.on.number(y, i)}{at} is not a class; it must be in 0 ... {count - 1}")
 
+    def no_probabilities(self, y: Array) -> Array:
+        """Return what is outside [0, 1]."""
+        return ~((y >= 0) & (y <= 1))
+
     def probabilities(self, y: Array) -> None:
         """Refuse labels outside [0, 1]."""
-        i = self.on.first(~((y >= 0) & (y <= 1)))
+        i = self.on.first(self.no_probabilities(y))
         if i is not None:
             place = _position(i, y.shape)
             at = f" at {place}" if place else ""

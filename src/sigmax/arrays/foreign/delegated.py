@@ -214,7 +214,7 @@ class Delegated:
         else:
             w = a.flat(a.broadcast(self.floats(weights, "weights"), "weights"))
             self.contract.weights(w, a.where, return_sign)
-            w = self._unless(self.contract.no_weights(w, a.where, return_sign), w)
+            w = self._unless(lambda w: self.contract.no_weights(w, a.where, return_sign), w)
             value, sign = self.kernels.weighted(a.x, w, a.where, a.dtype)
         value, sign = (a.kept(v) if keepdims else v[..., 0] for v in (value, sign))
         return (value, sign) if return_sign else value
@@ -310,21 +310,23 @@ class Delegated:
             self.contract.classes(y, a.classes)  # whose values may not be known, inside a transformation
             return a, y[..., None]
         self.contract.probabilities(y)
-        y = self._unless(~((y >= 0) & (y <= 1)), y)
+        y = self._unless(self.contract.no_probabilities, y)
         q = a.flat(xp.reshape(y, a.full))
         if math.prod(q.shape):
             self.contract.sums(xp.sum(q if xp.finfo(q.dtype).bits >= 32 else xp.astype(q, xp.float32), axis=-1))
         return a, q
 
-    def _unless(self, bad: Array, values: Array) -> Array:
+    def _unless(self, is_bad: Callable[[Array], Array], values: Array) -> Array:
         """Return values with NaN for what is bad, where nothing can be raised because they are not known, inside a transformation."""
-        return values if self.is_known(values) else self.xp.where(bad, self.xp.full_like(values, math.nan), values)
+        if self.is_known(values):
+            return values
+        return self.xp.where(is_bad(values), self.xp.full_like(values, math.nan), values)
 
     def _binary(self, x: Any, y: Any) -> tuple[Array, Array]:
         like = x if _is_array(x) else y
         x, y = self.floats(x, "logits", like), self.floats(y, "labels", like)
         self.contract.probabilities(y)
-        y = self._unless(~((y >= 0) & (y <= 1)), y)
+        y = self._unless(self.contract.no_probabilities, y)
         shape = self.contract.two_classes(x, y)
         return self.xp.broadcast_to(x, shape), self.xp.broadcast_to(y, shape)
 
