@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import sigmax
+from sigmax.bench.speed import cpu_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def table() -> list[str]:
     lines = ["| function | dtype | shape | cores | copy | sigmax | in cache |", "|---|---|---|---:|---:|---:|---:|"]
     for threads in sorted({1, len(os.sched_getaffinity(0))}):
         sigmax.set_num_threads(threads)
-        for dtype in ("float32", "float64"):
+        for dtype in ("float16", "float32", "float64"):
             for classes in (1, 10, 100, 131_072, 8_000_000):
                 x = np.random.default_rng(0).normal(scale=3, size=(NUMBERS // classes, classes)).astype(dtype)
                 y = np.empty_like(x)
@@ -63,7 +64,7 @@ def table() -> list[str]:
                 shape = f"{x.shape[0]:,} x {classes:,}" if classes > 1 else f"{x.size:,}"
                 columns = [function.__name__, dtype, shape, str(threads), *(f"{t:.3f}" for t in times)]
                 lines.append(f"| {' | '.join(columns)} |")
-    return lines
+    return [*lines, "", f"{cpu_name()}, {sigmax.cpu_level()}."]
 
 
 def main() -> None:

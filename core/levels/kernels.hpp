@@ -29,6 +29,8 @@ SIGMAX_TABLE(Link, links, link_list)
 #else
 #include "memory/tiles.hpp"
 #include "memory/in_registers.hpp"
+#include "memory/room.hpp"
+#include "memory/windows.hpp"
 #include "rows/walk.hpp"
 #include "rows/softmax.hpp"
 #include "rows/columns.hpp"

@@ -132,12 +132,7 @@ SIGMAX_INLINE Pack<T, n> quick_cross_entropy(Rows<T, n>& r) {
         auto sum_of = [](Part<T, n> p) SIGMAX_LAMBDA { return fast_two_sum(p.scale, p.scale * p.g); };
         const Pair<T, n> largest = sum_of(shift.template part<false>(m, unit)), others = rest[0].sum.value();
         const Pair<T, n> all = others + largest * one_term(rest[0].ties), label = sum_of(shift.template part<false>(own, unit));
-        const Share<T, n> share(all);
-        walk<flat>(x, y, 0, x.count, 1, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
-            Part<T, n> p = {P::load(score), P::load(result)};
-            if constexpr (flat) p.scale = shift.template part<false>(p.scale, unit).scale;
-            share.of(p).store(result);
-        });
+        share_out<flat, false>(x, y, shift, Share<T, n>(all), unit);
         const Pair<T, n> against = select(own == m, others + largest * one_term(rest[0].ties - T(1)), all - label);
         named.put(select(own == -infinity, T(0), -divide(against, all).hi), y);
         return select(all.hi == all.hi, m, infinity);  // a row with a NaN is a matter of limits.hpp

@@ -146,7 +146,7 @@ SIGMAX_INLINE Pack<T, n> log_softmax_kernel(Rows<T, n>& r) {
         for (std::ptrdiff_t i = 0; i < r.y.count; ++i) r.y.fetch(i);
     const Pack<T, n> m = maximum<flat>(r.x);
     const LogShare<scaled, T, n> share(m, log_of_row<flat, scaled>(r.x, m, r.temperature), r.temperature);
-    walk<flat>(r.x, r.y, 0, r.x.count, 1, [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA { share.of(Pack<T, n>::load(x)).store(y); });
+    finish<flat>(r.x, r.y, [&](const T* x, T* y, std::ptrdiff_t) SIGMAX_LAMBDA { share.of(Pack<T, n>::load(x)).store(y); });
     return m;
 }
 
@@ -163,7 +163,12 @@ SIGMAX_INLINE Pack<T, n> logsumexp_of(Pack<T, n> m, LogOfRow<T, n> log, const Sc
         value = l.hi + (l.lo + log.lo);
     }
     auto again = cancels(largest, more, 0.5);
-    if (any(again)) value = logsumexp_again<sizeof(T) == 4 ? 52 : 60>(x, again, value, flat);
+    if (any(again)) {
+        if (x.windows)
+            x.windows->suffice = false;
+        else
+            value = logsumexp_again<sizeof(T) == 4 ? 52 : 60>(x, again, value, flat);
+    }
     return convert<T>(value);
 }
 template <bool flat, class T, int n>

@@ -187,35 +187,47 @@ SIGMAX_INLINE W* tail_of_row(const W* from, std::ptrdiff_t rest, W filler, W (&e
     return end + pad - rest;
 }
 
-// One operand of flat rows: where it lies if it is of type W and contiguous, else some rows at a time in memory of its own.
+// Which operands of a batch can be worked on where they lie. Scores are read again after results have been written.
+template <class W, class O>
+bool lies_as(const O& operand) {
+    return operand.dtype == dtype_of<W> && operand.step == sizeof(W);
+}
 template <class W>
-class FlatRows {
-public:
-    FlatRows(bool direct, std::ptrdiff_t padded, std::ptrdiff_t together)
-        : direct_(direct), padded_(padded), room_(direct ? nullptr : new (std::nothrow) W[padded * together]) {}
-    bool failed() const { return !direct_ && !room_; }
-    bool direct() const { return direct_; }
-    W* room() const { return room_.get(); }
-    W* row(const char* data, std::ptrdiff_t stride, std::ptrdiff_t first, std::ptrdiff_t i) const {
-        return direct_ ? reinterpret_cast<W*>(const_cast<char*>(data + (first + i) * stride)) : room_.get() + i * padded_;
-    }
+bool scores_lie(const RowBatch& b) {
+    return lies_as<W>(b.x) && !b.mask.data && b.x.data != b.y.data;
+}
+template <class F, class W>
+bool results_lie(const RowBatch& b) {
+    return !F::per_class || lies_as<W>(b.y);
+}
 
-private:
-    bool direct_;
-    std::ptrdiff_t padded_;
-    std::unique_ptr<W[]> room_;
+// One operand of flat rows: where it lies, or some rows at a time in a room of its own.
+template <class W>
+struct FlatRows {
+    W* room;  // null where it lies
+    std::ptrdiff_t padded;
+    W* row(const char* data, std::ptrdiff_t stride, std::ptrdiff_t first, std::ptrdiff_t i) const {
+        return room ? room + i * padded : reinterpret_cast<W*>(const_cast<char*>(data + (first + i) * stride));
+    }
 };
 
-// One row: its scores, results and weights, contiguous in W.
+// One row: its scores, results and weights, contiguous in W; of the first two, what has windows is seen through them.
+template <class W>
+struct FlatRow {
+    W *x, *y, *w;
+    Windows<W>*x_windows = nullptr, *y_windows = nullptr;
+};
+inline constexpr unsigned wants_copy = 1u << 31;  // beside the bits of a Status: the row must be done again without windows
 template <class F, class W, int n>
-unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const RowTemperatures<W, n>& t) {
+unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies, const RowTemperatures<W, n>& t) {
     constexpr W nothing = -std::numeric_limits<W>::infinity();
     const std::ptrdiff_t whole = b.classes / pad * pad, rest = b.classes - whole, count = padded_length(b.classes) / n;
+    const auto [x, y, w, x_windows, y_windows] = lies;
     W x_end[2 * pad], y_end[2 * pad], w_end[2 * pad];
-    W *x_tail = tail_of_row(x + whole, rest, nothing, x_end), *y_tail = y_end + pad, *w_tail = nullptr;
+    W *x_tail = x_windows ? nullptr : tail_of_row(x + whole, rest, nothing, x_end), *y_tail = y_end + pad, *w_tail = nullptr;
     if constexpr (F::weighted) w_tail = tail_of_row(w + whole, rest, W(0), w_end);
-    Rows<W, n> r = {{x, x_tail, whole / n, count},
-                    {y, y_tail, whole / n, count},
+    Rows<W, n> r = {{x, x_tail, whole / n, count, nullptr, x_windows},
+                    {y, y_tail, whole / n, count, nullptr, y_windows},
                     {w, w_tail, whole / n, count},
                     t.lane,
                     {},
@@ -230,11 +242,12 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const
     W results[2];
     for (int j = 0; j < F::results; ++j) results[j] = first_lane(r.results[j]);
     if constexpr (F::per_class)
-        if (rest) {
+        if (rest && !y_windows) {
             copy_pad(y + whole - pad, y_end);
             copy_pad(y_end + rest, y + whole - pad + rest);
         }
     if (t.any_special || std::isinf(top)) {
+        if (x_windows || y_windows) return wants_copy;
         const double temperature = temperature_of(b, row);
         const SingleRow<W> one = {{x, 1}, b.classes, temperature, {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results};
         if (const unsigned failed = limit_row<F>(one)) return failed;
@@ -243,7 +256,7 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, W* x, W* y, W* w, const
         const Output& out = b.results[j];
         store_run(results + j, out.data + row * out.row, out.row, 1, out.dtype);
     }
-    return 0;
+    return x_windows && !x_windows->suffice ? wants_copy : 0;
 }
 
 template <class F, class W>
@@ -255,32 +268,78 @@ unsigned flat_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     std::ptrdiff_t together = along ? 1 : cache / b.classes;
     together = together < 1 ? 1 : together > lanes ? lanes : together;
     const std::ptrdiff_t padded = padded_length(b.classes);
-    // x is read again after y has been written; weights are read with the scores
     const bool masked = b.mask.data;
-    const FlatRows<W> x(b.x.dtype == dtype_of<W> && b.x.step == sizeof(W) && !masked && b.x.data != b.y.data, padded, together);
-    const FlatRows<W> y(!F::per_class || (b.y.dtype == dtype_of<W> && b.y.step == sizeof(W)), padded, together);
-    const FlatRows<W> w(!F::weighted || (!masked && b.weights.dtype == dtype_of<W> && b.weights.step == sizeof(W)), padded, together);
-    if (x.failed() || y.failed() || w.failed()) return unsigned(Status::no_memory);
+    const bool copies_x = !scores_lie<W>(b), copies_y = !results_lie<F, W>(b), copies_w = F::weighted && (masked || !lies_as<W>(b.weights));
+    Room<W> room(copies_x + copies_y + copies_w, padded * together);
+    if (room.failed()) return unsigned(Status::no_memory);
+    const FlatRows<W> x{copies_x ? room.part() : nullptr, padded}, y{copies_y ? room.part() : nullptr, padded},
+        w{copies_w ? room.part() : nullptr, padded};
 
     RowTemperatures<W, n> t;
     load_temperatures(b, row, 1, t);
     for (; row < end; row += together) {
         const std::ptrdiff_t rows = end - row < together ? end - row : together;
-        if (!x.direct()) load_rows<n>(b.x, row, rows, b.classes, x.room(), padded);
-        if (!x.direct() && masked) apply_mask(b.mask, row, rows, b.classes, x.room(), padded, 1, -std::numeric_limits<W>::infinity());
+        if (x.room) load_rows<n>(b.x, row, rows, b.classes, x.room, padded);
+        if (x.room && masked) apply_mask(b.mask, row, rows, b.classes, x.room, padded, 1, -std::numeric_limits<W>::infinity());
         if constexpr (F::weighted) {
-            if (!w.direct()) load_rows<n>(b.weights, row, rows, b.classes, w.room(), padded);
+            if (w.room) load_rows<n>(b.weights, row, rows, b.classes, w.room, padded);
             if constexpr (masks_weights<F>)
-                if (!w.direct() && masked) apply_mask(b.mask, row, rows, b.classes, w.room(), padded, 1, W(0));
+                if (w.room && masked) apply_mask(b.mask, row, rows, b.classes, w.room, padded, 1, W(0));
         }
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (b.temperature.row != 0) load_temperatures(b, row + i, 1, t);
-            W *const x_row = x.row(b.x.data, b.x.row, row, i), *const y_row = y.row(b.y.data, b.y.row, row, i);
-            if (const unsigned failed = flat_row<F, W, n>(b, row + i, x_row, y_row, w.row(b.weights.data, b.weights.row, row, i), t))
-                return failed;
+            const FlatRow<W> lies = {x.row(b.x.data, b.x.row, row, i), y.row(b.y.data, b.y.row, row, i),
+                                     w.row(b.weights.data, b.weights.row, row, i)};
+            if (const unsigned failed = flat_row<F, W, n>(b, row + i, lies, t)) return failed;
         }
         if constexpr (F::per_class)
-            if (!y.direct()) store_rows<n>(y.room(), padded, b.y, row, rows, b.classes);
+            if (y.room) store_rows<n>(y.room, padded, b.y, row, rows, b.classes);
+    }
+    return 0;
+}
+
+// ---- rows too long for a copy ----
+
+inline constexpr std::ptrdiff_t largest_copy = 1 << 19;  // bytes of an operand
+template <class F, class W>
+bool wants_windows(const RowBatch& b) {
+    return b.classes > largest_copy / std::ptrdiff_t(sizeof(W)) && !(scores_lie<W>(b) && results_lie<F, W>(b));
+}
+
+// Whether there is a number in a row that limits.hpp may be asked about.
+template <class W, int n>
+bool any_unusual(const Scores<W, n>& x) {
+    Pack<W, n> m(-std::numeric_limits<W>::infinity()), nan(0);
+    walk<true>(x, x, 0, x.count, 1, [&](const W* p, const W*, std::ptrdiff_t) SIGMAX_LAMBDA {
+        const auto score = Pack<W, n>::load(p);
+        m = max(score, m);
+        nan = nan + select(score == score, W(0), score);
+    });
+    return any(nan != nan) || any_infinite(m);
+}
+
+// A row that a kernel cannot do in windows is copied after all; before its results are written over its scores, where these lie there.
+template <class F, class W>
+unsigned long_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+    constexpr int n = row_lanes<F, W>;
+    constexpr std::ptrdiff_t length = Windows<W>::length;
+    const bool over = b.x.data == b.y.data;  // where a kernel may leave nothing but results
+    Room<W> room(2, length);
+    if (room.failed()) return unsigned(Status::no_memory);
+    W *const scores = room.part(), *const results = room.part();
+    for (; row < end; ++row) {
+        const RowBatch one = rows_of(b, row, row + 1);
+        Windows<W> x(scores, one.x, one.mask, b.classes, -std::numeric_limits<W>::infinity()), y(results, one.y, b.classes);
+        FlatRow<W> lies = {reinterpret_cast<W*>(const_cast<char*>(one.x.data)), reinterpret_cast<W*>(one.y.data), nullptr};
+        if (!scores_lie<W>(b)) lies.x_windows = &x;
+        if (over || !results_lie<F, W>(b)) lies.y_windows = &y;
+        RowTemperatures<W, n> t;
+        load_temperatures(b, row, 1, t);
+        unsigned failed = wants_copy;
+        if (!over || !(t.any_special || any_unusual<W, n>({nullptr, nullptr, 0, padded_length(b.classes) / n, nullptr, &x})))
+            failed = flat_row<F, W, n>(b, row, lies, t);
+        if (failed == wants_copy) failed = flat_rows<F, W>(b, row, row + 1);
+        if (failed) return failed;
     }
     return 0;
 }
@@ -297,6 +356,14 @@ std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t 
     return row;
 }
 
+template <class F, class W>
+unsigned rows_by_copies(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
+    if (b.classes <= most_upright) return upright_rows<F, W>(b, row, end);
+    if constexpr (!F::in_doubles && !F::weighted)
+        if (wants_windows<F, W>(b)) return long_rows<F, W>(b, row, end);
+    return flat_rows<F, W>(b, row, end);
+}
+
 // Rows that cannot be done in place, the last ones and tiles that hold a special row, are done here, and those behind tried again.
 template <class F, class T>
 unsigned row_loop(const RowBatch& b) {
@@ -305,8 +372,7 @@ unsigned row_loop(const RowBatch& b) {
         const std::ptrdiff_t begin = row;
         row = rows_in_place<F, T>(b, row);
         const std::ptrdiff_t end = row > begin && b.rows - row > 2 * lanes ? row + 2 * lanes : b.rows;
-        if (const unsigned failed = b.classes > most_upright ? flat_rows<F, W>(b, row, end) : upright_rows<F, W>(b, row, end))
-            return failed;
+        if (const unsigned failed = rows_by_copies<F, W>(b, row, end)) return failed;
         row = end;
     }
     return 0;

@@ -111,6 +111,21 @@ SIGMAX_INLINE Pack<T, n> maximum(const Scores<T, n>& x) {
     return m[0];
 }
 
+// The last walk of a row whose scale, or of a flat one whose scores, lie in x, and g in y: windows of results keep no g.
+template <bool flat, bool scaled, class T, int n>
+SIGMAX_INLINE void share_out(const Scores<T, n>& x, const Scores<T, n>& y, const Shift<T, n>& shift, const Share<T, n>& share,
+                             const Temperature<T, n>& temperature) {
+    if (flat && y.windows)
+        return finish<flat>(x, y, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
+            share.of(shift.template part<scaled>(Pack<T, n>::load(score), temperature)).store(result);
+        });
+    finish<flat>(x, y, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
+        Part<T, n> p = {Pack<T, n>::load(score), Pack<T, n>::load(result)};
+        if constexpr (flat) p.scale = shift.template part<scaled>(p.scale, temperature).scale;
+        share.of(p).store(result);
+    });
+}
+
 template <bool flat, bool scaled, class T, int n>
 SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
     constexpr int strands = flat ? lanes / n : 1;
@@ -133,12 +148,7 @@ SIGMAX_INLINE Pack<T, n> softmax_kernel(Rows<T, n>& r) {
     });
     if constexpr (flat) sum[0] = joined(sum);
 
-    const Share<T, n> share(sum[0].value());
-    walk<flat>(x, y, 0, x.count, 1, [&](const T* score, T* result, std::ptrdiff_t) SIGMAX_LAMBDA {
-        Part<T, n> p = {Pack<T, n>::load(score), Pack<T, n>::load(result)};
-        if constexpr (flat) p.scale = shift.template part<scaled>(p.scale, temperature).scale;
-        share.of(p).store(result);
-    });
+    share_out<flat, scaled>(x, y, shift, Share<T, n>(sum[0].value()), temperature);
     return m;
 }
 

@@ -16,13 +16,14 @@ inline constexpr std::ptrdiff_t pad = 2 * lanes;
 // The classes of a flat row, with as many impossible ones as fill its last vectors: the same at every CPU level.
 inline constexpr std::ptrdiff_t padded_length(std::ptrdiff_t classes) { return (classes + pad - 1) / pad * pad; }
 
-// Vectors of n scores of one row or of as many rows; the last ones stand in `tail`.
+// Vectors of n scores of one row or of as many rows; the last ones stand in `tail`, or all of them in windows.
 template <class T, int n = natural<T>>
 struct Scores {
     T* data;
     T* tail;
     std::ptrdiff_t whole, count;
     const char* soon = nullptr;  // memory that is needed next, as large as these scores
+    Windows<T>* windows = nullptr;
     SIGMAX_INLINE T* at(std::ptrdiff_t i) const { return i < whole ? data + i * n : tail + (i - whole) * n; }
     SIGMAX_INLINE Pack<T, n> operator[](std::ptrdiff_t i) const { return Pack<T, n>::load(at(i)); }
     // A part of it, so that memory and arithmetic work at the same time: a tile reads memory in no order that a CPU foresees
@@ -31,15 +32,38 @@ struct Scores {
         constexpr int size = n * sizeof(T);
         for (int at = 0; at < size; at += 64) __builtin_prefetch(soon + i * size + at);
     }
+    // The vectors from i on that lie behind one another: the first of them, and the one after the last.
+    struct Stretch {
+        T* first;
+        std::ptrdiff_t end;
+    };
+    SIGMAX_INLINE Stretch stretch(std::ptrdiff_t i) const {
+        constexpr std::ptrdiff_t size = Windows<T>::length / n;
+        if (windows) return {windows->at(i / size * Windows<T>::length) + i % size * n, i / size * size + size};
+        if (i < whole) return {data + i * n, whole};
+        return {tail + (i - whole) * n, count};
+    }
 };
 
-// body(scores, results) at every `step`th vector of two operands from `begin` on: without a question at each whether the tail has begun.
-template <bool flat, class T, int n, class Body>
+// body(scores, results, i) at every `step`th vector of two operands from `begin` on: without a question at each where it lies.
+template <bool flat, bool delivers = false, class T, int n, class Body>
 SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end, int step, Body body) {
-    std::ptrdiff_t i = begin;
-    for (const std::ptrdiff_t stop = flat && x.whole < end ? x.whole : end; i < stop; i += step) body(x.data + i * n, y.data + i * n, i);
-    if constexpr (flat)
-        for (; i < end; i += step) body(x.tail + (i - x.whole) * n, y.tail + (i - x.whole) * n, i);
+    if constexpr (flat) {
+        for (std::ptrdiff_t i = begin; i < end;) {
+            const auto from = x.stretch(i), to = y.stretch(i);
+            const std::ptrdiff_t first = i, both = from.end < to.end ? from.end : to.end, stop = both < end ? both : end;
+            for (; i < stop; i += step) body(from.first + (i - first) * n, to.first + (i - first) * n, i);
+            if constexpr (delivers)
+                if (y.windows) y.windows->deliver(first * n, stop * n);
+        }
+    } else {
+        for (std::ptrdiff_t i = begin; i < end; i += step) body(x.data + i * n, y.data + i * n, i);
+    }
+}
+// The last walk over all vectors, which leaves the results.
+template <bool flat, class T, int n, class Body>
+SIGMAX_INLINE void finish(const Scores<T, n>& x, const Scores<T, n>& y, Body body) {
+    walk<flat, true>(x, y, 0, x.count, 1, body);
 }
 
 // body(strand, first, end) for the vectors first, first + strands ... before end that are added up before an addition in full.
@@ -104,7 +128,7 @@ struct Named {
         return x.data + number[lane] * n + lane;
     }
     SIGMAX_INLINE Pack<T, n> of(const Scores<T, n>& x) const {
-        if constexpr (flat) return Pack<T, n>(*at(x, 0));
+        if constexpr (flat) return Pack<T, n>(x.windows ? x.windows->one(number[0]) : *at(x, 0));
         T scores[n];
         for (int l = 0; l < n; ++l) scores[l] = *at(x, l);
         return Pack<T, n>::load(scores);
@@ -112,6 +136,7 @@ struct Named {
     SIGMAX_INLINE void put(Pack<T, n> values, const Scores<T, n>& y) const {
         T value[n];
         values.store(value);
+        if (flat && y.windows) return y.windows->put(number[0], value[0]);
         for (int l = 0; l < (flat ? 1 : n); ++l) *at(y, l) = value[l];
     }
 };
