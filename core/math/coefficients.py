@@ -96,9 +96,11 @@ def main() -> None:
     rest = [mp.log(2) * j / 8 - mp.log(t) for j, t in enumerate(entries)]
     print(f"// (j/8) ln 2 - log of the entry\n{{{', '.join(float(r).hex() for r in rest)}}}")
 
-    # exp38: eighths from a table of 53-bit numbers
+    # exp38 and exp52: eighths from a table of 53-bit numbers
     half_step = mp.log(2) / 16
-    show("e^r, degree 5", "double", 53, remez(mp.exp, lambda r: 1 / mp.exp(r), 5, -half_step, half_step))
+    for degree in (5, 7):
+        fit = remez(mp.exp, lambda r: 1 / mp.exp(r), degree, -half_step, half_step)
+        show(f"e^r, degree {degree}", "double", 53, fit)
     show("8 / ln 2 and ln 2 / 8", "double", 53, ([8 / mp.log(2), mp.log(2) / 8], mp.mpf(2) ** -54))
     words = [
         struct.unpack("<q", struct.pack("<d", float(mp.mpf(2) ** (mp.mpf(j) / 8))))[0] - (j << 49) for j in range(8)

@@ -10,20 +10,22 @@ struct KeptMemory {
 };
 inline thread_local KeptMemory kept_memory;
 
-// Some parts of as many numbers, one after the other.
-template <class W>
+// Of several parts, one after the other.
 class Room {
 public:
-    Room(int parts, std::ptrdiff_t numbers) : pitch_(numbers * sizeof(W) + apart) {
-        const std::size_t size = parts * pitch_ + line;
-        if (parts == 0) return;
+    template <class T>
+    static std::size_t bytes(std::ptrdiff_t numbers) {
+        return numbers ? (numbers * sizeof(T) + line - 1) / line * line + apart : 0;
+    }
+    explicit Room(std::size_t size) {
+        if (size == 0) return;
         KeptMemory& kept = kept_memory;
-        keeps_ = !kept.taken && size <= KeptMemory::most;
+        keeps_ = !kept.taken && size + line <= KeptMemory::most;
         if (keeps_ && kept.size < size) {
-            kept.bytes.reset(new (std::nothrow) char[size]);
+            kept.bytes.reset(new (std::nothrow) char[size + line]);
             kept.size = kept.bytes ? size : 0;
         }
-        if (!keeps_) own_.reset(new (std::nothrow) char[size]);
+        if (!keeps_) own_.reset(new (std::nothrow) char[size + line]);
         char* const memory = keeps_ ? kept.bytes.get() : own_.get();
         failed_ = !memory;
         keeps_ = keeps_ && memory;
@@ -35,15 +37,15 @@ public:
         if (keeps_) kept_memory.taken = false;
     }
     bool failed() const { return failed_; }
-    W* part() {
+    template <class T>
+    T* part(std::ptrdiff_t numbers) {
         char* const p = next_;
-        next_ += pitch_;
-        return reinterpret_cast<W*>(p);
+        next_ += bytes<T>(numbers);
+        return reinterpret_cast<T*>(p);
     }
 
 private:
-    static constexpr std::size_t line = 64, apart = 9 * line;  // so that parts of a page's multiple do not want the same lines of a cache
-    std::size_t pitch_;
+    static constexpr std::size_t line = 64, apart = 9 * line;  // parts of whole pages would want the same lines of a cache
     std::unique_ptr<char[]> own_;
     char* next_ = nullptr;
     bool keeps_ = false, failed_ = false;

@@ -25,6 +25,15 @@ SIGMAX_INLINE void scatter(const T* from, char* p, std::ptrdiff_t step, std::ptr
     for (std::ptrdiff_t i = 0; i < n; ++i) std::memcpy(p + i * step, from + i, sizeof(T));
 }
 
+// `value` takes the place of the numbers whose byte in a mask is 0. Without a branch: a mask need not be one that a CPU foresees.
+template <class W>
+SIGMAX_SHARED void hide(const char* mask, std::ptrdiff_t step, std::ptrdiff_t n, W value, W* to) {
+    if (step == 1)
+        for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = mask[i] ? to[i] : value;
+    else
+        for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = mask[i * step] ? to[i] : value;
+}
+
 // Neither reads nor writes beyond the n numbers on either side.
 template <class W>
 SIGMAX_SHARED void load_run(const char* p, std::ptrdiff_t step, std::ptrdiff_t n, Dtype dtype, W* to) {

@@ -258,6 +258,8 @@ template <int n, class W>
 SIGMAX_SHARED void load_rows(const Input& in, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to,
                              std::ptrdiff_t pitch) {
     if (in.step == size_of(in.dtype)) {
+        if (in.row == classes * in.step && pitch == classes)
+            return load_run(in.data + first * in.row, in.step, rows * classes, in.dtype, to);
         for (std::ptrdiff_t i = 0; i < rows; ++i) load_run(in.data + (first + i) * in.row, in.step, classes, in.dtype, to + i * pitch);
         return;
     }

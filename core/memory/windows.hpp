@@ -45,9 +45,7 @@ private:
     [[gnu::noinline]] void load(std::ptrdiff_t first) {
         const std::ptrdiff_t rest = classes_ - first, count = rest < length ? rest : length;
         load_run(in_.data + first * in_.step, in_.step, count, in_.dtype, room_);
-        if (mask_.data)
-            for (std::ptrdiff_t k = 0; k < count; ++k)
-                if (!possible(first + k)) room_[k] = nothing_;
+        if (mask_.data) hide(mask_.data + first * mask_.step, mask_.step, count, nothing_, room_);
         for (std::ptrdiff_t k = count; k < length; ++k) room_[k] = nothing_;
     }
 };

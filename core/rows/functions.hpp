@@ -8,6 +8,7 @@ struct RowTraits {
     static constexpr bool pulls = false;      // gives a gradient
     static constexpr bool at_unit = false;    // is called for temperature 1 alone
     static constexpr bool of_logs = false;    // its limit wants the logarithm of the sum
+    static constexpr bool keeps = false;      // wants room for a double a score
     static constexpr int results = 0;
     template <class T>
     using Work = double;
@@ -139,7 +140,21 @@ struct CrossEntropy : CrossEntropyTraits<with_label, with_gradient> {
 
 // Gradients by the scores; the weights are the gradient by the results.
 template <bool of_log>
+struct PullbackOf;
+// At temperature 1, but for rows whose digits do not do.
+template <bool of_log>
+struct QuickPullback : OwnTypeTraits {
+    using Slow = PullbackOf<of_log>;
+    static constexpr bool weighted = true, pulls = true, at_unit = true, keeps = true;
+    template <bool flat, bool, class W, int n>
+    static Pack<W, n> run(Rows<W, n>& r) {
+        return quick_pullback<flat, of_log>(r);
+    }
+    static double limit(double p, double others, double g, double sum, double mean) { return Slow::limit(p, others, g, sum, mean); }
+};
+template <bool of_log>
 struct PullbackOf : RowTraits {
+    using Quick = QuickPullback<of_log>;
     static constexpr const char* name = of_log ? "log_softmax_pullback" : "softmax_pullback";
     static constexpr bool weighted = true, pulls = true;
     static f64 run(Rows<double>& r) { return pullback_kernel<of_log>(r); }

@@ -64,7 +64,7 @@ struct SingleRow {
     Column<const W> x;
     std::ptrdiff_t classes;
     double temperature;
-    Column<const double> w;
+    Column<const W> w;
     double label, smoothing;
     Column<W> y;
     W* results;
@@ -144,13 +144,13 @@ unsigned at_usual_temperature(const SingleRow<W>& row, const Sight& sight) {
     }
     const std::int64_t number = static_cast<std::int64_t>(row.label);
     double found[2];
-    auto given = [](const auto* p, std::ptrdiff_t step) { return Input{reinterpret_cast<const char*>(p), 0, step, Dtype::float64}; };
+    auto given = []<class T>(const T* p, std::ptrdiff_t step) { return Input{reinterpret_cast<const char*>(p), 0, step, dtype_of<T>}; };
     RowBatch b{};
     b.rows = 1;
     b.classes = classes;
     b.x = given(scores.get(), size);
-    if constexpr (F::weighted) b.weights = given(row.w.data, row.w.step * size);
-    if constexpr (F::labelled) b.label = given(&number, 0);
+    if constexpr (F::weighted) b.weights = given(row.w.data, row.w.step * std::ptrdiff_t(sizeof(W)));
+    if constexpr (F::labelled) b.label = {reinterpret_cast<const char*>(&number), 0, 0, {}};
     if constexpr (F::smoothed) b.smoothing = given(&row.smoothing, 0);
     b.temperature = given(&usual, 0);
     if constexpr (F::per_class) b.y = {reinterpret_cast<char*>(values.get()), 0, size, Dtype::float64};

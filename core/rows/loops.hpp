@@ -48,13 +48,22 @@ SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std:
     r.lane.value = Pack<W, n>::load(value);
 }
 
-// Masked scores become -inf, their weights in a sum 0. `to` holds class k of row i at to[i * row + k * step].
+// Masked scores become -inf, their weights in a sum 0. `to` holds the rows contiguously, `pitch` apart.
 template <class W>
 SIGMAX_SHARED void apply_mask(const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes, W* to,
-                              std::ptrdiff_t row, std::ptrdiff_t step, W value) {
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-        for (std::ptrdiff_t k = 0; k < classes; ++k)
-            if (!mask.data[(first + i) * mask.row + k * mask.step]) to[i * row + k * step] = value;
+                              std::ptrdiff_t pitch, W value) {
+    const char* p = mask.data + first * mask.row;
+    if (mask.row == classes * mask.step && pitch == classes) return hide(p, mask.step, rows * classes, value, to);
+    for (std::ptrdiff_t i = 0; i < rows; ++i) hide(p + i * mask.row, mask.step, classes, value, to + i * pitch);
+}
+// The same on the way into a tile of n rows.
+template <int n, class W>
+SIGMAX_SHARED void load_masked(const Input& in, const Input& mask, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t classes,
+                               W* tile, W value) {
+    alignas(64) W flat[most_upright * n];
+    load_rows<n>(in, first, rows, classes, flat, classes);
+    apply_mask(mask, first, rows, classes, flat, classes, value);
+    load_tile<n, n, W>(reinterpret_cast<const char*>(flat), classes * sizeof(W), sizeof(W), rows, classes, tile);
 }
 // The probabilities of a label are not masked: a label may name an impossible class, and pays for it.
 template <class F>
@@ -79,7 +88,20 @@ bool is_narrow(const RowBatch& b) {
 // register; for the others a CPU of sixteen registers does better with two (v3, ns an element: softmax of ten doubles 1.83 and 1.67, of
 // a thousand 1.40 and 1.34; logsumexp of ten 2.86 and 2.02; four lose again), one of thirty-two with one.
 template <class F, class W>
-inline constexpr int row_lanes = (F::in_doubles ? 1 : isa::registers_in_step) * natural<W>;
+inline constexpr int row_lanes = (F::in_doubles || F::keeps ? 1 : isa::registers_in_step) * natural<W>;
+
+// A row whose digits did not do, which lies in W.
+template <class F, class W>
+unsigned by_slow(const W* x, const W* w, W* y, std::ptrdiff_t classes) {
+    auto given = [](const W* p) { return Input{reinterpret_cast<const char*>(p), 0, sizeof(W), dtype_of<W>}; };
+    RowBatch b{};
+    b.rows = 1;
+    b.classes = classes;
+    b.x = given(x);
+    b.weights = given(w);
+    b.y = {reinterpret_cast<char*>(y), 0, sizeof(W), dtype_of<W>};
+    return row_loop<typename F::Slow, double>(b);
+}
 
 // ---- upright rows: tiles of n at a time ----
 
@@ -87,15 +109,23 @@ inline constexpr int row_lanes = (F::in_doubles ? 1 : isa::registers_in_step) * 
 template <class F, class W, int n>
 struct Tile {
     alignas(64) W x[most_upright * n], y[F::per_class ? most_upright * n : 1], w[F::weighted ? most_upright * n : 1];
-    W label[n], smoothing[n], results[2][n];
+    alignas(64) double kept[F::keeps ? most_upright * n : 1];
+    Pack<std::int64_t, n> again;
+    double label[n];
+    W smoothing[n], results[2][n];
     RowTemperatures<W, n> temperature;
 
     void load(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) {
-        load_tile<n, n>(b.x, row, rows, b.classes, x);
-        if constexpr (F::weighted) load_tile<n, n>(b.weights, row, rows, b.classes, w);
-        if (b.mask.data) apply_mask(b.mask, row, rows, b.classes, x, 1, n, -std::numeric_limits<W>::infinity());
-        if constexpr (masks_weights<F>)
-            if (b.mask.data) apply_mask(b.mask, row, rows, b.classes, w, 1, n, W(0));
+        if (b.mask.data)
+            load_masked<n>(b.x, b.mask, row, rows, b.classes, x, -std::numeric_limits<W>::infinity());
+        else
+            load_tile<n, n>(b.x, row, rows, b.classes, x);
+        if constexpr (F::weighted) {
+            if (masks_weights<F> && b.mask.data)
+                load_masked<n>(b.weights, b.mask, row, rows, b.classes, w, W(0));
+            else
+                load_tile<n, n>(b.weights, row, rows, b.classes, w);
+        }
         if constexpr (F::smoothed)
             for (std::ptrdiff_t i = 0; i < n; ++i) {
                 label[i] = i < rows ? label_of(b, row + i) : 0;
@@ -115,13 +145,15 @@ struct Tile {
                         {},
                         {},
                         is_narrow<F>(b),
-                        false};
+                        false,
+                        kept};
         if constexpr (F::smoothed) {
-            r.label = Pack<W, n>::load(label);
+            r.label = Pack<double, n>::load(label);
             r.smoothing = Pack<W, n>::load(smoothing);
         }
         const Pack<W, n> m = run_kernel<F, false>(r);
         for (int j = 0; j < F::results; ++j) r.results[j].store(results[j]);
+        again = r.again;
         return m;
     }
     // The kernel has used the scores up, so that those of special rows are read again.
@@ -131,18 +163,25 @@ struct Tile {
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (!temperature.special[i] && !std::isinf(top[i])) continue;
             load_run(b.x.data + (row + i) * b.x.row, b.x.step, b.classes, b.x.dtype, x_row);
-            if (b.mask.data) apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, 1, -std::numeric_limits<W>::infinity());
+            if (b.mask.data) apply_mask(b.mask, row + i, 1, b.classes, x_row, 0, -std::numeric_limits<W>::infinity());
             W of_row[2];
-            const SingleRow<W> one = {{x_row, 1},
-                                      b.classes,
-                                      temperature_of(b, row + i),
-                                      {reinterpret_cast<double*>(w + i), n},
-                                      label_of(b, row + i),
-                                      smoothing_of(b, row + i),
-                                      {y + i, n},
-                                      of_row};
+            const SingleRow<W> one = {
+                {x_row, 1}, b.classes, temperature_of(b, row + i), {w + i, n}, label_of(b, row + i), smoothing_of(b, row + i),
+                {y + i, n}, of_row};
             if (const unsigned failed = limit_row<F>(one)) return failed;
             for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
+        }
+        return 0;
+    }
+    [[gnu::noinline, gnu::cold]] unsigned do_again(std::ptrdiff_t rows, std::ptrdiff_t classes) {
+        std::int64_t which[n];
+        again.store(which);
+        W x_row[most_upright], w_row[most_upright], y_row[most_upright];
+        for (std::ptrdiff_t i = 0; i < rows; ++i) {
+            if (!which[i]) continue;
+            for (std::ptrdiff_t k = 0; k < classes; ++k) x_row[k] = x[k * n + i], w_row[k] = w[k * n + i];
+            if (const unsigned failed = by_slow<F>(x_row, w_row, y_row, classes)) return failed;
+            for (std::ptrdiff_t k = 0; k < classes; ++k) y[k * n + i] = y_row[k];
         }
         return 0;
     }
@@ -165,6 +204,9 @@ unsigned upright_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end)
         if (!first && b.temperature.row != 0) load_temperatures(b, row, rows, tile.temperature);
         tile.load(b, row, rows);
         const Pack<W, n> m = tile.run(b, row);
+        if constexpr (F::keeps)
+            if (any(tile.again))
+                if (const unsigned failed = tile.do_again(rows, b.classes)) return failed;
         if (tile.temperature.any_special || any_infinite(m))
             if (const unsigned failed = tile.replace_limits(b, row, rows, m)) return failed;
         tile.store(b, row, rows);
@@ -215,6 +257,7 @@ struct FlatRows {
 template <class W>
 struct FlatRow {
     W *x, *y, *w;
+    double* kept;
     Windows<W>*x_windows = nullptr, *y_windows = nullptr;
 };
 inline constexpr unsigned wants_copy = 1u << 31;  // beside the bits of a Status: the row must be done again without windows
@@ -222,7 +265,7 @@ template <class F, class W, int n>
 unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies, const RowTemperatures<W, n>& t) {
     constexpr W nothing = -std::numeric_limits<W>::infinity();
     const std::ptrdiff_t whole = b.classes / pad * pad, rest = b.classes - whole, count = padded_length(b.classes) / n;
-    const auto [x, y, w, x_windows, y_windows] = lies;
+    const auto [x, y, w, kept, x_windows, y_windows] = lies;
     W x_end[2 * pad], y_end[2 * pad], w_end[2 * pad];
     W *x_tail = x_windows ? nullptr : tail_of_row(x + whole, rest, nothing, x_end), *y_tail = y_end + pad, *w_tail = nullptr;
     if constexpr (F::weighted) w_tail = tail_of_row(w + whole, rest, W(0), w_end);
@@ -234,9 +277,10 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
                     {},
                     {},
                     is_narrow<F>(b),
-                    true};
+                    true,
+                    kept};
     const double label = label_of(b, row), smoothing = smoothing_of(b, row);
-    r.label = static_cast<W>(label);
+    r.label = label;
     r.smoothing = static_cast<W>(smoothing);
     const W top = first_lane(run_kernel<F, true>(r));
     W results[2];
@@ -246,10 +290,13 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
             copy_pad(y + whole - pad, y_end);
             copy_pad(y_end + rest, y + whole - pad + rest);
         }
+    if constexpr (F::keeps)
+        if (any(r.again))
+            if (const unsigned failed = by_slow<F>(x, w, y, b.classes)) return failed;
     if (t.any_special || std::isinf(top)) {
         if (x_windows || y_windows) return wants_copy;
         const double temperature = temperature_of(b, row);
-        const SingleRow<W> one = {{x, 1}, b.classes, temperature, {reinterpret_cast<double*>(w), 1}, label, smoothing, {y, 1}, results};
+        const SingleRow<W> one = {{x, 1}, b.classes, temperature, {w, 1}, label, smoothing, {y, 1}, results};
         if (const unsigned failed = limit_row<F>(one)) return failed;
     }
     for (int j = 0; j < F::results; ++j) {
@@ -259,37 +306,43 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
     return x_windows && !x_windows->suffice ? wants_copy : 0;
 }
 
+// Rows that run across memory are gathered several at a time, so that each cache line is read once.
+template <class F>
+std::ptrdiff_t rows_together(const RowBatch& b) {
+    constexpr std::ptrdiff_t cache = 1 << 18;
+    const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
+    const std::ptrdiff_t together = along ? 1 : cache / b.classes;
+    return together < 1 ? 1 : together > lanes ? lanes : together;
+}
 template <class F, class W>
 unsigned flat_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     constexpr int n = row_lanes<F, W>;
-    constexpr std::ptrdiff_t cache = 1 << 18;
-    // Rows that run across memory are gathered several at a time, so that each cache line is read once.
-    const bool along = b.x.step == size_of(b.x.dtype) && (!F::per_class || b.y.step == size_of(b.y.dtype));
-    std::ptrdiff_t together = along ? 1 : cache / b.classes;
-    together = together < 1 ? 1 : together > lanes ? lanes : together;
-    const std::ptrdiff_t padded = padded_length(b.classes);
+    const std::ptrdiff_t together = rows_together<F>(b), padded = padded_length(b.classes);
     const bool masked = b.mask.data;
-    const bool copies_x = !scores_lie<W>(b), copies_y = !results_lie<F, W>(b), copies_w = F::weighted && (masked || !lies_as<W>(b.weights));
-    Room<W> room(copies_x + copies_y + copies_w, padded * together);
+    const bool copies_x = !scores_lie<W>(b), copies_y = !results_lie<F, W>(b);
+    const bool copies_w = F::weighted && (masked || !lies_as<W>(b.weights) || b.weights.data == b.y.data);
+    const std::ptrdiff_t size = padded * together, kept_size = F::keeps ? padded : 0;
+    Room room((copies_x + copies_y + copies_w) * Room::bytes<W>(size) + Room::bytes<double>(kept_size));
     if (room.failed()) return unsigned(Status::no_memory);
-    const FlatRows<W> x{copies_x ? room.part() : nullptr, padded}, y{copies_y ? room.part() : nullptr, padded},
-        w{copies_w ? room.part() : nullptr, padded};
+    const FlatRows<W> x{copies_x ? room.part<W>(size) : nullptr, padded}, y{copies_y ? room.part<W>(size) : nullptr, padded},
+        w{copies_w ? room.part<W>(size) : nullptr, padded};
+    double* const kept = room.part<double>(kept_size);
 
     RowTemperatures<W, n> t;
     load_temperatures(b, row, 1, t);
     for (; row < end; row += together) {
         const std::ptrdiff_t rows = end - row < together ? end - row : together;
         if (x.room) load_rows<n>(b.x, row, rows, b.classes, x.room, padded);
-        if (x.room && masked) apply_mask(b.mask, row, rows, b.classes, x.room, padded, 1, -std::numeric_limits<W>::infinity());
+        if (x.room && masked) apply_mask(b.mask, row, rows, b.classes, x.room, padded, -std::numeric_limits<W>::infinity());
         if constexpr (F::weighted) {
             if (w.room) load_rows<n>(b.weights, row, rows, b.classes, w.room, padded);
             if constexpr (masks_weights<F>)
-                if (w.room && masked) apply_mask(b.mask, row, rows, b.classes, w.room, padded, 1, W(0));
+                if (w.room && masked) apply_mask(b.mask, row, rows, b.classes, w.room, padded, W(0));
         }
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (b.temperature.row != 0) load_temperatures(b, row + i, 1, t);
             const FlatRow<W> lies = {x.row(b.x.data, b.x.row, row, i), y.row(b.y.data, b.y.row, row, i),
-                                     w.row(b.weights.data, b.weights.row, row, i)};
+                                     w.row(b.weights.data, b.weights.row, row, i), kept};
             if (const unsigned failed = flat_row<F, W, n>(b, row + i, lies, t)) return failed;
         }
         if constexpr (F::per_class)
@@ -303,11 +356,11 @@ unsigned flat_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
 inline constexpr std::ptrdiff_t largest_copy = 1 << 19;  // bytes of an operand
 template <class F, class W>
 bool wants_windows(const RowBatch& b) {
-    return b.classes > largest_copy / std::ptrdiff_t(sizeof(W)) && !(scores_lie<W>(b) && results_lie<F, W>(b));
+    return b.classes > largest_copy / std::ptrdiff_t(sizeof(W)) && rows_together<F>(b) == 1 && !(scores_lie<W>(b) && results_lie<F, W>(b));
 }
 
-// Whether there is a number in a row that limits.hpp may be asked about.
-template <class W, int n>
+// Whether there is a number in a row that limits.hpp may be asked about, by functions that want labels of a NaN too.
+template <class F, class W, int n>
 bool any_unusual(const Scores<W, n>& x) {
     Pack<W, n> m(-std::numeric_limits<W>::infinity()), nan(0);
     walk<true>(x, x, 0, x.count, 1, [&](const W* p, const W*, std::ptrdiff_t) SIGMAX_LAMBDA {
@@ -315,7 +368,7 @@ bool any_unusual(const Scores<W, n>& x) {
         m = max(score, m);
         nan = nan + select(score == score, W(0), score);
     });
-    return any(nan != nan) || any_infinite(m);
+    return (F::labelled && any(nan != nan)) || any_infinite(m);
 }
 
 // A row that a kernel cannot do in windows is copied after all; before its results are written over its scores, where these lie there.
@@ -324,19 +377,19 @@ unsigned long_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     constexpr int n = row_lanes<F, W>;
     constexpr std::ptrdiff_t length = Windows<W>::length;
     const bool over = b.x.data == b.y.data;  // where a kernel may leave nothing but results
-    Room<W> room(2, length);
+    Room room(2 * Room::bytes<W>(length));
     if (room.failed()) return unsigned(Status::no_memory);
-    W *const scores = room.part(), *const results = room.part();
+    W *const scores = room.part<W>(length), *const results = room.part<W>(length);
     for (; row < end; ++row) {
         const RowBatch one = rows_of(b, row, row + 1);
         Windows<W> x(scores, one.x, one.mask, b.classes, -std::numeric_limits<W>::infinity()), y(results, one.y, b.classes);
-        FlatRow<W> lies = {reinterpret_cast<W*>(const_cast<char*>(one.x.data)), reinterpret_cast<W*>(one.y.data), nullptr};
+        FlatRow<W> lies = {reinterpret_cast<W*>(const_cast<char*>(one.x.data)), reinterpret_cast<W*>(one.y.data), nullptr, nullptr};
         if (!scores_lie<W>(b)) lies.x_windows = &x;
         if (over || !results_lie<F, W>(b)) lies.y_windows = &y;
         RowTemperatures<W, n> t;
         load_temperatures(b, row, 1, t);
         unsigned failed = wants_copy;
-        if (!over || !(t.any_special || any_unusual<W, n>({nullptr, nullptr, 0, padded_length(b.classes) / n, nullptr, &x})))
+        if (!over || !(t.any_special || any_unusual<F, W, n>({nullptr, nullptr, 0, padded_length(b.classes) / n, nullptr, &x})))
             failed = flat_row<F, W, n>(b, row, lies, t);
         if (failed == wants_copy) failed = flat_rows<F, W>(b, row, row + 1);
         if (failed) return failed;
@@ -379,10 +432,10 @@ unsigned row_loop(const RowBatch& b) {
 }
 
 // Rows of temperature 1 whose labels are not smoothed by F::Quick, the others by F: runs of either. A row goes the same way whatever is
-// beside it.
+// beside it. F::Quick works in floats, and wants weights that are no wider.
 template <class F>
 unsigned quick_row_loop(const RowBatch& b) {
-    if (b.classes > std::ptrdiff_t{1} << 24) return row_loop<F, double>(b);  // floats have no number for each
+    if (F::weighted && b.weights.dtype == Dtype::float64) return row_loop<F, double>(b);
     auto is_quick = [&](std::ptrdiff_t row) { return temperature_of(b, row) == 1 && smoothing_of(b, row) == 0; };
     const bool alike = (!b.temperature.data || b.temperature.row == 0) && (!b.smoothing.data || b.smoothing.row == 0);
     for (std::ptrdiff_t row = 0, end; row < b.rows; row = end) {

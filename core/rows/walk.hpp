@@ -60,6 +60,17 @@ SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdi
         for (std::ptrdiff_t i = begin; i < end; i += step) body(x.data + i * n, y.data + i * n, i);
     }
 }
+// The same of three operands, none of which has windows.
+template <bool flat, class T, int n, class Body>
+SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& w, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end,
+                        int step, Body body) {
+    for (std::ptrdiff_t i = begin; i < end;) {
+        const bool in_tail = flat && i >= x.whole;
+        const std::ptrdiff_t first = in_tail ? x.whole : 0, stop = !flat || in_tail || end < x.whole ? end : x.whole;
+        T *const scores = in_tail ? x.tail : x.data, *const weights = in_tail ? w.tail : w.data, *const results = in_tail ? y.tail : y.data;
+        for (; i < stop; i += step) body(scores + (i - first) * n, weights + (i - first) * n, results + (i - first) * n, i);
+    }
+}
 // The last walk over all vectors, which leaves the results.
 template <bool flat, class T, int n, class Body>
 SIGMAX_INLINE void finish(const Scores<T, n>& x, const Scores<T, n>& y, Body body) {
@@ -104,10 +115,13 @@ struct Rows {
     static constexpr int strands = lanes / n;
     Scores<T, n> x, y, w;
     Temperature<T, n> temperature;
-    Pack<T, n> label, smoothing;  // one a row, as are the results
+    Pack<double, n> label;  // one a row, as are smoothing and results
+    Pack<T, n> smoothing;
     Pack<T, n> results[2];
     bool to_narrow;  // whether results are narrower than float64
     bool flat;
+    double* kept = nullptr;           // one a score, where a function keeps some
+    Pack<std::int64_t, n> again = 0;  // rows whose digits did not do
 
     SIGMAX_INLINE Pack<T, n> classes(std::ptrdiff_t i) const { return Lie<T, n>{flat}.classes(i); }
     SIGMAX_INLINE int strand(std::ptrdiff_t i) const { return Lie<T, n>{flat}.strand(i); }
@@ -117,10 +131,10 @@ struct Rows {
 template <bool flat, class T, int n>
 struct Named {
     std::ptrdiff_t number[n];
-    SIGMAX_INLINE Named(Pack<T, n> numbers, std::ptrdiff_t count) {
-        T given[n];
+    SIGMAX_INLINE Named(Pack<double, n> numbers, std::ptrdiff_t count) {
+        double given[n];
         numbers.store(given);
-        const T classes = static_cast<T>(flat ? count * n : count);
+        const double classes = static_cast<double>(flat ? count * n : count);
         for (int l = 0; l < n; ++l) number[l] = given[l] >= 0 && given[l] < classes ? static_cast<std::ptrdiff_t>(given[l]) : 0;
     }
     SIGMAX_INLINE T* at(const Scores<T, n>& x, int lane) const {
@@ -184,7 +198,8 @@ template <class Found>
 SIGMAX_INLINE void store_strands(const Found* strands, f64 Found::* member, double (&to)[lanes]) {
     for (int s = 0; s < lanes / double_lanes; ++s) (strands[s].*member).store(to + s * double_lanes);
 }
-inline int first_largest(const double (&x)[lanes]) {
+template <class T>
+inline int first_largest(const T (&x)[lanes]) {
     int best = 0;
     for (int i = 1; i < lanes; ++i)
         if (x[i] > x[best]) best = i;

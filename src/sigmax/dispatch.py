@@ -108,21 +108,24 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
     name, work = entry.name, host.FUNCTIONS[entry.name]
-    known = frozenset(inspect.signature(signature).parameters)
+    parameters = inspect.signature(signature).parameters
+    known, over_last = frozenset(parameters), "axis" in parameters and parameters["axis"].default == -1
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
-        if len(args) == 1 and not options:
+        if len(args) == 1 and (not options or (over_last and len(options) == 1 and "axis" in options)):
             (x,) = args
             kind = type(x)
             if kind is np.ndarray:
-                return work(x)
+                return work(x, **options)
             quick = _quick.get(kind)
             if quick is not None:
-                result = quick(name, x)
-                if result is not None:
-                    return result
-            return run(entry, x)
+                axis = options["axis"] if options else -1
+                if type(axis) is int and (axis == -1 or axis == x.ndim - 1):
+                    result = quick(name, x)
+                    if result is not None:
+                        return result
+            return run(entry, x, **options)
         for x in args:
             if type(x) is not np.ndarray:
                 if not options.keys() <= known:

@@ -92,8 +92,8 @@ sigmax::RowLoop loop_of(const sigmax::RowFunction& f, const sigmax::RowBatch& ba
 }
 
 // What a score costs, in those of a softmax of floats: functions that work in doubles whatever their scores are take five to eight times as
-// long (v4 and v3), the cross-entropy of floats twice.
-std::ptrdiff_t cost_of(const sigmax::RowFunction& f) { return f.on_float == f.on_double ? 8 : f.labelled ? 2 : 1; }
+// long (v4 and v3), the cross-entropy of floats twice, the pullbacks three times.
+std::ptrdiff_t cost_of(const sigmax::RowFunction& f) { return f.on_float == f.on_double ? 8 : f.labelled ? 2 : f.weighted ? 3 : 1; }
 
 // The rows of a batch in parts, on all threads if there are enough of them; the status of all.
 template <class Run>

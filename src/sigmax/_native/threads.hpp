@@ -7,8 +7,8 @@
 // floating-point arithmetic as it should be.
 //
 // Waking a thread costs the caller some 50 us on a virtual machine (the other core has to be interrupted), handing work to one that
-// is awake less than one. So a thread that has been woken looks for more work for `patience` before it sleeps again; no longer,
-// because a thread that spins takes the core from whoever comes next. And a call wakes the others only if it is large, or if it
+// is awake less than one. So a thread that has been woken looks for more work for `patience` before it sleeps again: as long as a step of
+// training has between a loss and its derivative, and no longer, because a thread that spins takes the core from whoever comes next. And a call wakes the others only if it is large, or if it
 // follows another one so closely that the next will find them awake.
 #pragma once
 
@@ -64,7 +64,7 @@ inline void leave_core([[maybe_unused]] int core) {
 }
 
 using Clock = std::chrono::steady_clock;
-inline constexpr std::chrono::microseconds patience{50};
+inline constexpr std::chrono::microseconds patience{200};
 
 // Whether `ready` became true within `patience`.
 template <class Ready>
