@@ -46,10 +46,11 @@ def calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
     loss: Any = sigmax.torch.CrossEntropyLoss()
     for rows, classes in ((64, 10), (64, 1000), (256, 1000)):
         x, y = torch.randn(rows, classes, requires_grad=True), torch.randint(0, classes, (rows,))
+        g = torch.randn(rows, classes)
 
-        def stepped(function: Any, x: Any = x) -> None:
+        def stepped(function: Any, by_result: Any = None, x: Any = x) -> None:
             x.grad = None
-            function().backward()
+            function().backward(by_result)
 
         yield (
             f"cross-entropy, forward and back, {rows} x {classes:,}",
@@ -58,8 +59,8 @@ def calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
         )
         yield (
             f"softmax, forward and back, {rows} x {classes:,}",
-            partial(stepped, lambda x=x: sigmax.softmax(x, axis=-1).sum()),
-            partial(stepped, lambda x=x: torch.softmax(x, -1).sum()),
+            partial(stepped, partial(sigmax.softmax, x, axis=-1), g),
+            partial(stepped, partial(torch.softmax, x, -1), g),
         )
     small = np.random.default_rng(0).normal(size=10)
     yield "NumPy: sigmoid of 10", partial(sigmax.sigmoid, small), partial(scipy.special.expit, small)

@@ -23,8 +23,11 @@ LARGE = 150_000  # numbers: enough for the pool
 @pytest.fixture(autouse=True)
 def restore():
     before = sigmax.get_num_threads()
+    _native.join_team("")  # another test may have met PyTorch, whose threads do the work from then on
     yield
     sigmax.set_num_threads(before)
+    if "sigmax.arrays.torch" in sys.modules:
+        _native.join_team("libtorch_cpu")
 
 
 def own_threads():
@@ -126,6 +129,63 @@ print(small - before, threads() - before)
 def run(value, program="import sigmax; print(sigmax.get_num_threads())"):
     environment = {**os.environ, "SIGMAX_NUM_THREADS": value}
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+
+
+WITH_TORCH = """
+import os, threading, time
+import torch, sigmax
+from sigmax import _native
+def threads():
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("Threads:"))
+x = torch.randn(4000, 1000)
+sigmax.set_num_threads(1)
+wanted = sigmax.softmax(x)
+torch.set_num_threads(2)
+x @ x.T  # PyTorch's threads are there
+before = threads()
+sigmax.set_num_threads(2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
+def test_beside_pytorch_its_threads_do_the_work():
+    pytest.importorskip("torch")
+    program = """
+for _ in range(50):
+    assert torch.equal(sigmax.softmax(x), wanted)
+assert _native.pieces_of_helpers() >= 20, _native.pieces_of_helpers()
+assert threads() == before, (threads(), before)
+sigmax.set_num_threads(1)
+done = _native.pieces_of_helpers()
+sigmax.softmax(x)
+assert _native.pieces_of_helpers() == done
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", WITH_TORCH + program], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
+def test_other_threads_and_children_have_a_pool_of_their_own():
+    pytest.importorskip("torch")
+    program = """
+sigmax.softmax(x)
+same = []
+callers = [threading.Thread(target=lambda: same.append(bool((sigmax.softmax(x).numpy() == wanted.numpy()).all()))) for _ in range(8)]
+for caller in callers:
+    caller.start()
+for caller in callers:
+    caller.join()
+assert same == [True] * 8
+assert threads() == before + 1, (threads(), before)  # not as many for each caller
+child = os.fork()
+if child == 0:  # where OpenMP, and PyTorch with it, would wait for threads that are gone
+    os._exit(0 if (sigmax.softmax(x).numpy() == wanted.numpy()).all() and threads() == 2 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", WITH_TORCH + program], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
 
 
 def test_the_environment_sets_the_number():

@@ -1,6 +1,12 @@
 // The compiled module: its functions, and the choice of level and threads when it is imported.
 #include <cstdlib>
 #include <string>
+#include <utility>
+
+#if defined(__linux__)
+#include <dlfcn.h>
+#include <link.h>
+#endif
 
 #include "direct.hpp"
 #include "features.hpp"
@@ -21,6 +27,28 @@ PyObject* set_num_threads(PyObject*, PyObject* value) {
 }
 
 PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->name); }
+
+// Two pools of threads would take the cores from each other: OpenMP's look for work for milliseconds, and yield to nobody.
+PyObject* join_team(PyObject*, PyObject* name) {
+    const char* const wanted = PyUnicode_AsUTF8(name);
+    if (!wanted) return nullptr;
+    sigmax::threads::Team found = nullptr;
+#if defined(__linux__)
+    std::pair<const char*, std::string> library{wanted, ""};
+    if (*wanted)
+        dl_iterate_phdr(
+            [](dl_phdr_info* loaded, std::size_t, void* data) {
+                auto& [part, path] = *static_cast<std::pair<const char*, std::string>*>(data);
+                if (std::strstr(loaded->dlpi_name, part)) path = loaded->dlpi_name;
+                return 0;
+            },
+            &library);
+    if (void* const handle = library.second.empty() ? nullptr : dlopen(library.second.c_str(), RTLD_LAZY | RTLD_NOLOAD))
+        found = reinterpret_cast<sigmax::threads::Team>(dlsym(handle, "GOMP_parallel"));  // of what it is linked with
+#endif
+    sigmax::threads::team = found;
+    return PyBool_FromLong(found != nullptr);
+}
 
 PyMethodDef methods[] = {
     {"link", link, METH_VARARGS, "link(name, bfloat16): the elementwise function of that name as a ufunc."},
@@ -65,6 +93,9 @@ PyMethodDef methods[] = {
      "None where a label is no class or a tensor does not lie in one piece."},
     {"scaled_tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scaled_tensor)), METH_FASTCALL,
      "scaled_tensor(x, factor): their product; None for what does not lie in one piece."},
+    {"join_team", join_team, METH_O,
+     "join_team(library): work on large arrays by the OpenMP threads of a library that is loaded, '' for those of our own; whether it "
+     "has some."},
     {"xla_handler", xla_handler, METH_NOARGS, "The core as a handler of XLA's foreign function interface, in a capsule."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},

@@ -100,7 +100,7 @@ template <class Run>
 unsigned in_parts_of_rows(const sigmax::RowFunction& f, const sigmax::RowBatch& batch, Run run) {
     std::atomic<unsigned> status{0};
     const std::ptrdiff_t classes = batch.classes > 0 ? batch.classes : 1;
-    const std::ptrdiff_t grain = classes > 4096 ? 1 : 64;  // rows: whole tiles
+    const std::ptrdiff_t grain = classes > 4096 ? 1 : classes > 256 ? 8192 / classes : 64;  // rows: whole tiles, where there are some
     sigmax::threads::share(batch.rows, grain, batch.rows * classes * cost_of(f),
                            [&](std::ptrdiff_t begin, std::ptrdiff_t end) { status |= run(rows_of(batch, begin, end)); });
     return status;

@@ -12,7 +12,7 @@ from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched,
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
-from sigmax.host.table import core, direct, on_tensors, pull_on_tensors, set_exchange
+from sigmax.host.table import core, direct, join_team, on_tensors, pull_on_tensors, set_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["are_plain_values", "is_straight", "straight_call"]
 
+join_team("libtorch_cpu")
 # looked up once: a look costs a tenth of the call
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
 # the same from a tensor's memory to a tensor, where PyTorch offers that
