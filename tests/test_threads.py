@@ -177,7 +177,11 @@ for caller in callers:
 for caller in callers:
     caller.join()
 assert same == [True] * 8
-assert threads() == before + 1, (threads(), before)  # not as many for each caller
+for _ in range(200):
+    if threads() == before + 1:  # not as many for each caller; those that have ended may be seen for a while
+        break
+    time.sleep(0.02)
+assert threads() == before + 1, (threads(), before)
 child = os.fork()
 if child == 0:  # where OpenMP, and PyTorch with it, would wait for threads that are gone
     inherited = _native.pieces_of_helpers()
