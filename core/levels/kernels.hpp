@@ -39,6 +39,7 @@ SIGMAX_TABLE(Link, links, link_list)
 #include "rows/contest.hpp"
 #include "rows/cross_entropy.hpp"
 #include "rows/pullbacks.hpp"
+#include "rows/in_doubles.hpp"
 #include "rows/limits.hpp"
 #include "rows/functions.hpp"
 #include "rows/loops.hpp"

@@ -38,56 +38,6 @@ SIGMAX_RARE Pair<double> slope_again(const Rows<double>& r, std::ptrdiff_t i, co
     return slope_of(again, parts_of<100>(again, r, i), q, all);
 }
 
-// ---- results narrower than double: plain double arithmetic has more digits than they do, where nothing cancels ----
-
-// Every e^((x - m) / T), the largest class's left out of the sum. e^-200 is 0 in every narrow type, and so is e^-200 / T unless T is tiny.
-SIGMAX_INLINE Pack<std::int64_t> too_cold_for_plain_terms(const Rows<double>& r) { return r.temperature.value < 0x1p-130; }
-struct PlainTerms {
-    f64 m, first, rest;
-    SIGMAX_INLINE f64 others(f64 p, f64 number) const { return select(first == number, rest, 1.0 + (rest - p)); }
-};
-// see(i, z, p)
-template <class See>
-SIGMAX_INLINE PlainTerms plain_terms(const Rows<double>& r, const Largest& largest, See see) {
-    Sums rest;
-    for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
-        f64 z = (r.x[i] - largest.score) * r.temperature.inverse;
-        Exp<double> e = exp_of(select(z < -200.0, f64(-200), z));
-        f64 scale = scale_of(e), p = fma(scale, e.g, scale);
-        see(i, z, p);
-        rest[r.strand(i)].add_plainly(select(largest.number == r.classes(i), 0.0, p));
-    }
-    return {largest.score, largest.number, rest.total(r.flat).value().hi};
-}
-
-// Here a question at every vector would cost as much as the arithmetic: whether rows lie flat is known when this is compiled.
-template <bool flat, bool with_gradient>
-SIGMAX_SHARED f64 plain_cross_entropy(Rows<double>& rows) {
-    Rows<double> r = rows;
-    r.flat = flat;
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    Sums own, endless;
-    const PlainTerms t = plain_terms(r, seen<Largest>(r.x, r.x.count, {flat}), [&](std::ptrdiff_t i, f64 z, f64 p) SIGMAX_LAMBDA {
-        auto named = r.classes(i) == r.label, far = z == -infinity;
-        own[r.strand(i)].add_plainly(select(named & (far == std::int64_t(0)), z, 0.0));
-        endless[r.strand(i)].add_plainly(select(named & far, 1.0, f64(0)));
-        if constexpr (with_gradient) p.store(r.y.at(i));
-    });
-    auto lost = endless.total(r.flat).total.hi > 0.0;
-    f64 z = own.total(r.flat).value().hi, all = 1.0 + t.rest;
-    Pair<double> log = log57(all, t.rest - (all - 1.0));
-    rows.results[0] = select(lost & (t.rest == t.rest), infinity, (log.hi + log.lo) - z);
-    if constexpr (with_gradient) {
-        f64 share = r.temperature.inverse / all;
-        for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
-            const f64 number = r.classes(i), p = r.y[i];
-            f64 d = select(number == r.label, -t.others(p, number), p) * share;
-            select(is_possible(r.x[i]), d, 0.0).store(r.y.at(i));
-        }
-    }
-    return t.m;
-}
-
 // ---- class numbers as labels, at temperature 1, not smoothed: in the type of the scores, by the sum of log_softmax.hpp ----
 //
 //     loss = (m - x_y) + log1p(S)      d loss / d x_k = scale_k (1 + g_k) / sum, rounded once, as in softmax.hpp;
@@ -165,17 +115,6 @@ SIGMAX_RARE f64 distant_loss(const Rows<double>& r, const Target<labelled>& targ
 template <bool labelled, bool with_gradient>
 SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    Pack<std::int64_t> slowly = std::int64_t{-1};  // rows, which do not depend on one another in this either
-    f64 plain_loss = 0;
-    bool mixed = false;  // with rows that plain double arithmetic serves
-    if constexpr (labelled)
-        if (r.to_narrow && any(r.smoothing == 0.0)) {
-            mixed = true;
-            slowly = (r.smoothing != 0.0) | too_cold_for_plain_terms(r);
-            const f64 m = r.flat ? plain_cross_entropy<true, with_gradient>(r) : plain_cross_entropy<false, with_gradient>(r);
-            if (!any(slowly)) return m;
-            plain_loss = r.results[0];
-        }
     const Contest c = contest<60>(r);
     const Target<labelled> target(r);
     const Pair<double> rest = shared_log1p<60>(c.s * f64(0x1p-512));
@@ -195,20 +134,16 @@ SIGMAX_SHARED f64 cross_entropy_kernel(Rows<double>& r) {
     auto beyond = (abs(found.total.hi) < infinity) == std::int64_t(0);
     auto distant = ((endless.total(r.flat).total.hi > 0.0) | beyond) & (c.s.hi == c.s.hi);
     if (any(distant)) r.results[0] = select(distant, distant_loss(r, target, c.m, rest), r.results[0]);
-    if constexpr (labelled)
-        if (mixed) r.results[0] = select(slowly, r.results[0], plain_loss);
     if constexpr (with_gradient) {
         const Pair<double> all = whole.total(r.flat).value();
-        const double part = 0x1p512 * (r.to_narrow ? lost_of_52 : lost_of_60);
+        const double part = 0x1p512 * (r.to_narrow ? lost_of_60_to_narrow : lost_of_60);
         Contest again;
         bool ready = false;
         for (std::ptrdiff_t i = 0; i < r.x.count; ++i) {
             Pair<double> q = target.of(r, i), d = slope_of(c, parts_of<60>(c, r, i), q, all);
-            auto close = (abs(d.hi) < q.hi * part) & slowly;
+            auto close = abs(d.hi) < q.hi * part;
             if (any(close)) d = select(close, slope_again(r, i, q, all, again, ready), d);
             f64 value = select(is_possible(r.x[i]), over_temperature(d, r.temperature), 0.0);
-            if constexpr (labelled)
-                if (mixed) value = select(slowly, value, r.y[i]);
             value.store(r.y.at(i));
         }
     }

@@ -8,7 +8,7 @@ struct RowTraits {
     static constexpr bool pulls = false;      // gives a gradient
     static constexpr bool at_unit = false;    // is called for temperature 1 alone
     static constexpr bool of_logs = false;    // its limit wants the logarithm of the sum
-    static constexpr bool keeps = false;      // wants room for a double a score
+    static constexpr bool keeps = false;      // works in doubles on floats: wants room for a double a score, and may want to do it again
     static constexpr int results = 0;
     template <class T>
     using Work = double;
@@ -122,14 +122,29 @@ struct QuickCrossEntropy : OwnTypeTraits {
     }
 };
 
+// Of all others, but for rows whose digits do not do.
+template <bool with_label, bool with_gradient>
+struct CrossEntropy;
+template <bool with_label, bool with_gradient>
+struct SoftCrossEntropy : OwnTypeTraits {
+    using Slow = CrossEntropy<with_label, with_gradient>;
+    static constexpr bool weighted = !with_label, labelled = with_label, smoothed = true, per_class = with_gradient, keeps = true;
+    static constexpr int results = 1;
+    template <bool flat, bool, class W, int n>
+    static Pack<W, n> run(Rows<W, n>& r) {
+        return soft_cross_entropy<flat, with_label, with_gradient>(r);
+    }
+};
+
 template <bool with_label, bool with_gradient>
 struct CrossEntropyTraits : RowTraits {};
 template <bool with_gradient>
 struct CrossEntropyTraits<true, with_gradient> : RowTraits {
-    using Quick = QuickCrossEntropy<with_gradient>;
+    using Unit = QuickCrossEntropy<with_gradient>;
 };
 template <bool with_label, bool with_gradient>
 struct CrossEntropy : CrossEntropyTraits<with_label, with_gradient> {
+    using Quick = SoftCrossEntropy<with_label, with_gradient>;
     static constexpr const char* name = with_label      ? with_gradient ? "cross_entropy_and_grad" : "cross_entropy"
                                         : with_gradient ? "target_cross_entropy_and_grad"
                                                         : "target_cross_entropy";
@@ -141,11 +156,11 @@ struct CrossEntropy : CrossEntropyTraits<with_label, with_gradient> {
 // Gradients by the scores; the weights are the gradient by the results.
 template <bool of_log>
 struct PullbackOf;
-// At temperature 1, but for rows whose digits do not do.
+// Of floats, but for rows whose digits do not do.
 template <bool of_log>
 struct QuickPullback : OwnTypeTraits {
     using Slow = PullbackOf<of_log>;
-    static constexpr bool weighted = true, pulls = true, at_unit = true, keeps = true;
+    static constexpr bool weighted = true, pulls = true, keeps = true;
     template <bool flat, bool, class W, int n>
     static Pack<W, n> run(Rows<W, n>& r) {
         return quick_pullback<flat, of_log>(r);

@@ -103,6 +103,18 @@ double label_part(const SingleRow<W>& row, std::ptrdiff_t k, std::ptrdiff_t poss
 
 template <class F, class T>
 unsigned row_loop(const RowBatch& b);
+// The function that works in doubles from the first.
+template <class F>
+struct InDoubles {
+    using Type = F;
+};
+template <class F>
+    requires requires { typename F::Slow; }
+struct InDoubles<F> {
+    using Type = typename F::Slow;
+};
+template <class F>
+using SlowOf = typename InDoubles<F>::Type;
 
 // q (m - x - end) / T, all of which are at least 2^750 but for q and T, at 2^-900 and below.
 SIGMAX_SHARED double part_of_distance(double q, double m, double x, double end, double t) {
@@ -155,7 +167,7 @@ unsigned at_usual_temperature(const SingleRow<W>& row, const Sight& sight) {
     b.temperature = given(&usual, 0);
     if constexpr (F::per_class) b.y = {reinterpret_cast<char*>(values.get()), 0, size, Dtype::float64};
     for (int j = 0; j < F::results; ++j) b.results[j] = {reinterpret_cast<char*>(found + j), 0, 0, Dtype::float64};
-    if (const unsigned failed = row_loop<F, double>(b)) return failed;
+    if (const unsigned failed = row_loop<SlowOf<F>, double>(b)) return failed;
     constexpr bool is_gradient = F::per_class && (F::pulls || F::results > 0);
     for (int j = 0; j < F::results; ++j) row.results[j] = static_cast<W>(found[j] + lacking);
     if constexpr (F::per_class)

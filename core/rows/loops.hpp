@@ -27,17 +27,18 @@ struct RowTemperatures {
 // The temperatures of `rows` rows, repeated over the lanes if there is only one.
 template <class W, int n>
 SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, RowTemperatures<W, n>& r) {
-    r.lane = {Pack<W, n>(1), Pack<W, n>(0), Pack<W, n>(1), true};
+    r.lane = {Pack<W, n>(1), Pack<W, n>(0), Pack<W, n>(1), true, Pack<double, n>(1)};
     r.any_special = false;
     std::memset(r.special, 0, sizeof r.special);
     if (!b.temperature.data) return;
     W hi[n], lo[n], value[n];
+    double wide[n];
     for (std::ptrdiff_t i = 0; i < n; ++i) {
         double t = i < rows || rows == 1 ? temperature_of(b, row + i % rows) : 1.0;
         r.special[i] = !ordinary<W>(t);
         r.any_special = r.any_special || r.special[i];
         if (r.special[i]) t = 1;
-        double inverse = 1 / t;
+        const double inverse = wide[i] = 1 / t;
         hi[i] = static_cast<W>(inverse);
         lo[i] = sizeof(W) == 4 ? static_cast<W>(inverse - hi[i]) : static_cast<W>(std::fma(-inverse, t, 1.0) * inverse);
         value[i] = static_cast<W>(t);
@@ -46,6 +47,7 @@ SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std:
     r.lane.inverse = Pack<W, n>::load(hi);
     r.lane.inverse_lo = Pack<W, n>::load(lo);
     r.lane.value = Pack<W, n>::load(value);
+    r.lane.wide_inverse = Pack<double, n>::load(wide);
 }
 
 // Masked scores become -inf, their weights in a sum 0. `to` holds the rows contiguously, `pitch` apart.
@@ -74,7 +76,7 @@ SIGMAX_INLINE Pack<W, n> run_kernel(Rows<W, n>& r) {
     if constexpr (F::in_doubles) {
         return F::run(r);
     } else {
-        if constexpr (F::tempered && !F::at_unit)
+        if constexpr (F::tempered && !F::at_unit && !F::keeps)
             if (!r.temperature.unit) return F::template run<flat, true>(r);
         return F::template run<flat, false>(r);
     }
@@ -92,15 +94,16 @@ inline constexpr int row_lanes = (F::in_doubles || F::keeps ? 1 : isa::registers
 
 // A row whose digits did not do, which lies in W.
 template <class F, class W>
-unsigned by_slow(const W* x, const W* w, W* y, std::ptrdiff_t classes) {
+unsigned by_slow(const RowBatch& b, std::ptrdiff_t row, const W* x, const W* w, W* y, W* results) {
     auto given = [](const W* p) { return Input{reinterpret_cast<const char*>(p), 0, sizeof(W), dtype_of<W>}; };
-    RowBatch b{};
-    b.rows = 1;
-    b.classes = classes;
-    b.x = given(x);
-    b.weights = given(w);
-    b.y = {reinterpret_cast<char*>(y), 0, sizeof(W), dtype_of<W>};
-    return row_loop<typename F::Slow, double>(b);
+    auto taken = [](W* p) { return Output{reinterpret_cast<char*>(p), 0, sizeof(W), dtype_of<W>}; };
+    RowBatch one = rows_of(b, row, row + 1);
+    one.x = given(x);  // masked already
+    one.mask.data = nullptr;
+    if constexpr (F::weighted) one.weights = given(w);
+    if constexpr (F::per_class) one.y = taken(y);
+    for (int j = 0; j < F::results; ++j) one.results[j] = taken(results + j);
+    return row_loop<typename F::Slow, double>(one);
 }
 
 // ---- upright rows: tiles of n at a time ----
@@ -109,10 +112,10 @@ unsigned by_slow(const W* x, const W* w, W* y, std::ptrdiff_t classes) {
 template <class F, class W, int n>
 struct Tile {
     alignas(64) W x[most_upright * n], y[F::per_class ? most_upright * n : 1], w[F::weighted ? most_upright * n : 1];
-    alignas(64) double kept[F::keeps ? most_upright * n : 1];
+    alignas(64) double kept[F::keeps && F::per_class ? most_upright * n : 1];
     Pack<std::int64_t, n> again;
-    double label[n];
-    W smoothing[n], results[2][n];
+    double label[n], smoothing[n];
+    W results[2][n];
     RowTemperatures<W, n> temperature;
 
     void load(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) {
@@ -149,7 +152,7 @@ struct Tile {
                         kept};
         if constexpr (F::smoothed) {
             r.label = Pack<double, n>::load(label);
-            r.smoothing = Pack<W, n>::load(smoothing);
+            r.smoothing = Pack<double, n>::load(smoothing);
         }
         const Pack<W, n> m = run_kernel<F, false>(r);
         for (int j = 0; j < F::results; ++j) r.results[j].store(results[j]);
@@ -173,15 +176,20 @@ struct Tile {
         }
         return 0;
     }
-    [[gnu::noinline, gnu::cold]] unsigned do_again(std::ptrdiff_t rows, std::ptrdiff_t classes) {
+    [[gnu::noinline, gnu::cold]] unsigned do_again(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows) {
         std::int64_t which[n];
         again.store(which);
-        W x_row[most_upright], w_row[most_upright], y_row[most_upright];
+        W x_row[most_upright], w_row[most_upright], y_row[most_upright], of_row[2];
         for (std::ptrdiff_t i = 0; i < rows; ++i) {
             if (!which[i]) continue;
-            for (std::ptrdiff_t k = 0; k < classes; ++k) x_row[k] = x[k * n + i], w_row[k] = w[k * n + i];
-            if (const unsigned failed = by_slow<F>(x_row, w_row, y_row, classes)) return failed;
-            for (std::ptrdiff_t k = 0; k < classes; ++k) y[k * n + i] = y_row[k];
+            for (std::ptrdiff_t k = 0; k < b.classes; ++k) {
+                x_row[k] = x[k * n + i];
+                if constexpr (F::weighted) w_row[k] = w[k * n + i];
+            }
+            if (const unsigned failed = by_slow<F>(b, row + i, x_row, w_row, y_row, of_row)) return failed;
+            if constexpr (F::per_class)
+                for (std::ptrdiff_t k = 0; k < b.classes; ++k) y[k * n + i] = y_row[k];
+            for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
         }
         return 0;
     }
@@ -206,7 +214,7 @@ unsigned upright_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end)
         const Pack<W, n> m = tile.run(b, row);
         if constexpr (F::keeps)
             if (any(tile.again))
-                if (const unsigned failed = tile.do_again(rows, b.classes)) return failed;
+                if (const unsigned failed = tile.do_again(b, row, rows)) return failed;
         if (tile.temperature.any_special || any_infinite(m))
             if (const unsigned failed = tile.replace_limits(b, row, rows, m)) return failed;
         tile.store(b, row, rows);
@@ -281,9 +289,9 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
                     kept};
     const double label = label_of(b, row), smoothing = smoothing_of(b, row);
     r.label = label;
-    r.smoothing = static_cast<W>(smoothing);
+    r.smoothing = smoothing;
     const W top = first_lane(run_kernel<F, true>(r));
-    W results[2];
+    W results[2] = {};
     for (int j = 0; j < F::results; ++j) results[j] = first_lane(r.results[j]);
     if constexpr (F::per_class)
         if (rest && !y_windows) {
@@ -292,7 +300,7 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
         }
     if constexpr (F::keeps)
         if (any(r.again))
-            if (const unsigned failed = by_slow<F>(x, w, y, b.classes)) return failed;
+            if (const unsigned failed = by_slow<F>(b, row, x, w, y, results)) return failed;
     if (t.any_special || std::isinf(top)) {
         if (x_windows || y_windows) return wants_copy;
         const double temperature = temperature_of(b, row);
@@ -321,7 +329,7 @@ unsigned flat_rows(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     const bool masked = b.mask.data;
     const bool copies_x = !scores_lie<W>(b), copies_y = !results_lie<F, W>(b);
     const bool copies_w = F::weighted && (masked || !lies_as<W>(b.weights) || b.weights.data == b.y.data);
-    const std::ptrdiff_t size = padded * together, kept_size = F::keeps ? padded : 0;
+    const std::ptrdiff_t size = padded * together, kept_size = F::keeps && F::per_class ? padded : 0;
     Room room((copies_x + copies_y + copies_w) * Room::bytes<W>(size) + Room::bytes<double>(kept_size));
     if (room.failed()) return unsigned(Status::no_memory);
     const FlatRows<W> x{copies_x ? room.part<W>(size) : nullptr, padded}, y{copies_y ? room.part<W>(size) : nullptr, padded},
@@ -412,7 +420,7 @@ std::ptrdiff_t rows_in_place([[maybe_unused]] const RowBatch& b, std::ptrdiff_t 
 template <class F, class W>
 unsigned rows_by_copies(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t end) {
     if (b.classes <= most_upright) return upright_rows<F, W>(b, row, end);
-    if constexpr (!F::in_doubles && !F::weighted)
+    if constexpr (!F::in_doubles && !F::keeps)
         if (wants_windows<F, W>(b)) return long_rows<F, W>(b, row, end);
     return flat_rows<F, W>(b, row, end);
 }
@@ -431,22 +439,27 @@ unsigned row_loop(const RowBatch& b) {
     return 0;
 }
 
-// Rows of temperature 1 whose labels are not smoothed by F::Quick, the others by F: runs of either. A row goes the same way whatever is
-// beside it. F::Quick works in floats, and wants weights that are no wider.
+// Of results narrower than double: by F::Quick, which reads floats and so wants weights that are no wider. Rows of temperature 1 whose labels
+// are not smoothed by F::Unit, if there is one: runs of either. A row goes the same way whatever is beside it.
 template <class F>
 unsigned quick_row_loop(const RowBatch& b) {
     if (F::weighted && b.weights.dtype == Dtype::float64) return row_loop<F, double>(b);
-    auto is_quick = [&](std::ptrdiff_t row) { return temperature_of(b, row) == 1 && smoothing_of(b, row) == 0; };
-    const bool alike = (!b.temperature.data || b.temperature.row == 0) && (!b.smoothing.data || b.smoothing.row == 0);
-    for (std::ptrdiff_t row = 0, end; row < b.rows; row = end) {
-        const bool quick = is_quick(row);
-        end = alike ? b.rows : row + 1;
-        while (end < b.rows && is_quick(end) == quick) ++end;
-        RowBatch part = rows_of(b, row, end);
-        if (quick) part.temperature.data = nullptr;
-        if (const unsigned failed = quick ? row_loop<typename F::Quick, float>(part) : row_loop<F, double>(part)) return failed;
+    if constexpr (requires { typename F::Unit; }) {
+        auto is_unit = [&](std::ptrdiff_t row) { return temperature_of(b, row) == 1 && smoothing_of(b, row) == 0; };
+        const bool alike = (!b.temperature.data || b.temperature.row == 0) && (!b.smoothing.data || b.smoothing.row == 0);
+        for (std::ptrdiff_t row = 0, end; row < b.rows; row = end) {
+            const bool unit = is_unit(row);
+            end = alike ? b.rows : row + 1;
+            while (end < b.rows && is_unit(end) == unit) ++end;
+            RowBatch part = rows_of(b, row, end);
+            if (unit) part.temperature.data = nullptr;
+            if (const unsigned failed = unit ? row_loop<typename F::Unit, float>(part) : row_loop<typename F::Quick, float>(part))
+                return failed;
+        }
+        return 0;
+    } else {
+        return row_loop<typename F::Quick, float>(b);
     }
-    return 0;
 }
 
 // Functions that work in doubles anyway are compiled once.

@@ -102,11 +102,12 @@ private:
     static constexpr T first_classes[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 };
 
-// 1/T in two terms and T, one per lane.
+// 1/T in two terms and in one of double, and T, one per lane.
 template <class T, int n = natural<T>>
 struct Temperature {
     Pack<T, n> inverse, inverse_lo, value;
     bool unit;
+    Pack<double, n> wide_inverse;
 };
 
 // All that a kernel takes and gives: scores x, one weight a score and one result a class where the function has them.
@@ -115,8 +116,7 @@ struct Rows {
     static constexpr int strands = lanes / n;
     Scores<T, n> x, y, w;
     Temperature<T, n> temperature;
-    Pack<double, n> label;  // one a row, as are smoothing and results
-    Pack<T, n> smoothing;
+    Pack<double, n> label, smoothing;  // one a row, as are the results
     Pack<T, n> results[2];
     bool to_narrow;  // whether results are narrower than float64
     bool flat;
