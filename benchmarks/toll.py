@@ -43,20 +43,21 @@ def calls() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
         yield f"log_softmax of {n:,}", partial(sigmax.log_softmax, x, axis=-1), partial(torch.log_softmax, x, -1)
         yield f"sigmoid of {n:,}", partial(sigmax.sigmoid, x), partial(torch.sigmoid, x)
         yield f"logsumexp of {n:,}", partial(sigmax.logsumexp, x, axis=-1), partial(torch.logsumexp, x, -1)
-    loss: Any = sigmax.torch.CrossEntropyLoss()
     for rows, classes in ((64, 10), (64, 1000), (256, 1000)):
         x, y = torch.randn(rows, classes, requires_grad=True), torch.randint(0, classes, (rows,))
-        g = torch.randn(rows, classes)
+        g, q = torch.randn(rows, classes), torch.softmax(torch.randn(rows, classes), -1)
 
         def stepped(function: Any, by_result: Any = None, x: Any = x) -> None:
             x.grad = None
             function().backward(by_result)
 
-        yield (
-            f"cross-entropy, forward and back, {rows} x {classes:,}",
-            partial(stepped, partial(loss, x, y)),
-            partial(stepped, partial(f.cross_entropy, x, y)),
-        )
+        for name, target, smoothing in (("", y, 0.0), (", smoothed", y, 0.1), (", soft labels", q, 0.0)):
+            ours: Any = sigmax.torch.CrossEntropyLoss(label_smoothing=smoothing)
+            yield (
+                f"cross-entropy{name}, forward and back, {rows} x {classes:,}",
+                partial(stepped, partial(ours, x, target)),
+                partial(stepped, partial(f.cross_entropy, x, target, label_smoothing=smoothing)),
+            )
         yield (
             f"softmax, forward and back, {rows} x {classes:,}",
             partial(stepped, partial(sigmax.softmax, x, axis=-1), g),
