@@ -457,6 +457,52 @@ def test_the_usual_mean_loss_is_that_of_the_rows(dtype, size, smoothing):
     assert loss(x, y).isnan()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (64, 10), (30, 700)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_usual_mean_of_soft_labels_is_that_of_the_rows(dtype, size, smoothing, monkeypatch):
+    generator = torch.Generator().manual_seed(6)
+    x = (torch.randn(size, generator=generator, dtype=torch.float64) * 4).to(dtype)
+    q = torch.softmax(torch.randn(size, generator=generator, dtype=torch.float64) * 3, -1).to(dtype)
+    q[0] = 0
+    q[0, -1] = 1
+    loss = sigmax.torch.CrossEntropyLoss(label_smoothing=smoothing)
+    rows, slopes = sigmax.cross_entropy_and_grad(x, q, label_smoothing=smoothing)
+    x.requires_grad_()
+    calls = []
+    usual = losses.mean_on_tensors
+    monkeypatch.setattr(losses, "mean_on_tensors", lambda *a: calls.append(usual(*a)) or calls[-1])
+    found = loss(x, q)
+    assert calls[-1] is not None  # the short way was gone
+    assert found.item() == pytest.approx(math.fsum(rows.tolist()) / len(q), rel=torch.finfo(dtype).eps)
+    (found * 3).backward()
+    torch.testing.assert_close(x.grad, slopes * (3 / len(q)), rtol=2 * torch.finfo(dtype).eps, atol=0)
+    with torch.no_grad():
+        assert loss(x, q).item() == found.item()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(losses, "mean_on_tensors", lambda *_: None)  # as where PyTorch does not offer that, or of large tensors
+        assert loss(x, q).item() == found.item()
+    if dtype == torch.float64 and size == (3, 4):
+        assert torch.autograd.gradgradcheck(lambda v: loss(v, q), x.detach().requires_grad_())
+    for wrong, message in (
+        (q * 0.9, "sum to 0.9"),
+        (-q, "is not a probability"),
+        (q * math.nan, "is not a probability"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            loss(x, wrong)
+    unchecked = sigmax.torch.CrossEntropyLoss(check_labels=False)
+    tripled = 3 * math.fsum(sigmax.cross_entropy(x.detach(), q).tolist()) / len(q)
+    assert unchecked(x, q * 3).item() == pytest.approx(tripled, rel=1e-5)
+    with pytest.raises(ValueError, match="no class to ignore"):
+        sigmax.torch.CrossEntropyLoss(ignore_index=0)(x, q)
+    learned = q.clone().requires_grad_()  # whose derivative is asked for too
+    sigmax.torch.CrossEntropyLoss()(x, learned).backward()
+    torch.testing.assert_close(
+        learned.grad, -torch.log_softmax(x.double(), -1).to(dtype) / len(q), rtol=1e-4, atol=1e-6
+    )
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "cross_entropy"])
 def test_several_gradients_at_once_and_other_transformations(name):

@@ -206,7 +206,8 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
-        if self.weight is None and self.reduction == "mean" and 0 <= self.label_smoothing < 1:
+        is_usual = self.weight is None and self.reduction == "mean" and 0 <= self.label_smoothing < 1
+        if is_usual and (self.check_labels or not target.is_floating_point()):
             straight = usual_mean(input, target, float(self.label_smoothing), self.ignore_index)
             if straight is not None:
                 return straight

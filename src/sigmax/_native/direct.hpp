@@ -98,19 +98,55 @@ private:
 
 // Rows of floats or doubles against class numbers, all without gaps: the mean of their losses, with the gradient of each in `slopes` if
 // that is given. Not where a label is no class.
-enum class Found { mean, no_class, no_memory };
-Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dtype, const std::int64_t* label, double smoothing,
-                char* slopes, double& mean) {
-    for (npy_intp i = 0; i < rows; ++i)
-        if (label[i] < 0 || label[i] >= classes) return Found::no_class;
-    const auto* f = sigmax::find_row_function(*level, slopes ? "cross_entropy_and_grad" : "cross_entropy");
+enum class Found { mean, no_label, no_memory };
+bool are_labels(const std::int64_t* label, npy_intp rows, npy_intp classes) {
+    return std::all_of(label, label + rows, [&](std::int64_t one) { return one >= 0 && one < classes; });
+}
+// Probabilities whose sum is 1, up to the leeway of the contract.
+template <class T>
+bool are_labels(const T* label, npy_intp rows, npy_intp classes) {
+    constexpr int together = 8;  // sums, so that a compiler may take them in one register
+    for (npy_intp i = 0; i < rows; ++i, label += classes) {
+        double sums[together] = {}, sum = 0;
+        bool wrong = false;
+        npy_intp k = 0;
+        for (; k + together <= classes; k += together)
+            for (int j = 0; j < together; ++j) {
+                sums[j] += label[k + j];
+                wrong |= !(label[k + j] >= 0 && label[k + j] <= 1);
+            }
+        for (; k < classes; ++k) {
+            sum += label[k];
+            wrong |= !(label[k] >= 0 && label[k] <= 1);
+        }
+        for (double part : sums) sum += part;
+        if (wrong || std::fabs(sum - 1) > 0.01) return false;
+    }
+    return true;
+}
+// Class numbers, or probabilities of the type of the scores.
+struct Labels {
+    const std::int64_t* numbers;
+    const char* soft;
+};
+Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dtype, Labels labels, double smoothing, char* slopes,
+                double& mean) {
+    const bool fit = labels.numbers                    ? are_labels(labels.numbers, rows, classes)
+                     : dtype == sigmax::Dtype::float64 ? are_labels(reinterpret_cast<const double*>(labels.soft), rows, classes)
+                                                       : are_labels(reinterpret_cast<const float*>(labels.soft), rows, classes);
+    if (!fit) return Found::no_label;
+    const std::string name = std::string(labels.numbers ? "" : "target_") + "cross_entropy" + (slopes ? "_and_grad" : "");
+    const auto* f = sigmax::find_row_function(*level, name.c_str());
     const npy_intp size = dtype == sigmax::Dtype::float64 ? 8 : 4;
     std::vector<char> losses(static_cast<std::size_t>(rows * size));
     sigmax::RowBatch batch{};
     batch.rows = rows;
     batch.classes = classes;
     batch.x = {x, classes * size, size, dtype};
-    batch.label = {reinterpret_cast<const char*>(label), 8, 0, sigmax::Dtype::float64};
+    if (labels.numbers)
+        batch.label = {reinterpret_cast<const char*>(labels.numbers), 8, 0, sigmax::Dtype::float64};
+    else
+        batch.weights = {labels.soft, classes * size, size, dtype};
     batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
     batch.results[0] = {losses.data(), size, 0, dtype};
     if (slopes) batch.y = {slopes, classes * size, size, dtype};
@@ -131,28 +167,31 @@ Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dt
     return Found::mean;
 }
 
-// (x [rows][classes], labels [rows], smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses in
-// `slopes`; None where a label is no class, or an array does not lie as the core takes it.
+// (x [rows][classes], labels [rows] or like x, smoothing, slopes like x or None) -> the mean cross-entropy, with the gradients of the losses
+// in `slopes`; None where a label is no class or no probability, or an array does not lie as the core takes it.
 PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count != 4 || !PyArray_CheckExact(args[0]) || !PyArray_CheckExact(args[1])) Py_RETURN_NONE;
     auto *x = reinterpret_cast<PyArrayObject*>(args[0]), *labels = reinterpret_cast<PyArrayObject*>(args[1]);
     auto* slopes = args[3] == Py_None ? nullptr : reinterpret_cast<PyArrayObject*>(args[3]);
     const double smoothing = PyFloat_AsDouble(args[2]);
     if (smoothing == -1 && PyErr_Occurred()) return nullptr;
-    sigmax::Dtype dtype, of_slopes;
-    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 ||
-        !PyArray_IS_C_CONTIGUOUS(labels) || !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0) ||
-        PyArray_ITEMSIZE(x) < 4)  // halves: each loss would be rounded before it is added
+    sigmax::Dtype dtype, of_labels, of_slopes;
+    if (PyArray_NDIM(x) != 2 || !as_it_lies(x, dtype) || PyArray_ITEMSIZE(x) < 4)  // halves: each loss would be rounded before it is added
+        Py_RETURN_NONE;
+    const bool soft = PyArray_NDIM(labels) == 2;
+    if (soft ? !as_it_lies(labels, of_labels) || of_labels != dtype || !PyArray_CompareLists(PyArray_DIMS(labels), PyArray_DIMS(x), 2)
+             : PyArray_NDIM(labels) != 1 || PyArray_TYPE(labels) != NPY_INT64 || !PyArray_IS_C_CONTIGUOUS(labels) ||
+                   !PyArray_ISBEHAVED_RO(labels) || PyArray_DIM(labels, 0) != PyArray_DIM(x, 0))
         Py_RETURN_NONE;
     if (slopes && (!PyArray_CheckExact(args[3]) || !as_it_lies(slopes, of_slopes) || of_slopes != dtype || !PyArray_ISWRITEABLE(slopes) ||
                    PyArray_NDIM(slopes) != 2 || !PyArray_CompareLists(PyArray_DIMS(slopes), PyArray_DIMS(x), 2)))
         Py_RETURN_NONE;
     double mean = 0;
-    const Found found =
-        mean_loss(PyArray_BYTES(x), PyArray_DIM(x, 0), PyArray_DIM(x, 1), dtype, static_cast<const std::int64_t*>(PyArray_DATA(labels)),
-                  smoothing, slopes ? PyArray_BYTES(slopes) : nullptr, mean);
+    const Labels given = {soft ? nullptr : static_cast<const std::int64_t*>(PyArray_DATA(labels)), soft ? PyArray_BYTES(labels) : nullptr};
+    const Found found = mean_loss(PyArray_BYTES(x), PyArray_DIM(x, 0), PyArray_DIM(x, 1), dtype, given, smoothing,
+                                  slopes ? PyArray_BYTES(slopes) : nullptr, mean);
     if (found == Found::no_memory) return PyErr_NoMemory();
-    if (found == Found::no_class) Py_RETURN_NONE;
+    if (found == Found::no_label) Py_RETURN_NONE;
     return PyFloat_FromDouble(mean);
 }
 

@@ -226,24 +226,29 @@ PyObject* pull_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return object_of(made);
 }
 
-// (x [rows][classes], labels [rows], smoothing, whether with slopes) -> the mean cross-entropy, and the gradients of the losses or None;
-// None where a label is no class, or a tensor does not lie as the core takes it.
+// (x [rows][classes], labels [rows] or like x, smoothing, whether with slopes) -> the mean cross-entropy, and the gradients of the losses or
+// None; None where a label is no class or no probability, or a tensor does not lie as the core takes it.
 PyObject* mean_on_tensors(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count != 4) return PyErr_Format(PyExc_TypeError, "mean_on_tensors takes 4 arguments");
     const double smoothing = PyFloat_AsDouble(args[2]);
     if (smoothing == -1 && PyErr_Occurred()) return nullptr;
     const bool with_slopes = args[3] == Py_True;
     dlpack::Tensor x{}, y{};
-    sigmax::Dtype dtype;
+    sigmax::Dtype dtype, of_y;
     if (look_at(args[0], x, true) == 0 || x.ndim != 2 || x.bits < 32 || !dlpack::dtype_of(x, dtype) || look_at(args[1], y) == 0 ||
-        y.ndim != 1 || y.kind != dlpack::signed_integer || y.bits != 64 || y.shape[0] != x.shape[0])
+        y.shape[0] != x.shape[0])
         Py_RETURN_NONE;
+    const bool soft = y.ndim == 2;
+    if (soft ? y.shape[1] != x.shape[1] || !dlpack::dtype_of(y, of_y) || of_y != dtype
+             : y.ndim != 1 || y.kind != dlpack::signed_integer || y.bits != 64)
+        Py_RETURN_NONE;
+    const Labels labels = {soft ? nullptr : reinterpret_cast<const std::int64_t*>(memory_of(y)), soft ? memory_of(y) : nullptr};
     dlpack::Managed *loss = dlpack::make_like(x, 0), *slopes = with_slopes ? dlpack::make_like(x, 2) : nullptr;
     double mean = 0;
     Found found = Found::no_memory;
     if (loss && (slopes || !with_slopes))
-        found = mean_loss(memory_of(x), x.shape[0], x.shape[1], dtype, reinterpret_cast<const std::int64_t*>(memory_of(y)), smoothing,
-                          slopes ? memory_of(slopes->tensor) : nullptr, mean);
+        found =
+            mean_loss(memory_of(x), x.shape[0], x.shape[1], dtype, labels, smoothing, slopes ? memory_of(slopes->tensor) : nullptr, mean);
     if (found != Found::mean) {
         for (dlpack::Managed* made : {loss, slopes})
             if (made) made->end(made);

@@ -316,7 +316,11 @@ class _Mean(torch.autograd.Function):
     def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor | None, ...]:
         x, y, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # what comes out will be derived in turn
-            gradient = ops.reduced_cross_entropy(x, y, [1], *ctx.more, True)[1]
+            smoothing, ignore = ctx.more
+            if _is_classes(y):
+                gradient = ops.reduced_cross_entropy(x, y, [1], smoothing, ignore, True)[1]
+            else:
+                gradient = ops.cross_entropy_and_grad(x, y, None, None, [1], smoothing, None, False)[1]
         elif gradient.numel() <= SMALL and are_plain_values(by_loss):  # past torch's dispatcher
             factor = by_loss.item() / len(y)
             scaled = scaled_tensor(gradient, factor)
@@ -328,12 +332,12 @@ class _Mean(torch.autograd.Function):
 
 
 def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
-    """Return the mean loss of the batch of nearly every training: plain floats in rows, a class number each, and nobody watches; None of others."""
+    """Return the mean loss of the batch of nearly every training: plain floats in rows, a label each, and nobody watches; None of others."""
     if type(x) is not Tensor or type(y) is not Tensor or not is_straight():
         return None
     derived = x.requires_grad and torch.is_grad_enabled()
     found = mean_on_tensors(x, y, smoothing, derived) or _mean_of_arrays(x, y, smoothing, derived)
-    if found is None or _is_class(ignore, x.shape[1]):
+    if found is None or (_is_class(ignore, x.shape[1]) if _is_classes(y) else ignore >= 0):
         return None
     return _Mean.apply(x, y, found, smoothing, ignore) if derived else found[0]
 
