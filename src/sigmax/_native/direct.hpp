@@ -105,22 +105,26 @@ bool are_labels(const std::int64_t* label, npy_intp rows, npy_intp classes) {
 // Probabilities whose sum is 1, up to the leeway of the contract.
 template <class T>
 bool are_labels(const T* label, npy_intp rows, npy_intp classes) {
-    constexpr int together = 8;  // sums, so that a compiler may take them in one register
+    constexpr int together = 8;  // in a register or two; a NaN is in the sum
     for (npy_intp i = 0; i < rows; ++i, label += classes) {
         double sums[together] = {}, sum = 0;
-        bool wrong = false;
+        T least[together] = {}, most[together] = {};
         npy_intp k = 0;
         for (; k + together <= classes; k += together)
             for (int j = 0; j < together; ++j) {
-                sums[j] += label[k + j];
-                wrong |= !(label[k + j] >= 0 && label[k + j] <= 1);
+                const T q = label[k + j];
+                sums[j] += q;
+                least[j] = q < least[j] ? q : least[j];
+                most[j] = q > most[j] ? q : most[j];
             }
         for (; k < classes; ++k) {
             sum += label[k];
-            wrong |= !(label[k] >= 0 && label[k] <= 1);
+            least[0] = std::min(least[0], label[k]);
+            most[0] = std::max(most[0], label[k]);
         }
         for (double part : sums) sum += part;
-        if (wrong || std::fabs(sum - 1) > 0.01) return false;
+        const bool within = *std::min_element(least, least + together) >= 0 && *std::max_element(most, most + together) <= 1;
+        if (!within || !(std::fabs(sum - 1) <= 0.01)) return false;
     }
     return true;
 }
