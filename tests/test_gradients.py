@@ -152,3 +152,44 @@ def test_gradients_are_finite_at_infinity_and_under_masks(gradients):
 
 def test_the_formats_are_those_of_the_reference():
     assert set(FORMATS) >= {"float32", "float64"}
+
+
+def units_off(narrow, wide):
+    """How far results of float32 are from those of float64, in units in their last place."""
+    unit = np.spacing(np.maximum(np.abs(wide).astype(np.float32), np.float32(1e-45))).astype(np.float64)
+    return np.abs(narrow - wide) / unit
+
+
+@pytest.mark.parametrize("classes", [3, 100, 1000])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_gradients_keep_their_digits_where_labels_are_the_probabilities(classes, temperature):
+    """All that is left is what the labels were rounded by."""
+    x = (np.random.default_rng(classes).normal(size=(30_000 // classes, classes)) * 8).astype(np.float32)
+    q = sigmax.softmax(x, temperature=temperature)
+    found, wanted = (
+        (
+            sigmax.cross_entropy_and_grad(of, q.astype(of.dtype), temperature=temperature)[1],
+            log_softmax_pullback(of, q.astype(of.dtype), temperature=temperature),
+        )
+        for of in (x, x.astype(np.float64))
+    )
+    for narrow, wide in zip(found, wanted, strict=True):
+        assert units_off(narrow, wide).max() <= 0.51
+
+
+@pytest.mark.parametrize("classes", [3, 100, 1000])
+def test_confident_labels_keep_the_digits_of_what_they_lack(classes):
+    rng = np.random.default_rng(classes)
+    x = (rng.normal(size=(2000, classes)) * 2).astype(np.float32)
+    q = np.zeros_like(x)
+    q[:, 1] = np.exp2(-rng.integers(18, 25, len(x)))
+    q[:, 0] = 1 - q[:, 1]
+    x[:, 0] += 15
+    for smoothing in (0.0, 1e-6, 0.1):
+        loss, slope = sigmax.cross_entropy_and_grad(x, q, label_smoothing=smoothing)
+        wide_loss, wide_slope = sigmax.cross_entropy_and_grad(
+            x.astype(float), q.astype(float), label_smoothing=smoothing
+        )
+        assert units_off(loss, wide_loss).max() <= 0.51
+        assert units_off(slope, wide_slope).max() <= 0.51
+        np.testing.assert_array_equal(sigmax.cross_entropy(x, q, label_smoothing=smoothing), loss)

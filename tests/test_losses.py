@@ -265,3 +265,18 @@ def test_of_a_row_with_a_nan_all_is_nan_but_the_gradient_of_an_impossible_class(
                 loss, gradient = sigmax.cross_entropy_and_grad(np.array(x, dtype), y)
                 assert np.isnan(loss)
                 np.testing.assert_array_equal(gradient, [NAN, 0, NAN])
+
+
+@pytest.mark.parametrize("classes", [5, 192, 193, 300])
+@pytest.mark.parametrize("dtype", DTYPES, ids=NAMES)
+def test_a_soft_label_pays_for_an_impossible_class_wherever_it_stands(classes, dtype):
+    x = np.random.default_rng(classes).normal(size=(classes, classes)).astype(dtype)
+    np.fill_diagonal(x, -np.inf)
+    q = np.full(x.shape, 1 / classes).astype(dtype)
+    loss, slope = sigmax.cross_entropy_and_grad(x, q)
+    assert (loss == np.inf).all()
+    assert (sigmax.cross_entropy(x, q) == np.inf).all()
+    assert (np.diag(slope) == 0).all()
+    assert np.isfinite(slope.astype(float)).all()
+    np.fill_diagonal(q, 0)
+    assert np.isfinite(sigmax.cross_entropy(x, q).astype(float)).all()

@@ -194,6 +194,34 @@ print("done")
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
+def test_a_child_that_meets_pytorch_first_does_not_wait_for_its_threads():
+    pytest.importorskip("torch")
+    program = """
+import os, numpy as np, sigmax, torch
+from sigmax import _native
+torch.set_num_threads(2)
+torch.ones(3000, 3000).exp().sum()
+big = np.random.default_rng(0).normal(size=(4000, 100)).astype(np.float32)
+wanted = sigmax.softmax(big)
+child = os.fork()
+if child == 0:
+    sigmax.softmax(torch.zeros(3, 3))
+    os._exit(0 if np.array_equal(sigmax.softmax(big), wanted) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+sigmax.set_num_threads(2)
+torch.set_num_threads(1)  # then our own threads do the work, and none of PyTorch's are made
+sigmax.softmax(torch.zeros(3, 3))
+done = _native.pieces_of_helpers()
+for _ in range(50):
+    assert np.array_equal(sigmax.softmax(big), wanted)
+assert _native.pieces_of_helpers() > done
+print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
 def test_the_environment_sets_the_number():
     assert run("3").stdout.strip() == "3"
     assert int(run("").stdout) == len(os.sched_getaffinity(0))

@@ -480,7 +480,9 @@ def test_the_usual_mean_of_soft_labels_is_that_of_the_rows(dtype, size, smoothin
     with torch.no_grad():
         assert loss(x, q).item() == found.item()
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(losses, "mean_on_tensors", lambda *_: None)  # as where PyTorch does not offer that, or of large tensors
+        elsewhere.setattr(
+            losses, "mean_on_tensors", lambda *_: None
+        )  # as where PyTorch does not offer that, or of large tensors
         assert loss(x, q).item() == found.item()
     if dtype == torch.float64 and size == (3, 4):
         assert torch.autograd.gradgradcheck(lambda v: loss(v, q), x.detach().requires_grad_())

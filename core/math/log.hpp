@@ -182,7 +182,7 @@ SIGMAX_SHARED Pair<double, n> shared_log1p(Pair<double, n> y) {
 }
 
 // A difference smaller than this part of its terms has lost digits: from results of 52 or of 60 bits, to be done again with 100.
-inline constexpr double lost_of_52 = 0x1p-20, lost_of_60 = 0x1p-3, lost_of_60_to_narrow = 0x1p-32,
+inline constexpr double lost_of_52 = 0x1p-20, lost_of_60 = 0x1p-3, lost_of_60_to_narrow = 0x1p-24,
                         lost_of_100 = 0x1p-36;  // the last in longhand
 // The same for results of 100 bits, whose logarithms are right to 2^-100 of 1, also where they are small.
 template <int n>

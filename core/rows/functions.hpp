@@ -130,9 +130,9 @@ struct SoftCrossEntropy : OwnTypeTraits {
     using Slow = CrossEntropy<with_label, with_gradient>;
     static constexpr bool weighted = !with_label, labelled = with_label, smoothed = true, per_class = with_gradient, keeps = true;
     static constexpr int results = 1;
-    template <bool flat, bool, class W, int n>
+    template <bool flat, bool scaled, class W, int n>
     static Pack<W, n> run(Rows<W, n>& r) {
-        return soft_cross_entropy<flat, with_label, with_gradient>(r);
+        return soft_cross_entropy<flat, scaled, with_label, with_gradient>(r);
     }
 };
 
@@ -161,9 +161,9 @@ template <bool of_log>
 struct QuickPullback : OwnTypeTraits {
     using Slow = PullbackOf<of_log>;
     static constexpr bool weighted = true, pulls = true, keeps = true;
-    template <bool flat, bool, class W, int n>
+    template <bool flat, bool scaled, class W, int n>
     static Pack<W, n> run(Rows<W, n>& r) {
-        return quick_pullback<flat, of_log>(r);
+        return quick_pullback<flat, scaled, of_log>(r);
     }
     static double limit(double p, double others, double g, double sum, double mean) { return Slow::limit(p, others, g, sum, mean); }
 };

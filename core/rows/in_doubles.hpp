@@ -20,6 +20,30 @@ SIGMAX_SHARED S joined_members(const S (&parts)[strands]) {
     return whole;
 }
 
+// z = (x - m) / T, and e^z.
+template <bool scaled, int n>
+class Exponents {
+public:
+    using D = Pack<double, n>;
+    SIGMAX_INLINE Exponents(Pack<float, n> m, const Temperature<float, n>& t)
+        : m_(convert<double>(m)),
+          inverse_(t.wide_inverse),
+          inverse_lo_(t.wide_inverse_lo),
+          lowest_(scaled ? lowest / inverse_ : D(lowest)) {}
+    SIGMAX_INLINE D inverse() const { return inverse_; }
+    SIGMAX_INLINE D apart(Pack<float, n> x) const { return convert<double>(x) - m_; }
+    SIGMAX_INLINE D z(D apart) const { return scaled ? apart * inverse_ : apart; }
+    SIGMAX_INLINE D exp(D apart) const {
+        apart = max(lowest_, apart);
+        if constexpr (!scaled) return exp52(apart);
+        const D z = apart * inverse_;
+        return exp52(z, fma(apart, inverse_, -z) + apart * inverse_lo_);
+    }
+
+private:
+    D m_, inverse_, inverse_lo_, lowest_;
+};
+
 // ---- gradients ----
 
 // The largest score of each lane, and the g that stands beside it.
@@ -66,7 +90,7 @@ struct PulledSums {
     static constexpr std::array members = {&PulledSums::terms, &PulledSums::size, &PulledSums::rest, &PulledSums::ones};
 };
 
-template <bool flat, bool of_log, int n>
+template <bool flat, bool scaled, bool of_log, int n>
 SIGMAX_INLINE Pack<float, n> quick_pullback(Rows<float, n>& r) {
     using P = Pack<float, n>;
     using D = Pack<double, n>;
@@ -74,17 +98,17 @@ SIGMAX_INLINE Pack<float, n> quick_pullback(Rows<float, n>& r) {
     constexpr float infinity = std::numeric_limits<float>::infinity(), unlike = 0x1p127f;  // a g that is lost nowhere
     const Scores<float, n> x = r.x, w = r.w, y = r.y;
     double* const kept = r.kept;
-    const D inverse = r.temperature.wide_inverse;
 
     const Leader<n> leader = of_log ? Leader<n>(maximum<flat>(x), P(0)) : leader_of<flat>(x, w);
-    const D m = convert<double>(leader.score), leading = convert<double>(leader.g);
+    const Exponents<scaled, n> exponents(leader.score, r.temperature);
+    const D leading = convert<double>(leader.g), inverse = exponents.inverse();
 
     PulledSums<n> sums[strands];
     in_blocks<flat>(x, plain_terms, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
         D terms(0), size(0), rest(0), ones(0);
         walk<flat>(x, w, y, first, end, strands, [&](const float* score, const float* g, const float*, std::ptrdiff_t i) SIGMAX_LAMBDA {
             const P z = P::load(score);
-            const D e = exp52(max(D(lowest), (convert<double>(z) - m) * inverse));
+            const D e = exponents.exp(exponents.apart(z));
             e.store(kept + i * n);
             D term = convert<double>(select(z != -infinity, P::load(g), leader.g));
             if constexpr (of_log) {
@@ -147,7 +171,7 @@ struct SoftSums {
                                            &SoftSums::possible, &SoftSums::rest,  &SoftSums::ones};
 };
 
-template <bool flat, bool labelled, bool with_gradient, int n>
+template <bool flat, bool scaled, bool labelled, bool with_gradient, int n>
 SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
     using P = Pack<float, n>;
     using D = Pack<double, n>;
@@ -155,9 +179,9 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     const Scores<float, n> x = r.x, w = labelled ? r.x : r.w, y = with_gradient ? r.y : r.x;
     double* const kept = r.kept;
-    const D inverse = r.temperature.wide_inverse, unsmoothed = D(1) - r.smoothing;
+    const D unsmoothed = D(1) - r.smoothing;
     const P top = maximum<flat>(x);
-    const D m = convert<double>(top);
+    const Exponents<scaled, n> exponents(top, r.temperature);
 
     Pack<std::int32_t, n> amiss = 0;
     SoftSums<n> sums[strands];
@@ -166,7 +190,7 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
         walk<flat>(x, w, y, first, end, strands, [&](const float* score, const float* label, const float*, std::ptrdiff_t i) SIGMAX_LAMBDA {
             const P raw = P::load(score);
             auto possible = raw != -infinity;
-            const D z = (convert<double>(raw) - m) * inverse, e = exp52(max(D(lowest), z));
+            const D apart = exponents.apart(raw), z = exponents.z(apart), e = exponents.exp(apart);
             if constexpr (with_gradient) e.store(kept + i * n);
             auto one = e == 1.0, counts = z != -std::numeric_limits<double>::infinity();
             const D near = select(counts, z, 0.0);
@@ -196,18 +220,21 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
     const Named<flat, float, n> named(r.label, x.count);
     D own_z = sums[0].own_z.value().hi, own = sums[0].own.value().hi;
     Pack<std::int64_t, n> lost = 0;
+    const D own_apart = exponents.apart(named.of(x));
     if constexpr (labelled) {
-        own_z = (convert<double>(named.of(x)) - m) * inverse;
+        own_z = exponents.z(own_apart);
         own = 1.0;
         lost = own_z == -std::numeric_limits<double>::infinity();
     } else {
+        if (flat && any(amiss)) amiss = -1;  // in whatever lane
         lost = convert<double>(select(amiss, P(1), P(0))) != 0.0;
     }
     const D whole = fma(unsmoothed, own, r.smoothing);
-    r.results[0] = convert<float>(whole * (log.hi + log.lo) - fma(unsmoothed, own_z, spread * sums[0].z.value().hi));
+    const D loss = whole * (log.hi + log.lo) - fma(unsmoothed, own_z, spread * sums[0].z.value().hi);
+    r.results[0] = convert<float>(select(lost, std::numeric_limits<double>::quiet_NaN(), loss));
 
     if constexpr (with_gradient) {
-        const D of_one = (ones - 1.0) + rest, share = inverse / all.hi;
+        const D of_one = (ones - 1.0) + rest, share = exponents.inverse() / all.hi;
         const D some = labelled ? D(0) : whole * 0.0625;  // whole - q, if it is not known better, is right to 2^-53 of whole
         auto slope = [&](D e, D q, D others_q) SIGMAX_LAMBDA {
             const D held = q * select(e == 1.0, of_one, all.hi - e), d = e * others_q - held;
@@ -219,7 +246,7 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
             if constexpr (!labelled) q = fma(unsmoothed, convert<double>(P::load(label)), spread);
             select(P::load(score) != -infinity, slope(D::load(kept + i * n), q, whole - q), P(0)).store(result);
         });
-        if constexpr (labelled) named.put(slope(exp52(max(D(lowest), own_z)), unsmoothed + spread, r.smoothing - spread), y);
+        if constexpr (labelled) named.put(slope(exponents.exp(own_apart), unsmoothed + spread, r.smoothing - spread), y);
     }
     r.again = lost;
     return top;

@@ -27,12 +27,12 @@ struct RowTemperatures {
 // The temperatures of `rows` rows, repeated over the lanes if there is only one.
 template <class W, int n>
 SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std::ptrdiff_t rows, RowTemperatures<W, n>& r) {
-    r.lane = {Pack<W, n>(1), Pack<W, n>(0), Pack<W, n>(1), true, Pack<double, n>(1)};
+    r.lane = {Pack<W, n>(1), Pack<W, n>(0), Pack<W, n>(1), true, Pack<double, n>(1), Pack<double, n>(0)};
     r.any_special = false;
     std::memset(r.special, 0, sizeof r.special);
     if (!b.temperature.data) return;
     W hi[n], lo[n], value[n];
-    double wide[n];
+    double wide[n], wide_lo[n];
     for (std::ptrdiff_t i = 0; i < n; ++i) {
         double t = i < rows || rows == 1 ? temperature_of(b, row + i % rows) : 1.0;
         r.special[i] = !ordinary<W>(t);
@@ -40,7 +40,8 @@ SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std:
         if (r.special[i]) t = 1;
         const double inverse = wide[i] = 1 / t;
         hi[i] = static_cast<W>(inverse);
-        lo[i] = sizeof(W) == 4 ? static_cast<W>(inverse - hi[i]) : static_cast<W>(std::fma(-inverse, t, 1.0) * inverse);
+        wide_lo[i] = std::fma(-inverse, t, 1.0) * inverse;
+        lo[i] = static_cast<W>(sizeof(W) == 4 ? inverse - hi[i] : wide_lo[i]);
         value[i] = static_cast<W>(t);
         r.lane.unit = r.lane.unit && t == 1;
     }
@@ -48,6 +49,7 @@ SIGMAX_SHARED void load_temperatures(const RowBatch& b, std::ptrdiff_t row, std:
     r.lane.inverse_lo = Pack<W, n>::load(lo);
     r.lane.value = Pack<W, n>::load(value);
     r.lane.wide_inverse = Pack<double, n>::load(wide);
+    r.lane.wide_inverse_lo = Pack<double, n>::load(wide_lo);
 }
 
 // Masked scores become -inf, their weights in a sum 0. `to` holds the rows contiguously, `pitch` apart.
@@ -76,7 +78,7 @@ SIGMAX_INLINE Pack<W, n> run_kernel(Rows<W, n>& r) {
     if constexpr (F::in_doubles) {
         return F::run(r);
     } else {
-        if constexpr (F::tempered && !F::at_unit && !F::keeps)
+        if constexpr (F::tempered && !F::at_unit)
             if (!r.temperature.unit) return F::template run<flat, true>(r);
         return F::template run<flat, false>(r);
     }
@@ -92,7 +94,8 @@ bool is_narrow(const RowBatch& b) {
 template <class F, class W>
 inline constexpr int row_lanes = (F::in_doubles || F::keeps ? 1 : isa::registers_in_step) * natural<W>;
 
-// A row whose digits did not do, which lies in W.
+// A row whose digits did not do, which lies in W. Its results are wanted where the kernel has left NaN: a loss has the same bits with its
+// gradient and without.
 template <class F, class W>
 unsigned by_slow(const RowBatch& b, std::ptrdiff_t row, const W* x, const W* w, W* y, W* results) {
     auto given = [](const W* p) { return Input{reinterpret_cast<const char*>(p), 0, sizeof(W), dtype_of<W>}; };
@@ -189,7 +192,8 @@ struct Tile {
             if (const unsigned failed = by_slow<F>(b, row + i, x_row, w_row, y_row, of_row)) return failed;
             if constexpr (F::per_class)
                 for (std::ptrdiff_t k = 0; k < b.classes; ++k) y[k * n + i] = y_row[k];
-            for (int j = 0; j < F::results; ++j) results[j][i] = of_row[j];
+            for (int j = 0; j < F::results; ++j)
+                if (results[j][i] != results[j][i]) results[j][i] = of_row[j];
         }
         return 0;
     }
@@ -299,8 +303,12 @@ unsigned flat_row(const RowBatch& b, std::ptrdiff_t row, const FlatRow<W>& lies,
             copy_pad(y_end + rest, y + whole - pad + rest);
         }
     if constexpr (F::keeps)
-        if (any(r.again))
-            if (const unsigned failed = by_slow<F>(b, row, x, w, y, results)) return failed;
+        if (any(r.again)) {
+            W of_row[2];
+            if (const unsigned failed = by_slow<F>(b, row, x, w, y, of_row)) return failed;
+            for (int j = 0; j < F::results; ++j)
+                if (results[j] != results[j]) results[j] = of_row[j];
+        }
     if (t.any_special || std::isinf(top)) {
         if (x_windows || y_windows) return wants_copy;
         const double temperature = temperature_of(b, row);

@@ -102,12 +102,12 @@ private:
     static constexpr T first_classes[lanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 };
 
-// 1/T in two terms and in one of double, and T, one per lane.
+// 1/T in two terms, the same in doubles, and T, one per lane.
 template <class T, int n = natural<T>>
 struct Temperature {
     Pack<T, n> inverse, inverse_lo, value;
     bool unit;
-    Pack<double, n> wide_inverse;
+    Pack<double, n> wide_inverse, wide_inverse_lo;
 };
 
 // All that a kernel takes and gives: scores x, one weight a score and one result a class where the function has them.

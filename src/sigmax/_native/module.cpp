@@ -32,10 +32,11 @@ PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->n
 PyObject* join_team(PyObject*, PyObject* name) {
     const char* const wanted = PyUnicode_AsUTF8(name);
     if (!wanted) return nullptr;
-    sigmax::threads::Team found = nullptr;
+    static sigmax::threads::Team found;
+    const sigmax::threads::Team* joined = nullptr;
 #if defined(__linux__)
     std::pair<const char*, std::string> library{wanted, ""};
-    if (*wanted)
+    if (*wanted && !sigmax::threads::is_child)
         dl_iterate_phdr(
             [](dl_phdr_info* loaded, std::size_t, void* data) {
                 auto& [part, path] = *static_cast<std::pair<const char*, std::string>*>(data);
@@ -43,11 +44,17 @@ PyObject* join_team(PyObject*, PyObject* name) {
                 return 0;
             },
             &library);
-    if (void* const handle = library.second.empty() ? nullptr : dlopen(library.second.c_str(), RTLD_LAZY | RTLD_NOLOAD))
-        found = reinterpret_cast<sigmax::threads::Team>(dlsym(handle, "GOMP_parallel"));  // of what it is linked with
+    void* const handle = library.second.empty() ? nullptr : dlopen(library.second.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+    // of what it is linked with
+    void *const parallel = handle ? dlsym(handle, "GOMP_parallel") : nullptr, *const most =
+                                                                                  handle ? dlsym(handle, "omp_get_max_threads") : nullptr;
+    if (parallel && most) {
+        found = {reinterpret_cast<decltype(found.parallel)>(parallel), reinterpret_cast<decltype(found.most)>(most)};
+        joined = &found;
+    }
 #endif
-    sigmax::threads::team = found;
-    return PyBool_FromLong(found != nullptr);
+    sigmax::threads::team = joined;
+    return PyBool_FromLong(joined != nullptr);
 }
 
 PyMethodDef methods[] = {

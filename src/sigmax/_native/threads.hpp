@@ -190,24 +190,28 @@ private:
 };
 
 // OpenMP's threads where another library has them, by GOMP_parallel, which calls work(data) on so many at once.
-using Team = void (*)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
-inline std::atomic<Team> team{nullptr};
+struct Team {
+    void (*parallel)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+    int (*most)();  // threads, as its library has been told
+};
+inline std::atomic<const Team*> team{nullptr};
+inline std::atomic<bool> is_child{false};  // of fork, where the threads of a team are gone, and it does not know
 inline std::mutex team_owner;
 inline std::atomic<long> pieces_of_team{0};
 
 // OpenMP makes threads for each thread that asks, for good, and ends the process where it cannot: it is asked by the main thread alone,
-// for no more than there are cores.
+// for no more than its library uses itself.
 inline bool has_team() {
 #if defined(__linux__)
     static thread_local const bool is_main = getpid() == gettid();
-    return is_main && team;
+    return is_main && team.load();
 #else
     return false;
 #endif
 }
 // As Pool::run.
 template <class Work>
-bool run_by_team(Team of, int threads, std::ptrdiff_t pieces, Work& work) {
+bool run_by_team(const Team* of, int threads, std::ptrdiff_t pieces, Work& work) {
     std::unique_lock<std::mutex> owner(team_owner, std::try_to_lock);
     if (!owner) return false;
     struct Call {
@@ -216,7 +220,7 @@ bool run_by_team(Team of, int threads, std::ptrdiff_t pieces, Work& work) {
         std::thread::id caller;
         std::atomic<std::ptrdiff_t> next{0};
     } call{&work, pieces, std::this_thread::get_id()};
-    of(
+    of->parallel(
         [](void* data) {
             Call& c = *static_cast<Call*>(data);
             long taken = 0;
@@ -247,7 +251,8 @@ inline void forget_pool_in_children() {
 #if !defined(_WIN32)
     pthread_atfork([] { settings->mutex.lock(); }, [] { settings->mutex.unlock(); },
                    [] {
-                       team = nullptr;  // its threads are gone too, and it does not know
+                       team = nullptr;
+                       is_child = true;
                        const int count = settings->count;
                        settings = new Settings;  // the threads are gone, and a mutex of theirs may be locked for ever
                        settings->count = count;
@@ -283,16 +288,14 @@ void share(std::ptrdiff_t count, std::ptrdiff_t grain, std::ptrdiff_t cost, Work
         };
         return run(pieces, piece);
     };
-    const Team of = has_team() ? team.load() : nullptr;
-    Pool* const p = !of && cost >= worth_sharing && grains > 1 ? pool() : nullptr;
+    const Team* const of = has_team() ? team.load() : nullptr;
+    const int of_team = of ? std::min(sigmax::threads::count(), of->most()) : 0;
+    Pool* const p = of_team < 2 && cost >= worth_sharing && grains > 1 ? pool() : nullptr;
     bool shared = false;
-    if (of && cost >= worth_a_team && grains > 1) {
-        const int threads = std::min(sigmax::threads::count(), available());
-        if (threads > 1)
-            shared = in_pieces(threads, [&](std::ptrdiff_t pieces, auto& piece) { return run_by_team(of, threads, pieces, piece); });
-    } else if (p && (cost >= worth_waking || p->is_near())) {
+    if (of_team > 1 && cost >= worth_a_team && grains > 1)
+        shared = in_pieces(of_team, [&](std::ptrdiff_t pieces, auto& piece) { return run_by_team(of, of_team, pieces, piece); });
+    else if (p && (cost >= worth_waking || p->is_near()))
         shared = in_pieces(p->helpers() + 1, [&](std::ptrdiff_t pieces, auto& piece) { return p->run(pieces, piece); });
-    }
     if (!shared) {
         const CleanFloats clean;
         work(0, count);
