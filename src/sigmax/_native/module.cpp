@@ -32,7 +32,7 @@ PyObject* cpu_level(PyObject*, PyObject*) { return PyUnicode_FromString(level->n
 PyObject* join_team(PyObject*, PyObject* name) {
     const char* const wanted = PyUnicode_AsUTF8(name);
     if (!wanted) return nullptr;
-    static sigmax::threads::Team found;
+    [[maybe_unused]] static sigmax::threads::Team found;
     const sigmax::threads::Team* joined = nullptr;
 #if defined(__linux__)
     std::pair<const char*, std::string> library{wanted, ""};
