@@ -46,8 +46,8 @@ PyObject* join_team(PyObject*, PyObject* name) {
             &library);
     void* const handle = library.second.empty() ? nullptr : dlopen(library.second.c_str(), RTLD_LAZY | RTLD_NOLOAD);
     // of what it is linked with
-    void *const parallel = handle ? dlsym(handle, "GOMP_parallel") : nullptr, *const most =
-                                                                                  handle ? dlsym(handle, "omp_get_max_threads") : nullptr;
+    void* const parallel = handle ? dlsym(handle, "GOMP_parallel") : nullptr;
+    void* const most = handle ? dlsym(handle, "omp_get_max_threads") : nullptr;
     if (parallel && most) {
         found = {reinterpret_cast<decltype(found.parallel)>(parallel), reinterpret_cast<decltype(found.most)>(most)};
         joined = &found;

@@ -8,8 +8,8 @@
 //
 // Waking a thread costs the caller some 50 us on a virtual machine (the other core has to be interrupted), handing work to one that
 // is awake less than one. So a thread that has been woken looks for more work for `patience` before it sleeps again: as long as a step of
-// training has between a loss and its derivative, and no longer, because a thread that spins takes the core from whoever comes next. And a call wakes the others only if it is large, or if it
-// follows another one so closely that the next will find them awake.
+// training has between a loss and its derivative, and no longer, because a thread that spins takes the core from whoever comes next. And
+// a call wakes the others only if it is large, or if it follows another one so closely that the next will find them awake.
 //
 // Where PyTorch is in use the work goes to its OpenMP threads instead: they are awake already, look for work for milliseconds, and yield
 // the core to nobody (a softmax of 256 x 1,000 with a sum, forward and back, on two cores: 600 us by a pool of our own, 385 by theirs).
