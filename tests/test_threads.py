@@ -35,6 +35,12 @@ def own_threads():
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads:"))
 
 
+def assert_runs(program):
+    """Run a program in a process of its own: it prints that it is done, and nothing else."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
 def scores(dtype, shape):
     return (np.random.default_rng(0).normal(size=shape) * 4).astype(dtype)
 
@@ -161,8 +167,7 @@ sigmax.softmax(x)
 assert _native.pieces_of_helpers() == done
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", WITH_TORCH + program], capture_output=True, text=True, timeout=100)
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert_runs(WITH_TORCH + program)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
@@ -190,8 +195,7 @@ if child == 0:  # where OpenMP, and PyTorch with it, would wait for threads that
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", WITH_TORCH + program], capture_output=True, text=True, timeout=100)
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert_runs(WITH_TORCH + program)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
@@ -218,8 +222,7 @@ for _ in range(50):
 assert _native.pieces_of_helpers() > done
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert_runs(program)
 
 
 def test_the_environment_sets_the_number():
@@ -291,8 +294,7 @@ assert sigmax.get_num_threads() == 400
 assert 1 < threads < 300, threads  # those that the limit lets start
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert_runs(program)
 
 
 def test_flushing_of_small_numbers_is_not_obeyed():
@@ -315,8 +317,7 @@ assert tiny * np.float32(1) == 0  # and it is still set
 print("done")
 """
     pytest.importorskip("torch")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+    assert_runs(program)
 
 
 @pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00])  # down, up, towards zero: x86's

@@ -3,7 +3,7 @@
 //     Exp<float>      24 and what 1 + g rounds away: softmax and log_softmax of floats (0.05 ulp), links of 16-bit numbers
 //     exp35           in two-term floats: the sigmoid of floats, whose doubtful results go on to 38
 //     exp38           links of floats, whose doubtful results go on to 60
-//     exp52           pullbacks of floats
+//     exp52           pullbacks of floats, and their losses with soft labels, smoothing or a temperature
 //     Exp<double>     57 (0.1 ulp of 53): softmax and log_softmax of doubles, links of doubles
 //     exp60           what is to be rounded correctly, or to cancel a little
 //     exp100          what cancels: a logsumexp near 0, a logit near 0

@@ -2,7 +2,6 @@
 // over it sees some thousand of them at a time, contiguous in T, so that a row of any length needs no more memory than that.
 // Included once per level, hence no include guard.
 
-// The numbers from `first` on, up to `length` of them.
 template <class T>
 class Windows {
 public:

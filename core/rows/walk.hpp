@@ -45,31 +45,30 @@ struct Scores {
     }
 };
 
-// body(scores, results, i) at every `step`th vector of two operands from `begin` on: without a question at each where it lies.
+// body(scores, weights, results, i) at every `step`th vector of three operands from `begin` on: without a question at each where it lies.
 template <bool flat, bool delivers = false, class T, int n, class Body>
-SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end, int step, Body body) {
+SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& w, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end,
+                        int step, Body body) {
     if constexpr (flat) {
         for (std::ptrdiff_t i = begin; i < end;) {
-            const auto from = x.stretch(i), to = y.stretch(i);
-            const std::ptrdiff_t first = i, both = from.end < to.end ? from.end : to.end, stop = both < end ? both : end;
-            for (; i < stop; i += step) body(from.first + (i - first) * n, to.first + (i - first) * n, i);
+            const auto from = x.stretch(i), beside = w.stretch(i), to = y.stretch(i);
+            const std::ptrdiff_t first = i, stop = std::min({from.end, beside.end, to.end, end});
+            for (; i < stop; i += step) {
+                const std::ptrdiff_t at = (i - first) * n;
+                body(from.first + at, beside.first + at, to.first + at, i);
+            }
             if constexpr (delivers)
                 if (y.windows) y.windows->deliver(first * n, stop * n);
         }
     } else {
-        for (std::ptrdiff_t i = begin; i < end; i += step) body(x.data + i * n, y.data + i * n, i);
+        for (std::ptrdiff_t i = begin; i < end; i += step) body(x.data + i * n, w.data + i * n, y.data + i * n, i);
     }
 }
-// The same of three operands, none of which has windows.
-template <bool flat, class T, int n, class Body>
-SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& w, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end,
-                        int step, Body body) {
-    for (std::ptrdiff_t i = begin; i < end;) {
-        const bool in_tail = flat && i >= x.whole;
-        const std::ptrdiff_t first = in_tail ? x.whole : 0, stop = !flat || in_tail || end < x.whole ? end : x.whole;
-        T *const scores = in_tail ? x.tail : x.data, *const weights = in_tail ? w.tail : w.data, *const results = in_tail ? y.tail : y.data;
-        for (; i < stop; i += step) body(scores + (i - first) * n, weights + (i - first) * n, results + (i - first) * n, i);
-    }
+// The same without weights.
+template <bool flat, bool delivers = false, class T, int n, class Body>
+SIGMAX_INLINE void walk(const Scores<T, n>& x, const Scores<T, n>& y, std::ptrdiff_t begin, std::ptrdiff_t end, int step, Body body) {
+    walk<flat, delivers>(x, x, y, begin, end, step,
+                         [&](T* score, T*, T* result, std::ptrdiff_t i) SIGMAX_LAMBDA { body(score, result, i); });
 }
 // The last walk over all vectors, which leaves the results.
 template <bool flat, class T, int n, class Body>

@@ -139,8 +139,9 @@ Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dt
                      : dtype == sigmax::Dtype::float64 ? are_labels(reinterpret_cast<const double*>(labels.soft), rows, classes)
                                                        : are_labels(reinterpret_cast<const float*>(labels.soft), rows, classes);
     if (!fit) return Found::no_label;
-    const std::string name = std::string(labels.numbers ? "" : "target_") + "cross_entropy" + (slopes ? "_and_grad" : "");
-    const auto* f = sigmax::find_row_function(*level, name.c_str());
+    const char* const names[2][2] = {{"cross_entropy", "cross_entropy_and_grad"},
+                                     {"target_cross_entropy", "target_cross_entropy_and_grad"}};
+    const auto* f = sigmax::find_row_function(*level, names[labels.soft != nullptr][slopes != nullptr]);
     const npy_intp size = dtype == sigmax::Dtype::float64 ? 8 : 4;
     std::vector<char> losses(static_cast<std::size_t>(rows * size));
     sigmax::RowBatch batch{};

@@ -201,12 +201,12 @@ inline std::atomic<long> pieces_of_team{0};
 
 // OpenMP makes threads for each thread that asks, for good, and ends the process where it cannot: it is asked by the main thread alone,
 // for no more than its library uses itself.
-inline bool has_team() {
+inline const Team* team_of_this_thread() {
 #if defined(__linux__)
     static thread_local const bool is_main = getpid() == gettid();
-    return is_main && team.load();
+    return is_main ? team.load() : nullptr;
 #else
-    return false;
+    return nullptr;
 #endif
 }
 // As Pool::run.
@@ -288,7 +288,7 @@ void share(std::ptrdiff_t count, std::ptrdiff_t grain, std::ptrdiff_t cost, Work
         };
         return run(pieces, piece);
     };
-    const Team* const of = has_team() ? team.load() : nullptr;
+    const Team* const of = team_of_this_thread();
     const int of_team = of ? std::min(sigmax::threads::count(), of->most()) : 0;
     Pool* const p = of_team < 2 && cost >= worth_sharing && grains > 1 ? pool() : nullptr;
     bool shared = false;
