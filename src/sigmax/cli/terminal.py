@@ -21,7 +21,10 @@ STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 
 
 class Console(rich_console.Console):
-    """A terminal; one whose reader has gone is met where all others are."""
+    """A terminal; a colon is a colon on it, and one whose reader has gone is met where all others are."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, emoji=False)
 
     def on_broken_pipe(self) -> None:
         """Say so to the main program."""
