@@ -15,7 +15,9 @@ def main() -> None:
         "--only", default="", metavar="NAME", help="the functions with this in their names, and their lines of the page"
     )
     what.add_parser("build", help="build from a clean clone: seconds, and those of all cores together")
-    startup = what.add_parser("startup", help="what the import, the command and an installation take, for docs/howto/install.md")
+    startup = what.add_parser(
+        "startup", help="what the import, the command and an installation take, for docs/howto/install.md"
+    )
     startup.add_argument("--wheel", metavar="FILE", help="install this one too")
     instructions = what.add_parser("instructions", help="compare the kernels' instruction counts with those recorded")
     instructions.add_argument("--record", action="store_true", help="record them instead")

@@ -58,7 +58,11 @@ def _starts() -> list[str]:
     over = statistics.median(row[1] - row[0] for row in rounds)
     times = [statistics.median(column) for column in zip(*rounds, strict=True)]
     ratios = [statistics.median(row[k] / row[0] for row in rounds) for k in range(2, len(commands))]
-    lines = ["| what | ms | beside NumPy's import | bar |", "|---|---:|---:|---:|", f"| `{base}` | {times[0] * 1e3:.0f} | | |"]
+    lines = [
+        "| what | ms | beside NumPy's import | bar |",
+        "|---|---:|---:|---:|",
+        f"| `{base}` | {times[0] * 1e3:.0f} | | |",
+    ]
     lines.append(f"| `{library}` | {times[1] * 1e3:.0f} | {over * 1e3:+.0f} ms | +{IMPORT * 1e3:.0f} ms |")
     for name, seconds, ratio in zip(shown, times[2:], ratios, strict=True):
         lines.append(f"| `{name}` | {seconds * 1e3:.0f} | {ratio:.2f} x | {COMMAND} x |")
@@ -68,13 +72,22 @@ def _starts() -> list[str]:
 
 def _installs(wheel: str) -> list[str]:
     """Install into bare environments; what pip fetches it has in its cache after the round that does not count."""
-    bare, beside, alone = [], [], []
+    bare: list[float] = []
+    beside: list[float] = []
+    alone: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for k in range(INSTALLS + 1):
             for kind, taken in (("bare", bare), ("numpy", beside)):
                 environment = Path(folder) / f"{kind}{k}"
                 subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-                pip = (str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install")
+                pip = (
+                    str(environment / "bin" / "python"),
+                    "-m",
+                    "pip",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "install",
+                )
                 if kind == "numpy":
                     alone.append(_seconds(*pip, "numpy"))
                 taken.append(_seconds(*pip, wheel) + _seconds(pip[0], "-c", SCORE))

@@ -157,8 +157,10 @@ sigmax.set_num_threads(2)
 def test_beside_pytorch_its_threads_do_the_work():
     pytest.importorskip("torch")
     program = """
-for _ in range(50):
+for _ in range(2000):
     assert torch.equal(sigmax.softmax(x), wanted)
+    if _native.pieces_of_helpers() >= 20:  # sooner where nothing else runs on this machine
+        break
 assert _native.pieces_of_helpers() >= 20, _native.pieces_of_helpers()
 assert threads() == before, (threads(), before)
 sigmax.set_num_threads(1)

@@ -17,7 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import sigmax
 import sigmax.torch
-from sigmax.arrays.torch import losses, straight
+from sigmax import _native
+from sigmax.arrays import torch as adapter
+from sigmax.arrays.torch import losses
 
 X = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
 Y = torch.tensor([0, 1, 2, 3, 0])
@@ -310,6 +312,20 @@ def test_a_loss_inside_vmap_has_its_gradient():
         torch.testing.assert_close(x.grad, wanted, rtol=1e-14, atol=0)
 
 
+@pytest.fixture
+def no_exchange():
+    """As where PyTorch does not offer DLPack's exchange: a function of nothing, for the moment from which that is so."""
+    yield lambda: _native.set_exchange(None)
+    assert _native.set_exchange(torch.Tensor.__dlpack_c_exchange_api__)
+
+
+@pytest.fixture
+def followed():
+    """As where somebody follows what is done with tensors."""
+    yield lambda: _native.set_tensors(*adapter.STRAIGHT[:1], (lambda: True,), *adapter.STRAIGHT[2:])
+    _native.set_tensors(*adapter.STRAIGHT)
+
+
 ALONE = [*LINKS, "softmax", "log_softmax", "logit_softmax", "logsumexp"]
 
 
@@ -334,7 +350,7 @@ def test_a_plain_tensor_goes_straight_to_the_core(name, dtype, monkeypatch):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", [*LINKS, "softmax", "log_softmax"])
-def test_the_straight_derivative_is_the_operators(name, dtype, monkeypatch):
+def test_the_straight_derivative_is_the_operators(name, dtype, followed):
     x = (domain(name) if name in LINKS else X).to(dtype).clone()
     x[0] = math.nan  # a number, or a row
     x.requires_grad_()
@@ -344,7 +360,7 @@ def test_the_straight_derivative_is_the_operators(name, dtype, monkeypatch):
     function = getattr(sigmax, name)
     found = [torch.autograd.grad(function(x), x, g)[0] for g in several]
     mapped = torch.autograd.grad(function(x), x, torch.stack(several), is_grads_batched=True)[0]
-    monkeypatch.setattr("sigmax.arrays.torch.straight.is_tracing", lambda: True)
+    followed()
     for got, batched, g in zip(found, mapped, several, strict=True):
         (want,) = torch.autograd.grad(function(x), x, g)
         torch.testing.assert_close(got, want, rtol=4 * torch.finfo(dtype).eps, atol=0, equal_nan=True)
@@ -825,7 +841,7 @@ def test_wrong_labels_without_values_are_refused_by_their_kind():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_a_plain_tensor_gets_the_bits_of_every_other_way(dtype, monkeypatch):
+def test_a_plain_tensor_gets_the_bits_of_every_other_way(dtype, no_exchange):
     torch.manual_seed(0)
     base = (torch.randn(6, 8, dtype=torch.float64) * 3).to(dtype)
     given = {
@@ -846,7 +862,7 @@ def test_a_plain_tensor_gets_the_bits_of_every_other_way(dtype, monkeypatch):
     }
     names = ("softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "softplus")
     quick = {(k, n): getattr(sigmax, n)(x) for k, x in given.items() for n in names}
-    monkeypatch.setattr(straight, "_on_tensors", {})  # as where PyTorch does not offer that
+    no_exchange()
     for (k, n), y in quick.items():
         wanted = getattr(sigmax, n)(given[k].clone())
         assert type(y) is torch.Tensor, (k, n)
@@ -936,7 +952,7 @@ def test_results_with_a_derivative_may_be_changed_in_place():
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_pullbacks_of_tensors_have_the_bits_of_every_other_way(name, dtype, monkeypatch):
+def test_pullbacks_of_tensors_have_the_bits_of_every_other_way(name, dtype, no_exchange):
     torch.manual_seed(2)
     function = getattr(sigmax, name)
     base = torch.randn(6, 9, dtype=dtype) * 3
@@ -953,6 +969,6 @@ def test_pullbacks_of_tensors_have_the_bits_of_every_other_way(name, dtype, monk
         return torch.autograd.grad(function(v), v, g(v))[0]
 
     found = {(r, g): pulled(rows[r], gradients[g]) for r in rows for g in gradients}
-    monkeypatch.setattr(straight, "_on_derived", {})
+    no_exchange()
     for (r, g), got in found.items():
         assert torch.equal(got, pulled(rows[r].clone(), lambda v, g=g: gradients[g](v).clone())), (r, g)

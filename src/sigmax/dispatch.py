@@ -4,8 +4,8 @@ Which adapter serves which library's arrays, and the way of every call: to the a
 An adapter is a module with ``call(entry, args, options, run)``: the function by its entry in the family, what the user called it with,
 and what runs a function on any array, for adapters of things that hold another library's arrays. It returns an array of the user's
 kind, or NotImplemented for a type that it does not know after all. An adapter is imported when the first array of its library is seen,
-so the library is there already; types that it lists in ``TYPES`` are known from then on, those in ``QUICK`` have a way of their own where a
-function is called with nothing but an array.
+so the library is there already; types that it lists in ``TYPES`` are known from then on. What it gives as ``STRAIGHT`` is told to the core
+(see ``set_tensors`` there), which then takes these tensors itself where a function is called with nothing but one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from sigmax import _native, host
 from sigmax.family import FAMILY, entry_of
+from sigmax.host.table import STRAIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,8 +49,6 @@ _LIBRARIES = {
     "torch": "torch",
     "xarray": "xarray",
 }
-# Arrays of one library that nothing is asked of but a function's usual work go past all that follows: f(name, x), or None if it will not.
-_quick: dict[type, Callable[[str, Any], Any]] = {}
 _known: dict[type, Adapter | None] = dict.fromkeys((np.ndarray, list, tuple, float, int, bool, np.float64))
 
 
@@ -86,9 +85,8 @@ def _find(kind: type) -> Adapter | None:
 def _load(name: str) -> Adapter:
     adapter: Any = importlib.import_module(f"sigmax.arrays.{name}")
     _known.update(dict.fromkeys(getattr(adapter, "TYPES", ()), adapter))
-    for kind, straight in getattr(adapter, "QUICK", {}).items():
-        _quick[kind] = straight
-        _native.set_quick(kind, straight)
+    if hasattr(adapter, "STRAIGHT"):
+        _native.set_tensors(*adapter.STRAIGHT)
     found: Adapter = adapter
     return found
 
@@ -107,25 +105,15 @@ def run(entry: Function, *args: Any, **options: Any) -> Any:
 def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
-    name, work = entry.name, host.FUNCTIONS[entry.name]
-    parameters = inspect.signature(signature).parameters
-    known, over_last = frozenset(parameters), "axis" in parameters and parameters["axis"].default == -1
+    straight: Callable[..., Any] = STRAIGHT.get(entry.name, _not_straight)
+    work = host.FUNCTIONS[entry.name]
+    known = frozenset(inspect.signature(signature).parameters)
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
-        if len(args) == 1 and (not options or (over_last and len(options) == 1 and "axis" in options)):
-            (x,) = args
-            kind = type(x)
-            if kind is np.ndarray:
-                return work(x, **options)
-            quick = _quick.get(kind)
-            if quick is not None:
-                axis = options["axis"] if options else -1
-                if type(axis) is int and (axis == -1 or axis == x.ndim - 1):
-                    result = quick(name, x)
-                    if result is not None:
-                        return result
-            return run(entry, x, **options)
+        result = straight(args, options)
+        if result is not None:
+            return result
         for x in args:
             if type(x) is not np.ndarray:
                 if not options.keys() <= known:
@@ -134,6 +122,10 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
         return work(*args, **options)
 
     return function
+
+
+def _not_straight(_args: tuple[Any, ...], _options: dict[str, Any]) -> None:
+    """Turn a call down: the function is of more than one array."""
 
 
 def _elsewhere(ufunc: np.ufunc, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -12,12 +12,9 @@ const char* const direct_name = "sigmax.row_function";
 
 // All rows of a batch without the interpreter, which runs on if there are many; the flags of the floats stay as they were.
 unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
-    FloatStatus status;
-    NPY_BEGIN_THREADS_DEF;
-    NPY_BEGIN_THREADS_THRESHOLDED(batch.rows * batch.classes);
-    const unsigned failed = run_rows(f, batch);
-    NPY_END_THREADS;
-    return failed;
+    const FloatStatus kept;
+    const Released released(batch.rows * batch.classes * cost_of(f));
+    return run_rows(f, batch);
 }
 
 // `count` scores without gaps between them, and the results likewise.
@@ -34,36 +31,40 @@ sigmax::RowBatch without_gaps(const sigmax::RowFunction& f, const char* x, char*
     return batch;
 }
 
-// (x, out or None) -> the result, or None where it takes the long way.
-PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
-    if (!f || count != 2 || !PyArray_CheckExact(args[0])) Py_RETURN_NONE;
-    auto* x = reinterpret_cast<PyArrayObject*>(args[0]);
+// A function of an array along its last axis, into `out` or a new one (None): the result, or None where it takes the long way.
+PyObject* rows_directly(const sigmax::RowFunction& f, PyArrayObject* x, PyObject* out) {
     const int type = PyArray_TYPE(x), ndim = PyArray_NDIM(x);
     sigmax::Dtype dtype;
     if (!as_it_lies(x, dtype)) Py_RETURN_NONE;
-    const int out_ndim = f->per_class ? ndim : ndim - 1;
+    const int out_ndim = f.per_class ? ndim : ndim - 1;
     PyArrayObject* y;
-    if (args[1] == Py_None) {
+    if (out == Py_None) {
         Py_INCREF(PyArray_DESCR(x));
         y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(out_ndim, PyArray_DIMS(x), PyArray_DESCR(x), 0));
         if (!y) return nullptr;
     } else {
-        if (!PyArray_CheckExact(args[1])) Py_RETURN_NONE;
-        y = reinterpret_cast<PyArrayObject*>(args[1]);
+        if (!PyArray_CheckExact(out)) Py_RETURN_NONE;
+        y = reinterpret_cast<PyArrayObject*>(out);
         const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
         if (PyArray_TYPE(y) != type || PyArray_NDIM(y) != out_ndim || !PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), out_ndim) ||
             !PyArray_IS_C_CONTIGUOUS(y) || !PyArray_ISBEHAVED(y) ||
-            (y_begin < x_begin + PyArray_NBYTES(x) && x_begin < y_begin + PyArray_NBYTES(y) && (y_begin != x_begin || !f->per_class)))
+            (y_begin < x_begin + PyArray_NBYTES(x) && x_begin < y_begin + PyArray_NBYTES(y) && (y_begin != x_begin || !f.per_class)))
             Py_RETURN_NONE;
         Py_INCREF(y);
     }
-    if (run_released(*f, without_gaps(*f, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_SIZE(x), PyArray_DIM(x, ndim - 1),
-                                      PyArray_ITEMSIZE(x), dtype))) {
+    if (run_released(f, without_gaps(f, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_SIZE(x), PyArray_DIM(x, ndim - 1), PyArray_ITEMSIZE(x),
+                                     dtype))) {
         Py_DECREF(y);
         return PyErr_NoMemory();
     }
-    return args[1] == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
+    return out == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
+}
+
+// (x, out or None) -> the same.
+PyObject* call_directly(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
+    if (!f || count != 2 || !PyArray_CheckExact(args[0])) Py_RETURN_NONE;
+    return rows_directly(*f, reinterpret_cast<PyArrayObject*>(args[0]), args[1]);
 }
 
 const char* const direct_link_name = "sigmax.link";

@@ -10,6 +10,7 @@
 
 #include "direct.hpp"
 #include "features.hpp"
+#include "straight.hpp"
 #include "tensors.hpp"
 #include "ufuncs.hpp"
 #include "xla.hpp"
@@ -85,13 +86,17 @@ PyMethodDef methods[] = {
     {"pieces_of_helpers", pieces_of_helpers, METH_NOARGS, "How many pieces of work threads other than the callers' have done so far."},
     {"set_elsewhere", set_elsewhere, METH_O,
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
-    {"set_quick", set_quick, METH_VARARGS,
-     "set_quick(type, f): f(name, x) is asked before all else about a single array of that very type; None turns it down."},
+    {"straight", straight, METH_O,
+     "straight(name): that function of (args, options), those of a call with one array and at most an axis, the last; it returns None for "
+     "all else."},
+    {"set_tensors", set_tensors, METH_VARARGS,
+     "set_tensors(type, followers, namespace, level, f): whose tensors go straight, unless one of the followers is true or the level of "
+     "forward derivatives in the namespace is not below 0; f(name, x) is asked about those that do not lie as the core takes them."},
     {"set_exchange", set_exchange, METH_O,
-     "set_exchange(capsule): whose tensors the four functions below take, by DLPack's exchange in C; False where it is not known."},
-    {"on_tensors", on_tensors, METH_VARARGS,
-     "on_tensors(name, may_be_derived): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one; it "
-     "returns None for all else."},
+     "set_exchange(capsule): whose tensors the functions below take, by DLPack's exchange in C, or None; False where it is not known."},
+    {"on_tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(on_tensor)), METH_FASTCALL,
+     "on_tensor(name, x): that function of one contiguous tensor on the CPU, along its last axis, or an elementwise one, whether or not "
+     "something is derived from it; None for all else."},
     {"pull_on_tensors", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(pull_on_tensors)), METH_FASTCALL,
      "pull_on_tensors(name, x, g): the gradient g by the results of a function along the last axis as one by its scores; None for what "
      "does not lie in one piece."},

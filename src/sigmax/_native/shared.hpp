@@ -58,6 +58,21 @@ private:
     unsigned status_ = 0;
 };
 
+// Lets the interpreter run on beside work on that many scores. To let it go and to take it again costs a tenth of a microsecond, as long as
+// 300 scores take.
+class Released {
+public:
+    explicit Released(std::ptrdiff_t scores) : state_(scores > 4096 ? PyEval_SaveThread() : nullptr) {}
+    ~Released() {
+        if (state_) PyEval_RestoreThread(state_);
+    }
+    Released(const Released&) = delete;
+    Released& operator=(const Released&) = delete;
+
+private:
+    PyThreadState* state_;
+};
+
 void report(unsigned status) {
     if (!(status & unsigned(Status::no_memory))) return;
     PyGILState_STATE state = PyGILState_Ensure();

@@ -139,50 +139,36 @@ PyObject* object_of(dlpack::Managed* made) {
 
 // ---- functions of one tensor ----
 
-struct TensorCall {
-    const sigmax::RowFunction* rows;  // or
-    const sigmax::Link* link;
-    bool may_be_derived;
-};
-const char* const tensor_call_name = "sigmax.tensor_call";
-
-// x -> the result, or None where it takes the long way.
-PyObject* call_on_tensor(PyObject* self, PyObject* x) {
-    const auto* call = static_cast<const TensorCall*>(PyCapsule_GetPointer(self, tensor_call_name));
-    if (!call) return nullptr;
+// The result, or None where it takes the long way.
+PyObject* on_memory_of_tensor(const sigmax::RowFunction* rows, const sigmax::Link* link, PyObject* x, bool may_be_derived = false) {
     dlpack::Tensor in{};
     sigmax::Dtype dtype;
-    const std::int64_t count = look_at(x, in, call->may_be_derived);
-    if (count == 0 || !dlpack::dtype_of(in, dtype) || (call->rows && in.ndim == 0)) Py_RETURN_NONE;
-    dlpack::Managed* made = dlpack::make_like(in, call->rows && !call->rows->per_class ? in.ndim - 1 : in.ndim);
+    const std::int64_t count = look_at(x, in, may_be_derived);
+    if (count == 0 || !dlpack::dtype_of(in, dtype) || (rows && in.ndim == 0)) Py_RETURN_NONE;
+    dlpack::Managed* made = dlpack::make_like(in, rows && !rows->per_class ? in.ndim - 1 : in.ndim);
     if (!made) return PyErr_NoMemory();
     const npy_intp size = in.bits / 8;
     char *from = memory_of(in), *to = memory_of(made->tensor);
-    if (call->rows) {
-        if (run_released(*call->rows, without_gaps(*call->rows, from, to, count, in.shape[in.ndim - 1], size, dtype))) {
+    if (rows) {
+        if (run_released(*rows, without_gaps(*rows, from, to, count, in.shape[in.ndim - 1], size, dtype))) {
             made->end(made);
             return PyErr_NoMemory();
         }
     } else {
-        link_released(*call->link, from, to, size, dtype, count);
+        link_released(*link, from, to, size, dtype, count);
     }
     return object_of(made);
 }
-PyMethodDef tensor_method = {"on_tensor", call_on_tensor, METH_O, nullptr};
 
-PyObject* on_tensors(PyObject*, PyObject* args) {
-    const char* name;
-    int may_be_derived;
-    if (!PyArg_ParseTuple(args, "sp", &name, &may_be_derived)) return nullptr;
+// (name, x) -> the same of a tensor that something may be derived from, for whoever sees to that.
+PyObject* on_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    const char* const name = count == 2 ? PyUnicode_AsUTF8(args[0]) : nullptr;
+    if (!name) return PyErr_Format(PyExc_TypeError, "on_tensor takes a name and a tensor");
     const sigmax::RowFunction* rows = sigmax::find_row_function(*level, name);
     const sigmax::Link* link = rows ? nullptr : sigmax::find_link(*level, name);
     if (!rows && (!link || link->inputs != 1 || link->outputs != 1))
         return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
-    auto* call = new TensorCall{rows, link, may_be_derived != 0};  // never freed, like the functions of a module
-    PyObject* self = PyCapsule_New(call, tensor_call_name, nullptr);
-    PyObject* function = self ? PyCFunction_NewEx(&tensor_method, self, nullptr) : nullptr;
-    Py_XDECREF(self);
-    return function;
+    return on_memory_of_tensor(rows, link, args[1], true);
 }
 
 // ---- derivatives, and a step of training ----
@@ -283,12 +269,14 @@ PyObject* scaled_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return object_of(made);
 }
 
-// The capsule of `__dlpack_c_exchange_api__` -> whether that version of it is known.
+// The capsule of `__dlpack_c_exchange_api__` -> whether that version of it is known; None where there is none.
 PyObject* set_exchange(PyObject*, PyObject* capsule) {
+    exchange = nullptr;
+    if (capsule == Py_None) Py_RETURN_FALSE;
     const auto* found = static_cast<const dlpack::Exchange*>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
     if (!found) return nullptr;
     if (found->version.major == 1 && found->look_at && found->to_object) exchange = found;
-    return PyBool_FromLong(exchange == found);
+    return PyBool_FromLong(exchange != nullptr);
 }
 
 }  // namespace

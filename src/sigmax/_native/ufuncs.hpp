@@ -120,8 +120,9 @@ bool is_plain(PyObject* x) {
            PyTuple_CheckExact(x) || PyBool_Check(x);
 }
 
-// Whose arrays have a quicker way: the type, and what is asked about one number of it; None turns it down.
-PyObject *quick_type = nullptr, *quick_call = nullptr;
+// The function of one tensor, or None where it takes the long way; see straight.hpp.
+PyObject* straight_on_tensor(const sigmax::RowFunction* rows, const sigmax::Link* link, PyObject* x);
+bool is_tensor(PyObject* x);
 
 // Whether the core can work on an array's memory as it lies, and by which type.
 bool as_it_lies(PyArrayObject* x, sigmax::Dtype& dtype) {
@@ -144,8 +145,7 @@ bool as_it_lies(PyArrayObject* x, sigmax::Dtype& dtype) {
 unsigned link_released(const sigmax::Link& link, const char* x, char* y, npy_intp size, sigmax::Dtype dtype, npy_intp count) {
     std::atomic<unsigned> found{0};
     const FloatStatus kept;
-    NPY_BEGIN_THREADS_DEF;
-    NPY_BEGIN_THREADS_THRESHOLDED(count);
+    const Released released(count);
     sigmax::threads::share(count, 4096, count, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         sigmax::LinkBatch part{};
         part.count = end - begin;
@@ -153,7 +153,6 @@ unsigned link_released(const sigmax::Link& link, const char* x, char* y, npy_int
         part.y[0] = {y + begin * size, 0, size, dtype};
         found |= link.loop(part);
     });
-    NPY_END_THREADS;
     return found;
 }
 
@@ -186,12 +185,9 @@ PyObject* link_call(PyObject* self, PyObject* const* args, size_t flags, PyObjec
         if (PyArray_CheckExact(args[0])) {
             if (PyObject* y = small_link(self, args[0])) return y;
             if (PyErr_Occurred()) return nullptr;
-        } else if (reinterpret_cast<PyObject*>(Py_TYPE(args[0])) == quick_type) {
-            PyObject* name = PyUnicode_InternFromString(reinterpret_cast<PyUFuncObject*>(self)->name);
-            if (!name) return nullptr;
-            PyObject* asked[] = {name, args[0]};
-            PyObject* y = PyObject_Vectorcall(quick_call, asked, 2, nullptr);
-            Py_DECREF(name);
+        } else if (is_tensor(args[0])) {
+            const auto* call = static_cast<const LinkCall*>(reinterpret_cast<PyUFuncObject*>(self)->data[0]);
+            PyObject* y = straight_on_tensor(nullptr, call->link, args[0]);
             if (y != Py_None) return y;
             Py_DECREF(y);
         }
@@ -344,14 +340,6 @@ PyObject* row_function(PyObject*, PyObject* args) {
 
 PyObject* set_elsewhere(PyObject*, PyObject* function) {
     Py_XSETREF(elsewhere, Py_NewRef(function));
-    Py_RETURN_NONE;
-}
-
-PyObject* set_quick(PyObject*, PyObject* args) {
-    PyObject *type, *function;
-    if (!PyArg_ParseTuple(args, "O!O", &PyType_Type, &type, &function)) return nullptr;
-    Py_XSETREF(quick_type, Py_NewRef(type));
-    Py_XSETREF(quick_call, Py_NewRef(function));
     Py_RETURN_NONE;
 }
 

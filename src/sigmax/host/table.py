@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax import _native
+from sigmax.family import names_of
 from sigmax.host.contract import axes_of
 from sigmax.host.dtypes import BFLOAT16, CONTRACT, as_bits, as_float, result_dtype
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sigmax.host.contract import Axis
 
 __all__ = [
+    "STRAIGHT",
     "ScoreTable",
     "check_out",
     "check_temperature",
@@ -29,7 +31,7 @@ __all__ = [
     "join_team",
     "mean_cross_entropy",
     "mean_on_tensors",
-    "on_tensors",
+    "on_tensor",
     "pull_on_tensors",
     "scaled_tensor",
     "set_exchange",
@@ -39,10 +41,13 @@ __all__ = [
 _core = functools.cache(_native.row_function)
 # The usual call, a contiguous array of floats along its last axis, without the microseconds of all that follows.
 direct = functools.cache(_native.direct)
+# What the functions along an axis ask first, by name: the core, of a call's arguments and options. It takes a single array or tensor along its
+# last axis, and returns None for all else.
+STRAIGHT = {name: _native.straight(name) for name in names_of("per class", "per row")}
 # The mean loss of such an array against class numbers, and the gradient of each row's loss.
 mean_cross_entropy = _native.mean_cross_entropy
 # The same from tensors to tensors without a detour by arrays, for a library with DLPack's exchange in C, and a product.
-set_exchange, on_tensors, pull_on_tensors = _native.set_exchange, _native.on_tensors, _native.pull_on_tensors
+set_exchange, on_tensor, pull_on_tensors = _native.set_exchange, _native.on_tensor, _native.pull_on_tensors
 mean_on_tensors, scaled_tensor = _native.mean_on_tensors, _native.scaled_tensor
 # The threads of a library that has some, in place of our own.
 join_team = _native.join_team

@@ -13,18 +13,18 @@ import torch
 
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.arrays.torch.compiling import tell_dynamo, traceable
-from sigmax.arrays.torch.straight import straight_call
+from sigmax.arrays.torch.straight import FOLLOWERS, FORWARD_LEVEL, other_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sigmax.family import Function
 
-__all__ = ["QUICK", "TYPES", "call"]
+__all__ = ["STRAIGHT", "TYPES", "call"]
 
 # known from the start, so that torch.compile, which cannot follow an import, finds this adapter at the first call
 TYPES = (torch.Tensor, torch.nn.Parameter)
-QUICK = {torch.Tensor: straight_call}
+STRAIGHT = (torch.Tensor, FOLLOWERS, *FORWARD_LEVEL, other_tensors)
 
 
 def call(entry: Function, args: tuple[Any, ...], options: Mapping[str, Any], run: Callable[..., Any]) -> Any:

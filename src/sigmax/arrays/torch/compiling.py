@@ -9,8 +9,11 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.host.links import LINKS
+from sigmax.host.table import STRAIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,10 @@ def traceable(name: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "sigmax"  # where whoever loads a graph that was written down finds it
     return function
+
+
+def _not_straight(_args: Any, _options: Any) -> None:
+    return None
 
 
 def tell_dynamo() -> None:
@@ -58,10 +65,13 @@ class _WhenDynamoLoads(importlib.abc.MetaPathFinder):
 
 def _tell() -> None:
     """
-    Put the ufuncs on dynamo's list of callables that it can trace though they are no functions.
+    Tell dynamo that nothing goes straight while it traces, and put the ufuncs on its list of callables that it can trace though they are no functions.
 
-    These are private names of PyTorch. Where one is missing, the graph breaks at our ufuncs and goes on behind them.
+    For the second there are only private names of PyTorch. Where a name is missing, the graph breaks at our functions and goes on behind them.
     """
+    with contextlib.suppress(Exception):
+        for straight in STRAIGHT.values():
+            torch.compiler.substitute_in_graph(straight, skip_signature_check=True)(_not_straight)
     with contextlib.suppress(Exception):  # whatever they raise is no reason for `import torch._dynamo` to fail
         from torch._dynamo.guards import GuardBuilder
         from torch._dynamo.variables import PolyfilledFunctionVariable

@@ -12,25 +12,24 @@ from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched,
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
-from sigmax.host.table import core, direct, join_team, on_tensors, pull_on_tensors, set_exchange
+from sigmax.host.table import core, direct, join_team, on_tensor, pull_on_tensors, set_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-__all__ = ["are_plain_values", "is_straight", "straight_call"]
+__all__ = ["FOLLOWERS", "FORWARD_LEVEL", "are_plain_values", "is_straight", "other_tensors"]
 
 join_team("libtorch_cpu")
 # looked up once: a look costs a tenth of the call
 _core = {name: direct(name) for name in names_of("elementwise", "per class", "per row")}
 # the same from a tensor's memory to a tensor, where PyTorch offers that
-_exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
-_names = list(_core) if _exchange is not None and set_exchange(_exchange) else []
-_on_tensors = {name: on_tensors(name, False) for name in _names}
-_on_derived = {name: on_tensors(name, True) for name in _names}
-# other compilers than dynamo work by modes
+set_exchange(getattr(torch.Tensor, "__dlpack_c_exchange_api__", None))
 _array, _from_numpy, _is_compiling = np.ndarray, torch.from_numpy, torch.compiler.is_dynamo_compiling
+# what the core asks before it works on a tensor; dynamo follows the Python around it, and takes the long way there: see compiling.py
+FOLLOWERS = (are_transforms_active, modes_active, is_tracing)
+FORWARD_LEVEL = (forward_ad.__dict__, "_current_level")
 
 
 def is_straight() -> bool:
@@ -45,26 +44,19 @@ def are_plain_values(g: Tensor) -> bool:
     return not torch.is_grad_enabled() and is_straight() and not is_legacy_batched(g) and not g.is_neg()
 
 
-def straight_call(name: str, x: Tensor) -> Tensor | None:
-    """Return a function of a contiguous tensor on the CPU, over its last axis if it is one of classes; None for any other."""
-    if (  # is_straight, written out: a call of it is a twentieth of this one
-        _is_compiling() or are_transforms_active() or modes_active() or forward_ad._current_level >= 0 or is_tracing()
-    ):
-        return None
-    y: Any
-    function = _on_tensors.get(name)
-    if function is not None:
-        y = function(x)
-        if y is not None:
-            return y
-    try:
-        array = x.numpy()
-    except (RuntimeError, TypeError):  # with a gradient, of another device or layout, or of a type that NumPy has not
-        if x.requires_grad:
-            return _derived(name, x) if torch.is_grad_enabled() else straight_call(name, x.detach())
-        return _on_gpu(name, x) if x.is_cuda else None
+def other_tensors(name: str, x: Tensor) -> Tensor | None:
+    """Return a function of a tensor that nobody follows and whose memory the core does not take as it is; None for the long way."""
+    if x.requires_grad:
+        return _derived(name, x) if torch.is_grad_enabled() else _by_array(name, x.detach())
+    return _on_gpu(name, x) if x.is_cuda else _by_array(name, x)
+
+
+def _by_array(name: str, x: Tensor) -> Tensor | None:
     core = _core.get(name)
-    y = None if core is None else core(array, None)
+    try:
+        y = None if core is None else core(x.numpy(), None)
+    except (RuntimeError, TypeError):  # of another device or layout, or of a type that NumPy has not
+        return None
     if type(y) is _array:
         return _from_numpy(y)
     return None if y is None else torch.tensor(y.item(), dtype=x.dtype)
@@ -73,16 +65,11 @@ def straight_call(name: str, x: Tensor) -> Tensor | None:
 def _derived(name: str, x: Tensor) -> Tensor | None:
     if name not in _pulled or not x.is_cpu or x.itemsize < 4:
         return None
-    function = _on_derived.get(name)
-    y = None if function is None else function(x)
+    y = on_tensor(name, x)
     if y is None:
-        try:
-            array = _core[name](x.detach().numpy(), None)
-        except (RuntimeError, TypeError):
-            return None
-        if type(array) is not _array:
-            return None
-        y = _from_numpy(array)
+        y = _by_array(name, x.detach())
+    if y is None:
+        return None
     made: Tensor = _Straight.apply(x, (y,), name)
     return made
 
@@ -114,7 +101,7 @@ class _Straight(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
         if are_plain_values(g):
-            if _on_derived and ctx.name not in LINKS:
+            if ctx.name not in LINKS:
                 pulled = pull_on_tensors(f"{ctx.name}_pullback", x, g)
                 if pulled is not None:
                     return pulled, None, None
