@@ -126,6 +126,8 @@ struct Level {
     const Table<Link>* links;
     const Table<RowFunction>* rows[2];
     const FeatureLoops* features;
+    // Whether rows without gaps, of floats or doubles, hold probabilities that sum to 1 or nearly so; where not, who must know asks in full.
+    bool (*are_probabilities)(const char* labels, std::ptrdiff_t rows, std::ptrdiff_t classes, Dtype);
 };
 
 // Lowest first; the first one runs everywhere.

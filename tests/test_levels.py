@@ -174,3 +174,50 @@ def test_no_kernel_has_lost_its_vector_width(kernels, level):
         if instructions < 20 or any(word in name for word in SCALAR):
             continue
         assert whole >= 0.95 * instructions, f"{name}: {whole} of {instructions} on whole registers"
+
+
+# Soft labels that are probabilities go straight to the loss; one number that is none, wherever it stands, or a sum that misses 1 does not.
+LABELS = """
+import math
+import numpy as np
+from sigmax import _native, set_num_threads
+
+set_num_threads(2)
+cases = 0
+for dtype in (np.float32, np.float64):
+    for rows, classes in ((1, 1), (5, 2), (70, 7), (33, 16), (9, 70), (3, 1000), (300, 333), (2, 9001)):
+        rng = np.random.default_rng(classes)
+        x = rng.normal(size=(rows, classes)).astype(dtype)
+        q = rng.random((rows, classes)) ** 4
+        q = (q / q.sum(-1, keepdims=True)).astype(dtype)
+        slopes = np.empty_like(x)
+
+        def straight(q):
+            return _native.mean_cross_entropy(x, q, 0.0, slopes)
+
+        assert abs(straight(q) - (-(q.astype(float) * (x - np.logaddexp.reduce(x.astype(float), -1, keepdims=True))).sum() / rows)) < 1e-5
+        for leeway in (0.995, 1.005):
+            assert straight((q * leeway).clip(0, 1)) is not None
+        for sum in (0.98, 1.02):
+            wrong = q.copy()
+            wrong[rows // 2] *= sum
+            assert straight(wrong) is None, (dtype, rows, classes, sum)
+        for at in {0, classes // 2, classes - 1, *rng.integers(0, classes, 20)}:
+            for value in (-1e-30, 1.25, math.nan, math.inf, -math.inf):
+                row, other = rng.integers(rows), (at + 1) % classes
+                wrong = q.copy()
+                wrong[row, at], wrong[row, other] = value, (1 - value if classes > 1 else value)
+                assert straight(wrong) is None, (dtype, rows, classes, row, at, value)
+                cases += 1
+            wrong = q.copy()
+            wrong[0], wrong[0, at] = 0, 1.005  # above 1, though the sum would do
+            assert straight(wrong) is None, (dtype, rows, classes, at)
+print(cases)
+"""
+
+
+@pytest.mark.parametrize("level", AVAILABLE)
+def test_labels_that_are_no_probabilities_do_not_go_straight(level):
+    done = run(level, LABELS)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000

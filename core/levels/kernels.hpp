@@ -53,6 +53,7 @@ constexpr auto row_table(std::tuple<F...>) {
 static constexpr auto row_list = row_table(RowFunctions{});
 SIGMAX_TABLE(RowFunction, rows, row_list)
 #else
+#include "rows/labels.hpp"
 static constexpr auto row_list = row_table(MoreRowFunctions{});
 SIGMAX_TABLE(RowFunction, more_rows, row_list)
 #endif

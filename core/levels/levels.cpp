@@ -6,12 +6,14 @@
 namespace sigmax {
 
 #define SIGMAX_TEXT(word) #word
-#define SIGMAX_LEVEL(name, is_supported)                                                                                           \
-    namespace name {                                                                                                               \
-    extern const Table<Link> links;                                                                                                \
-    extern const Table<RowFunction> rows, more_rows;                                                                               \
-    extern const FeatureLoops features;                                                                                            \
-    static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}, &features}; \
+#define SIGMAX_LEVEL(name, is_supported)                                                               \
+    namespace name {                                                                                   \
+    extern const Table<Link> links;                                                                    \
+    extern const Table<RowFunction> rows, more_rows;                                                   \
+    extern const FeatureLoops features;                                                                \
+    bool are_probabilities(const char*, std::ptrdiff_t, std::ptrdiff_t, Dtype);                        \
+    static constexpr Level level = {SIGMAX_TEXT(name), [] { return bool(is_supported); }, &links, {&rows, &more_rows}, &features, \
+                                    are_probabilities};                                                \
     }
 
 // What a level asks of the CPU. Every one with AVX2 converts float16 too, which clang 14 has no name for.

@@ -11,11 +11,13 @@ namespace {
 const char* const direct_name = "sigmax.row_function";
 
 // All rows of a batch without the interpreter, which runs on if there are many; the flags of the floats stay as they were.
-unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) {
+template <class Run>
+unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch, Run run) {
     const FloatStatus kept;
     const Released released(batch.rows * batch.classes * cost_of(f));
-    return run_rows(f, batch);
+    return in_parts_of_rows(f, batch, run);
 }
+unsigned run_released(const sigmax::RowFunction& f, const sigmax::RowBatch& batch) { return run_released(f, batch, loop_of(f, batch)); }
 
 // `count` scores without gaps between them, and the results likewise.
 sigmax::RowBatch without_gaps(const sigmax::RowFunction& f, const char* x, char* y, npy_intp count, npy_intp classes, npy_intp size,
@@ -97,49 +99,20 @@ private:
     double sum_ = 0, rest_ = 0;
 };
 
-// Rows of floats or doubles against class numbers, all without gaps: the mean of their losses, with the gradient of each in `slopes` if
-// that is given. Not where a label is no class.
-enum class Found { mean, no_label, no_memory };
 bool are_labels(const std::int64_t* label, npy_intp rows, npy_intp classes) {
     return std::all_of(label, label + rows, [&](std::int64_t one) { return one >= 0 && one < classes; });
-}
-// Probabilities whose sum is 1, up to the leeway of the contract.
-template <class T>
-bool are_labels(const T* label, npy_intp rows, npy_intp classes) {
-    constexpr int together = 8;  // in a register or two; a NaN is in the sum
-    for (npy_intp i = 0; i < rows; ++i, label += classes) {
-        double sums[together] = {}, sum = 0;
-        T least[together] = {}, most[together] = {};
-        npy_intp k = 0;
-        for (; k + together <= classes; k += together)
-            for (int j = 0; j < together; ++j) {
-                const T q = label[k + j];
-                sums[j] += q;
-                least[j] = q < least[j] ? q : least[j];
-                most[j] = q > most[j] ? q : most[j];
-            }
-        for (; k < classes; ++k) {
-            sum += label[k];
-            least[0] = std::min(least[0], label[k]);
-            most[0] = std::max(most[0], label[k]);
-        }
-        for (double part : sums) sum += part;
-        const bool within = *std::min_element(least, least + together) >= 0 && *std::max_element(most, most + together) <= 1;
-        if (!within || !(std::fabs(sum - 1) <= 0.01)) return false;
-    }
-    return true;
 }
 // Class numbers, or probabilities of the type of the scores.
 struct Labels {
     const std::int64_t* numbers;
     const char* soft;
 };
+// Rows of floats or doubles, all without gaps: the mean of their losses, with the gradient of each in `slopes` if that is given. Not where a
+// label is no class, or no probability.
+enum class Found { mean, no_label, no_memory };
 Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dtype, Labels labels, double smoothing, char* slopes,
                 double& mean) {
-    const bool fit = labels.numbers                    ? are_labels(labels.numbers, rows, classes)
-                     : dtype == sigmax::Dtype::float64 ? are_labels(reinterpret_cast<const double*>(labels.soft), rows, classes)
-                                                       : are_labels(reinterpret_cast<const float*>(labels.soft), rows, classes);
-    if (!fit) return Found::no_label;
+    if (labels.numbers && !are_labels(labels.numbers, rows, classes)) return Found::no_label;
     const char* const names[2][2] = {{"cross_entropy", "cross_entropy_and_grad"},
                                      {"target_cross_entropy", "target_cross_entropy_and_grad"}};
     const auto* f = sigmax::find_row_function(*level, names[labels.soft != nullptr][slopes != nullptr]);
@@ -156,7 +129,14 @@ Found mean_loss(const char* x, npy_intp rows, npy_intp classes, sigmax::Dtype dt
     batch.smoothing = {reinterpret_cast<const char*>(&smoothing), 0, 0, sigmax::Dtype::float64};
     batch.results[0] = {losses.data(), size, 0, dtype};
     if (slopes) batch.y = {slopes, classes * size, size, dtype};
-    if (run_released(*f, batch)) return Found::no_memory;
+    std::atomic<bool> fit{true};
+    const sigmax::RowLoop loop = loop_of(*f, batch);
+    const bool failed = run_released(*f, batch, [&](const sigmax::RowBatch& part) {
+        if (labels.soft && !level->are_probabilities(part.weights.data, part.rows, classes, dtype)) fit = false;
+        return fit ? loop(part) : 0;
+    });
+    if (failed) return Found::no_memory;
+    if (!fit) return Found::no_label;
     Sum sum;
     for (npy_intp i = 0; i < rows; ++i) {
         if (size == 4) {
