@@ -460,3 +460,23 @@ def test_the_handler_tells_its_version_without_an_interface_to_ask():
     handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(pointer(xla_handler(), None))
     assert handler(ctypes.addressof(call)) is None
     assert (about.major, about.minor) == (0, 1)
+
+
+def test_scores_of_numpy_beside_options_that_are_traced():
+    """A temperature that is learned on scores that are known, a mask or weights that are worked out."""
+    x, y = np.random.default_rng(5).normal(size=(40, 3)).astype(np.float32), np.arange(40) % 3
+
+    def loss(t):
+        return sigmax.cross_entropy(x, y, temperature=t).mean()
+
+    value, slope = jax.value_and_grad(loss)(2.0)
+    assert isinstance(value, jax.Array)
+    above, below = (float(sigmax.cross_entropy(x.astype(float), y, temperature=t).mean()) for t in (2.001, 1.999))
+    assert float(slope) == pytest.approx((above - below) / 0.002, rel=1e-4)
+    masked = jax.jit(lambda w: sigmax.softmax(x, where=w))(x > 0)
+    np.testing.assert_array_equal(masked, sigmax.softmax(x, where=x > 0))
+    summed = jax.jit(lambda w: sigmax.logsumexp(x, weights=w))(abs(x))
+    np.testing.assert_array_equal(summed, sigmax.logsumexp(x, weights=abs(x)))
+    listed = jax.jit(lambda t: sigmax.softmax([1.0, 2.0], temperature=t))(2.0)
+    np.testing.assert_array_equal(listed, sigmax.softmax([1.0, 2.0], temperature=2.0))
+    assert type(sigmax.softmax(x, temperature=jnp.float32(2))) is np.ndarray  # whose value is known

@@ -616,6 +616,8 @@ def test_losses_refuse_what_torch_refuses():
         (lambda: loss(torch.ones(1))(scores, soft), r"weight has shape \(1,\)"),
         (lambda: loss(ignore_index=0)(scores, soft), "probabilities as labels have no class to ignore"),
         (lambda: loss(torch.ones(3), label_smoothing=1.5)(scores, labels), "label_smoothing is 1.5"),
+        (lambda: loss(label_smoothing=1.0)(scores, labels), "label_smoothing is 1.0"),
+        (lambda: loss(torch.ones(3), label_smoothing=1.0)(scores, labels), "label_smoothing is 1.0"),
         (lambda: loss()(scores, labels > 0), "labels have dtype bool"),
         (lambda: binary(torch.ones(2, 4, 3))(scores, soft), r"weight of shape \(2, 4, 3\) does not broadcast"),
         (lambda: binary(pos_weight=torch.ones(2, 4, 3))(scores, soft), "pos_weight of shape"),

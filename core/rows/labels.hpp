@@ -9,7 +9,7 @@ SIGMAX_SHARED bool are_probabilities_of(const T* q, std::ptrdiff_t rows, std::pt
     constexpr std::ptrdiff_t block = 64 * together * n;  // whose sum is right to 2^-16 also in floats
     for (const T* const end = q + rows * classes; q < end; q += classes) {
         P least = 0, most = 0;  // a NaN is in the sum
-        double sum = 0;
+        Pack<double, n> sum = 0;
         for (std::ptrdiff_t begin = 0; begin < classes; begin += block) {
             const std::ptrdiff_t stop = std::min(begin + block, classes);
             P sums[together] = {0, 0, 0, 0};
@@ -27,11 +27,10 @@ SIGMAX_SHARED bool are_probabilities_of(const T* q, std::ptrdiff_t rows, std::pt
                 std::memcpy(rest, q + k, static_cast<std::size_t>(stop - k) * sizeof(T));
                 add(1, P::load(rest));
             }
-            T part[n];
-            ((sums[0] + sums[1]) + (sums[2] + sums[3])).store(part);
-            for (T one : part) sum += one;
+            sum = sum + convert<double>((sums[0] + sums[1]) + (sums[2] + sums[3]));
         }
-        if (any((least < T(0)) | (most > T(1))) || !(std::fabs(sum - 1) <= 0.0099)) return false;
+        tree<n / 2, double, n>([&](auto moved) SIGMAX_LAMBDA { sum = sum + moved(sum); });
+        if (any((least < T(0)) | (most > T(1))) || !(std::fabs(first_lane(sum) - 1) <= 0.0099)) return false;
     }
     return true;
 }

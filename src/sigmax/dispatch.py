@@ -3,7 +3,8 @@ Which adapter serves which library's arrays, and the way of every call: to the a
 
 An adapter is a module with ``call(entry, args, options, run)``: the function by its entry in the family, what the user called it with,
 and what runs a function on any array, for adapters of things that hold another library's arrays. It returns an array of the user's
-kind, or NotImplemented for a type that it does not know after all. An adapter is imported when the first array of its library is seen,
+kind, or NotImplemented for a type that it does not know after all. One with ``is_traced(value)`` also has the calls on NumPy arrays of which an option
+(a temperature that is learned, a mask) is no value yet. An adapter is imported when the first array of its library is seen,
 so the library is there already; types that it lists in ``TYPES`` are known from then on. What it gives as ``STRAIGHT`` is told to the core
 (see ``set_tensors`` there), which then takes these tensors itself where a function is called with nothing but one.
 """
@@ -99,14 +100,26 @@ def run(entry: Function, *args: Any, **options: Any) -> Any:
             result = adapter.call(entry, args, options, run)
             if result is not NotImplemented:
                 return result
+    return _on_numpy(entry, args, options)
+
+
+def _on_numpy(entry: Function, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call a function on what NumPy takes, unless one of the options stands for a value that is not known yet."""
+    for value in options.values():
+        adapter = adapter_of(type(value))
+        if adapter is not None and getattr(adapter, "is_traced", _is_known)(value):
+            return adapter.call(entry, args, options, run)
     return host.FUNCTIONS[entry.name](*args, **options)
+
+
+def _is_known(_value: Any) -> bool:
+    return False
 
 
 def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
     straight: Callable[..., Any] = STRAIGHT.get(entry.name, _not_straight)
-    work = host.FUNCTIONS[entry.name]
     known = frozenset(inspect.signature(signature).parameters)
 
     @functools.wraps(signature)
@@ -119,7 +132,7 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
                 if not options.keys() <= known:
                     signature(*args, **options)  # which says so
                 return run(entry, *args, **options)
-        return work(*args, **options)
+        return _on_numpy(entry, args, options)
 
     return function
 

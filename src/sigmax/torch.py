@@ -21,6 +21,7 @@ from sigmax.arrays.torch.define import are_values_known
 from sigmax.arrays.torch.losses import cross_entropy, reduced_cross_entropy, usual_mean
 from sigmax.arrays.torch.two_classes import binary_cross_entropy
 from sigmax.dispatch import meet_torch
+from sigmax.host.contract import check_smoothing
 
 __all__ = [
     "BCEWithLogitsLoss",
@@ -233,8 +234,7 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
 
     def _checked(self, target: Tensor, classes: int) -> Tensor:
         """Refuse what torch refuses; return class numbers in a type that holds the label that is ignored."""
-        if not 0 <= self.label_smoothing <= 1:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}; it must be in [0, 1)")
+        check_smoothing(self.label_smoothing)
         if self.weight is not None and self.weight.shape != (classes,):
             raise ValueError(f"weight has shape {tuple(self.weight.shape)}; there are {classes} classes, each has one")
         if target.dtype == torch.bool:

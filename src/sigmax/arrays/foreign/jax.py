@@ -27,7 +27,7 @@ from sigmax.family import FAMILY, names_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["call"]
+__all__ = ["call", "is_traced"]
 
 Array = Any
 
@@ -433,11 +433,15 @@ class _Kernels:
     binary_cross_entropy_and_grad = staticmethod(_binary_and_grad)
 
 
+def is_traced(x: Any) -> bool:
+    """Return whether an array is inside a transformation, where its values are not known."""
+    return isinstance(x, jax.core.Tracer)
+
+
 call = Delegated(
     jnp,
     _Kernels(),
-    # the values of an array inside a transformation are not known
-    is_known=lambda x: not isinstance(x, jax.core.Tracer),
+    is_known=lambda x: not is_traced(x),
     widest=lambda: jnp.float64 if jax.config.jax_enable_x64 else jnp.float32,
     # arrays that nobody placed go where the others are, on one device or on several
     device_of=lambda _like: None,
