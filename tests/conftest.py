@@ -1,9 +1,14 @@
-"""Shared by all tests: the option for the slow ones, and Hypothesis' settings."""
+"""Shared by all tests: the option for the slow ones, Hypothesis' settings, and threads that leave the cores to other tests."""
 
+import os
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# Threads of libraries that look for work take the cores from the tests beside them, a fifth of all that the suite takes. Read when a library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True)
 hypothesis.settings.load_profile("suite")
