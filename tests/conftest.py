@@ -13,7 +13,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # These first, each in half a minute or more, so that where workers share the files none is left with one of them at the end.
 LONGEST = [
     f"test_{name}"
-    for name in "explore jax torch cli door plots torch_samples kernels conformance special volume calibration logistic".split()
+    for name in [
+        "explore",
+        "jax",
+        "torch",
+        "cli",
+        "door",
+        "plots",
+        "torch_samples",
+        "kernels",
+        "conformance",
+        "special",
+        "volume",
+        "calibration",
+        "logistic",
+    ]
 ]
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True)
