@@ -207,9 +207,11 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of scores (rows, classes, ...) against labels (rows, ...), or probabilities of the scores' shape."""
-        is_usual = self.weight is None and self.reduction == "mean" and 0 <= self.label_smoothing < 1
+        smoothing = self.label_smoothing
+        # a buffer asked for by its name costs a tenth of the call
+        is_usual = self._buffers.get("weight", self) is None and self.reduction == "mean" and 0 <= smoothing < 1
         if is_usual and (self.check_labels or not target.is_floating_point()):
-            straight = usual_mean(input, target, float(self.label_smoothing), self.ignore_index)
+            straight = usual_mean(input, target, float(smoothing), self.ignore_index)
             if straight is not None:
                 return straight
         if _is_traced(input):

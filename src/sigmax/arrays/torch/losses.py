@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sigmax.arrays.torch import memory
 from sigmax.arrays.torch.arguments import CONTRACT, Arguments, check_probabilities
-from sigmax.arrays.torch.define import define, in_front, may_be_derived, ops, remembered
+from sigmax.arrays.torch.define import apply_of, define, in_front, may_be_derived, ops, remembered
 from sigmax.arrays.torch.directions import by_temperature, direction, divisor
 from sigmax.arrays.torch.memory import (
     Flat,
@@ -304,12 +304,9 @@ class _Mean(torch.autograd.Function):
     """The mean loss of the usual batch, whose gradient is found on the way to it."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, y: Tensor, found: tuple[Tensor, Tensor | None], smoothing: float, ignore: int
-    ) -> Tensor:
-        loss, slopes = found  # an argument itself would come out as a view of it
+    def forward(ctx: Any, x: Tensor, rest: tuple[tuple[Tensor, Tensor | None], Tensor, float, int]) -> Tensor:
+        (loss, slopes), y, *ctx.more = rest  # each argument costs; and one by itself would come out as a view of it
         ctx.save_for_backward(x, y, slopes)
-        ctx.more = (smoothing, ignore)
         return loss
 
     @staticmethod
@@ -326,9 +323,12 @@ class _Mean(torch.autograd.Function):
             scaled = scaled_tensor(gradient, factor)
             if scaled is None:
                 scaled = torch.from_numpy(gradient.numpy() * factor)
-            return scaled, None, None, None, None
+            return scaled, None
         gradient = gradient * (by_loss / len(y))
-        return gradient, None, None, None, None
+        return gradient, None
+
+
+_apply_mean = apply_of(_Mean)
 
 
 def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | None:
@@ -339,7 +339,7 @@ def usual_mean(x: Tensor, y: Tensor, smoothing: float, ignore: int) -> Tensor | 
     found = mean_on_tensors(x, y, smoothing, derived) or _mean_of_arrays(x, y, smoothing, derived)
     if found is None or (_is_class(ignore, x.shape[1]) if _is_classes(y) else ignore >= 0):
         return None
-    return _Mean.apply(x, y, found, smoothing, ignore) if derived else found[0]
+    return _apply_mean(x, (found, y, smoothing, ignore)) if derived else found[0]
 
 
 def _mean_of_arrays(x: Tensor, y: Tensor, smoothing: float, derived: bool) -> tuple[Tensor, Tensor | None] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from sigmax.arrays.torch.define import are_transforms_active, is_legacy_batched, is_tracing, modes_active, ops
+from sigmax.arrays.torch.define import apply_of, are_transforms_active, is_legacy_batched, is_tracing, modes_active, ops
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
@@ -70,8 +70,7 @@ def _derived(name: str, x: Tensor) -> Tensor | None:
         y = _by_array(name, x.detach())
     if y is None:
         return None
-    made: Tensor = _Straight.apply(x, (y,), name)
-    return made
+    return _apply_straight(x, (y,), name)
 
 
 def _on_gpu(name: str, x: Tensor) -> Tensor | None:
@@ -111,6 +110,9 @@ class _Straight(torch.autograd.Function):
             more = () if ctx.name in LINKS else (None, None, [x.ndim - 1], x.dtype)
             y = getattr(ops, ctx.name)(again, *more)
         return torch.autograd.grad(y, again, g, create_graph=torch.is_grad_enabled())[0], None, None
+
+
+_apply_straight = apply_of(_Straight)
 
 
 class _OnNumPy:
