@@ -373,7 +373,8 @@ def test_auto_is_near_the_best_of_all_strengths(classes):
 
 
 def _objective(x, y, penalty, classes, rows):
-    from sigmax.regression.rows import Dense, scaling_of
+    from sigmax.regression.dense import Dense
+    from sigmax.regression.scaling import scaling_of
 
     columns = 1 if classes == 2 else classes
     whole = np.vstack([np.repeat(penalty[:, None], columns, axis=1), np.zeros((1, columns))])

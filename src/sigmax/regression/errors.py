@@ -12,7 +12,8 @@ from sigmax.regression.newton import FEW, inverse_of, is_even
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sigmax.regression.rows import Rows, Scaling
+    from sigmax.regression.rows import Rows
+    from sigmax.regression.scaling import Scaling
 
 __all__ = ["covariance_by", "covariance_of"]
 

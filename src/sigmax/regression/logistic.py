@@ -21,9 +21,12 @@ from sigmax.inputs import (
     weights_of,
 )
 from sigmax.links import log_sigmoid, sigmoid
+from sigmax.regression.dense import Dense
 from sigmax.regression.errors import covariance_of
-from sigmax.regression.rows import Dense, Rows, Scaling, Sparse, minimise_rows, scaling_of
+from sigmax.regression.rows import Rows, minimise_rows
+from sigmax.regression.scaling import Scaling, scaling_of
 from sigmax.regression.separation import SeparationError, least_norm, separated
+from sigmax.regression.sparse import Sparse
 from sigmax.regression.strength import best_penalty
 from sigmax.rows import log_softmax, softmax
 

@@ -1,9 +1,8 @@
 """
 Rows of features as an objective: passes over parts of them, in threads, whose sums are joined in a tree.
 
-Features are shifted and scaled as they are read, to a mean of 0 and a mean square of 1: nothing is copied, and coefficients and penalties
-are those of the features as given, exactly. The parts hang on the shape of the rows alone and the tree on the number of parts, so that sums have
-the same bits whoever makes them.
+The parts hang on the shape of the rows alone and the tree on the number of parts, so that sums have the same bits whoever makes them. How the
+rows lie is a matter of :mod:`sigmax.regression.dense` and :mod:`sigmax.regression.sparse`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigmax import _native
 from sigmax.host.links import LINKS
 from sigmax.host.rows import logsumexp, softmax
 from sigmax.parts import in_parts
@@ -27,7 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Dense", "Rows", "Scaling", "Sparse", "Sums", "joined", "lent_by", "minimise_rows", "scaling_of"]
+    from sigmax.regression.scaling import Scaling
+
+__all__ = ["AT_ONCE", "PointOfRows", "Rows", "Sums", "joined", "lent_by", "minimise_rows"]
 
 sigmoid, softplus = LINKS["sigmoid"], LINKS["softplus"]
 
@@ -37,42 +37,6 @@ QUICK = 150  # coefficients whose second derivatives cost next to nothing
 PRECISE = 4  # rows for each coefficient, of which the second derivatives are much like those of all
 SAMPLE = 5_000  # rows at least to find a start with
 START = 1e-5  # nats a row that a start may be away from its own best
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """
-    What features are shifted and scaled by: x becomes (x - shift) * scale.
-
-    Attributes
-    ----------
-    shift, scale : ndarray of shape (features,)
-    mean, deviation : ndarray of shape (features,)
-        Of the features, weighted; a deviation of 0 is exactly that.
-    """
-
-    shift: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-
-    def outer(self, theta: Floats) -> Floats:
-        """Return coefficients of the features as given, the intercept last."""
-        given = theta[:-1] * self.scale[:, None]
-        return np.vstack([given, theta[-1] - self.shift @ given])
-
-    def inner(self, coefficients: Floats) -> Floats:
-        """Return those of the scaled features."""
-        return np.vstack([coefficients[:-1] / self.scale[:, None], coefficients[-1] + self.shift @ coefficients[:-1]])
-
-    def inner_penalty(self, penalty: Floats) -> Floats:
-        """Return a penalty on coefficients of the features as given for those of the scaled ones; what never varies is held at 0."""
-        scale = np.append(self.scale, 1.0)[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):
-            inner = np.where(penalty == 0, 0.0, penalty * scale * scale)
-        if self.shift.any() or (penalty[-1] == 0).all():  # beside an intercept
-            inner[:-1][self.deviation == 0] = np.inf
-        return inner
 
 
 @dataclass
@@ -127,7 +91,9 @@ def joined(parts: Iterable[Any]) -> Any:
 
 
 @dataclass
-class _Point(Point):
+class PointOfRows(Point):
+    """Coefficients, and what a pass has found there."""
+
     sums: Sums
     p: Floats | None = None
 
@@ -196,10 +162,10 @@ class Rows(Objective):
         """Return the targets of rows as probabilities of each column."""
         return targets_as_probabilities(self.targets[part], self.shape[1])
 
-    def at(self, theta: Floats, *, curvature: bool) -> _Point:  # noqa: D102
+    def at(self, theta: Floats, *, curvature: bool) -> PointOfRows:  # noqa: D102
         p = None if self.is_small else np.empty((self.x.shape[0], self.shape[1]))
         found = self.found(theta, p, curvature=curvature and self.is_small)
-        return _Point(theta, found.losses, found.pulled, found, p)
+        return PointOfRows(theta, found.losses, found.pulled, found, p)
 
     def found(self, theta: Floats, p: Floats | None, *, curvature: bool) -> Sums:
         """Return what a pass finds; probabilities are kept in `p`."""
@@ -241,10 +207,10 @@ class Rows(Objective):
         offset_p = 0.0 if self.offset is None else float(w @ (p * self.offset[part]).sum(axis=1))
         return Sums(losses, entropy, offset_p, pulled, hessian, ahead)
 
-    def hessian(self, point: _Point) -> Floats | None:  # noqa: D102
+    def hessian(self, point: PointOfRows) -> Floats | None:  # noqa: D102
         return point.sums.hessian
 
-    def bent(self, point: _Point, v: Floats) -> Floats:  # noqa: D102
+    def bent(self, point: PointOfRows, v: Floats) -> Floats:  # noqa: D102
         probabilities = point.p
 
         def of(part: slice) -> Floats:
@@ -256,7 +222,7 @@ class Rows(Objective):
 
         return joined(self._in_parts(of))
 
-    def around(self, point: _Point) -> Callable[[Floats], Floats]:  # noqa: D102
+    def around(self, point: PointOfRows) -> Callable[[Floats], Floats]:  # noqa: D102
         p = point.p
         mean = np.maximum(self.weights @ (p * (1 - p)) / self.total, 1e-12)  # type: ignore[operator]
         if self._near is None or (np.abs(np.log(mean / self._near[0])) > 0.5).any():
@@ -322,7 +288,7 @@ class Rows(Objective):
     def bounded(self, g: Floats) -> Floats:  # noqa: D102
         return -self._by_class(np.full(self.shape[1], 0.5))(g)
 
-    def is_separated(self, point: _Point) -> bool:  # noqa: D102
+    def is_separated(self, point: PointOfRows) -> bool:  # noqa: D102
         return self.is_hard and self.may_separate and point.sums.ahead > 0
 
     def leads(self, direction: Floats) -> tuple[float, float]:
@@ -352,7 +318,7 @@ class Rows(Objective):
         )
         return found
 
-    def gap(self, point: _Point) -> float:  # noqa: D102
+    def gap(self, point: PointOfRows) -> float:  # noqa: D102
         offset = np.zeros(self.shape[1]) if self.offset is None else self.weights @ self.offset
         of_q, scaling = self._of_targets, self.scaling
         ones = np.append((scaling.mean - scaling.shift) * scaling.scale, 1.0) * self.total
@@ -373,173 +339,6 @@ def _others(z: Floats, y: NDArray[np.int64]) -> Floats:
     other = z.copy()
     other[np.arange(len(y)), y] = -np.inf
     return other.max(axis=1)
-
-
-class Dense(Rows):
-    """Rows of a matrix of float32 or float64, of any strides: what is asked of them is the core's work."""
-
-    def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
-        return [of(slice(None))]  # the core has parts and threads of its own
-
-    @property
-    def _scaled(self) -> tuple[Any, Any, int]:
-        return self.scaling.shift, self.scaling.scale, self.shape[1]
-
-    def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
-        x = self.x[part]
-        z = np.empty((len(x), self.shape[1]))
-        _native.feature_scores(x, *self._scaled, np.ascontiguousarray(theta), z)
-        return z
-
-    @staticmethod
-    def plain_scores(x: Any, coefficients: Floats) -> Floats:
-        """Return the scores of features as given; the intercepts are the last coefficients."""
-        features, columns = coefficients.shape[0] - 1, coefficients.shape[1]
-        z = np.empty((len(x), columns))
-        given = np.ascontiguousarray(coefficients)
-        _native.feature_scores(x, np.zeros(features), np.ones(features), columns, given, z)
-        return z
-
-    def found(self, theta: Floats, p: Floats | None, *, curvature: bool) -> Sums:  # noqa: D102
-        targets, label = (None, self.targets) if self.shape[1] > 1 and self.targets.ndim == 1 else (self.targets, None)
-        pulled = np.empty(self.shape)
-        hessian = np.empty((pulled.size,) * 2) if curvature else None
-        losses, entropy, offset_p, ahead = _native.feature_losses(
-            self.x,
-            *self._scaled,
-            np.ascontiguousarray(theta),
-            self.offset,
-            targets,
-            label,
-            self.weights,
-            p,
-            pulled,
-            hessian,
-        )
-        return Sums(losses, entropy, offset_p, pulled, hessian, ahead)
-
-    def bent(self, point: _Point, v: Floats) -> Floats:  # noqa: D102
-        pulled = np.empty(self.shape)
-        _native.feature_bent(self.x, *self._scaled, point.p, self.weights, np.ascontiguousarray(v), pulled)
-        return pulled
-
-    def sums(  # noqa: D102
-        self, part: slice, slopes: Floats | None, p: Floats | None, w: Floats | None
-    ) -> tuple[Floats, Floats]:
-        features, columns = self.shape
-        pulled = hessian = None
-        if slopes is not None:
-            pulled = np.empty((features, columns))
-            _native.feature_sums(self.x[part], *self._scaled, np.ascontiguousarray(slopes), pulled, None, None, None)
-        if w is not None:  # of the weights alone: one square, whatever the classes
-            hessian = np.empty((features, features))
-            shift, scale, _ = self._scaled
-            _native.feature_sums(self.x[part], shift, scale, 1, None, None, p, np.ascontiguousarray(w), hessian)
-        return pulled, hessian
-
-
-class Sparse(Rows):
-    """Rows of one of SciPy's sparse matrices, which stays sparse: means are taken away from sums, not from numbers."""
-
-    def _in_parts(self, of: Callable[[slice], Any]) -> list[Any]:
-        rows = self.x.shape[0]
-        return in_parts(of, rows, self.x.nnz // rows + self.shape[1], at_once=AT_ONCE)
-
-    def scores(self, part: slice, theta: Floats) -> Floats:  # noqa: D102
-        given = self.scaling.outer(theta)
-        return np.asarray(self.x[part] @ given[:-1]) + given[-1]
-
-    def sums(  # noqa: D102
-        self, part: slice, slopes: Floats | None, p: Floats | None, w: Floats | None
-    ) -> tuple[Floats, Floats]:
-        x = self.x[part]
-        features, columns = self.shape
-        pulled = None if slopes is None else self._pulled(x, slopes)
-        if w is None:
-            return pulled, None
-        if p is None:
-            return pulled, self._gram(x, w)
-        hessian = np.empty((features, columns, features, columns))
-        for k in range(columns):
-            for m in range(k, columns):
-                s = w * p[:, k] * ((k == m) - p[:, m])
-                hessian[:, k, :, m] = hessian[:, m, :, k] = self._gram(x, s)
-        return pulled, hessian.reshape(features * columns, -1)
-
-    def _pulled(self, x: Any, slopes: Floats) -> Floats:
-        sums = slopes.sum(axis=0)
-        of_features = np.asarray(x.T @ slopes) - self.scaling.shift[:, None] * sums
-        return np.vstack([of_features * self.scaling.scale[:, None], sums])
-
-    def _gram(self, x: Any, s: Floats) -> Floats:
-        shift, scale = self.scaling.shift, self.scaling.scale
-        whole = np.asarray((x.T @ x.multiply(s[:, None]).tocsr()).todense(), np.float64)
-        sums, total = np.asarray(x.T @ s), float(s.sum())
-        whole -= np.outer(shift, sums) + np.outer(sums, shift) - total * np.outer(shift, shift)
-        edge = (sums - total * shift) * scale
-        return np.block([[whole * scale[:, None] * scale, edge[:, None]], [edge[None], np.array([[total]])]])
-
-    def _by_class(self, mean: Floats) -> Callable[[Floats], Floats]:
-        if self.shape[0] <= FEW:
-            return super()._by_class(mean)
-        diagonal = np.append(np.where(self.scaling.deviation > 0, 1.0, 1e-12), 1.0) * self.total  # a mean square of 1
-        bent = diagonal[:, None] * mean + np.where(np.isfinite(self.penalty), self.penalty, 0.0)
-        return lambda g: g / bent
-
-
-def scaling_of(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scaling:
-    """
-    Return the scaling of features: their weighted means and deviations, found in one pass.
-
-    Raises
-    ------
-    ValueError
-        If a feature is NaN or infinite.
-    """
-    if hasattr(x, "tocsr"):
-        return _scaling_of_sparse(x, weights, centred=centred)
-    rows, features = x.shape
-    some = np.array(x[:: max(rows // 500, 1)], np.float64, order="C")
-    with np.errstate(all="ignore"):
-        largest = np.abs(some).max(axis=0)
-        largest = np.where(largest > 0, largest, 1.0)
-        shift = (some / largest).mean(axis=0) * largest
-        spread = (some / largest).std(axis=0) * largest  # squares of what is left are numbers
-    same = (some == some[0]).all(axis=0)
-    shift, spread = np.where(same, some[0], shift), np.where(same | ~(spread > 0), 1.0, spread)
-    shift = np.where(np.isfinite(shift), shift, 0.0)
-    scale = 1 / np.where(np.isfinite(spread) & np.isfinite(1 / spread), spread, 1.0)
-
-    first, second = np.empty(features + 1), np.empty(features + 1)
-    _native.feature_moments(x, shift, scale, weights, first, second)
-    return _scaled(shift, scale, first, second, centred=centred)
-
-
-def _scaled(shift: Floats, scale: Floats, first: Floats, second: Floats, *, centred: bool) -> Scaling:
-    """Return the scaling, from sums of numbers, and of their squares, that were scaled roughly; the last is that of the weights."""
-    total = first[-1]
-    with np.errstate(invalid="ignore", over="ignore"):
-        m = first[:-1] / total
-        square = second[:-1] / total - m * m
-        mean = shift + m / scale
-        deviation = np.sqrt(np.maximum(square, 0.0)) / scale
-    deviation = np.where(second[:-1] == 0, 0.0, deviation)
-    deviation = np.where(deviation <= 1e-14 * np.abs(mean), 0.0, deviation)
-    if centred:
-        usual = np.where(deviation > 0, deviation, 1.0)
-        return Scaling(np.ascontiguousarray(mean), 1 / usual, mean, deviation)
-    size = np.hypot(mean, deviation)
-    return Scaling(np.zeros_like(mean), 1 / np.where(size > 0, size, 1.0), mean, deviation)
-
-
-def _scaling_of_sparse(x: Any, weights: NDArray[np.float64], *, centred: bool) -> Scaling:
-    total = float(weights.sum())
-    largest = np.asarray(abs(x).max(axis=0).todense()).reshape(-1).astype(np.float64)
-    scale = 1 / np.where(largest > 0, largest, 1.0)
-    scaled = x.multiply(scale[None, :]).tocsr()
-    first = np.append(np.asarray(scaled.T @ weights).reshape(-1), total)
-    second = np.append(np.asarray(scaled.multiply(scaled).T @ weights).reshape(-1), total)
-    return _scaled(np.zeros_like(scale), scale, first, second, centred=centred)
 
 
 def minimise_rows(rows: Rows, *, start: Floats | None = None, certified: float = 1e-12, most: int = 300) -> Solution:

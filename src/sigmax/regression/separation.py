@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigmax.regression.newton import Solution
-    from sigmax.regression.rows import Scaling
+    from sigmax.regression.scaling import Scaling
 
 __all__ = ["SeparationError", "least_norm", "separated"]
 

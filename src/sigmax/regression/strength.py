@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigmax.host.losses import binary_cross_entropy, cross_entropy
+from sigmax.regression.dense import Dense
 from sigmax.regression.newton import FEW, inverse_of
-from sigmax.regression.rows import Dense, Rows, minimise_rows
+from sigmax.regression.rows import Rows, minimise_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

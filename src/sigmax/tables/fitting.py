@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sigmax.regression.dense import Dense
 from sigmax.regression.errors import covariance_by
 from sigmax.regression.newton import FEW, Dual, Objective, Point, duality_gap, inverse_of, minimise
-from sigmax.regression.rows import Dense, Scaling, Sums, joined, lent_by, minimise_rows
+from sigmax.regression.rows import Sums, joined, lent_by, minimise_rows
+from sigmax.regression.scaling import Scaling
 from sigmax.regression.separation import SeparationError, least_norm, separated
 from sigmax.regression.strength import best_penalty
 from sigmax.tables.columns import asked_columns

@@ -17,7 +17,7 @@ from sigmax.calibration import Calibrator
 from sigmax.decisions import Costs, PredictionSets
 from sigmax.errors import InputError
 from sigmax.links import sigmoid
-from sigmax.regression.rows import Dense
+from sigmax.regression.dense import Dense
 from sigmax.rows import softmax
 from sigmax.tables.features import Column, Encoded, Features
 from sigmax.writing import onnx_model, write_whole
