@@ -13,16 +13,14 @@ from sigmax.estimator import Estimator, not_fitted
 from sigmax.inputs import (
     check_names,
     check_rows,
-    class_numbers,
-    host_array,
     labels_of,
     names_of_columns,
-    refuse_masked,
     weights_of,
 )
 from sigmax.links import log_sigmoid, sigmoid
 from sigmax.regression.dense import Dense
 from sigmax.regression.errors import covariance_of
+from sigmax.regression.given import features_of, offset_of, refuse_odd_numbers, targets_of
 from sigmax.regression.rows import Rows, minimise_rows
 from sigmax.regression.scaling import Scaling, scaling_of
 from sigmax.regression.separation import SeparationError, least_norm, separated
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
     from sigmax.regression.newton import Solution
 
-__all__ = ["LogisticRegression", "features_of"]
+__all__ = ["LogisticRegression"]
 
 Strength = float | Literal["auto"]
 
@@ -180,11 +178,11 @@ class LogisticRegression(Estimator):
         check_rows(X=X, y=y)
         x = features_of(X)
         names = names_of_columns(X)
-        targets, self.classes_ = _targets_of(y, x.shape[0])
+        targets, self.classes_ = targets_of(y, x.shape[0])
         columns = 1 if len(self.classes_) == 2 else len(self.classes_)
         w = weights_of(sample_weight, x.shape[0])
         w = w * self._class_weights(targets, w)
-        added = _offset_of(offset, x.shape[0], columns)
+        added = offset_of(offset, x.shape[0], columns)
         if not (w > 0).any():
             raise ValueError("all sample weights are zero: no row counts")
         if not (w > 0).all():
@@ -206,7 +204,7 @@ class LogisticRegression(Estimator):
         unit = 1.0 if 1e-100 < largest < 1e100 else 1 / largest  # sums of what is left are numbers
         w = w * unit
         scaling = scaling_of(x, w, centred=self.fit_intercept)
-        _refuse_odd_numbers(x, scaling)
+        refuse_odd_numbers(x, scaling)
         q = targets[:, 1] if targets.ndim == 2 and columns == 1 else targets
         q = q.astype(np.float64) if columns == 1 else q
         factors = self._factors(names)
@@ -368,14 +366,14 @@ class LogisticRegression(Estimator):
             )
         if hasattr(x, "tocsr"):
             if not np.isfinite(x.data).all():
-                _refuse_odd_numbers(x, None)
+                refuse_odd_numbers(x, None)
             z = np.asarray(x @ self.coef_.T) + self.intercept_
         else:
             if not np.isfinite(x).all():
-                _refuse_odd_numbers(x, None)
+                refuse_odd_numbers(x, None)
             z = np.asarray(Dense.plain_scores(x, np.vstack([self.coef_.T, self.intercept_])))
         columns = z.shape[1]
-        added = _offset_of(offset, len(z), columns)
+        added = offset_of(offset, len(z), columns)
         z = z if added is None else z + added
         return np.asarray(z[:, 0] if columns == 1 else z)
 
@@ -487,102 +485,6 @@ def _product(a: Any, b: Any) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):
         found = np.asarray(a * b, np.float64)
     return np.where(np.isinf(a), np.inf, found)
-
-
-def features_of(X: Any) -> Any:  # noqa: N803
-    """Return features as a matrix of float32 or float64, or as a sparse one of rows."""
-    refuse_masked("features", X)
-    if hasattr(X, "tocsr"):
-        x = X.tocsr()
-        if x.ndim != 2:
-            raise ValueError(f"features of shape {x.shape}: give (rows, features)")
-        if x.dtype.kind == "c":
-            raise ValueError("Complex data not supported: complex features have no order; pass real ones")
-        x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
-    else:
-        x = np.asarray(host_array(X))
-        if x.dtype.kind == "c":
-            raise ValueError("Complex data not supported: complex features have no order; pass real ones")
-        if x.dtype.kind in "mM":
-            raise TypeError(
-                f"features of dtype {x.dtype} are times; argument must be a string or a number: say since when, and in what unit"
-            )
-        if x.dtype.kind in "OUST":
-            x = _numbers_of(x)
-        x = x.astype(np.float32 if x.dtype.name in ("float16", "float32", "bfloat16") else np.float64, copy=False)
-        x = np.require(x, requirements="A")
-        if x.ndim != 2:
-            raise ValueError(
-                f"Expected 2D array, got {x.ndim}D array instead, of shape {x.shape}. Reshape your data either using array.reshape(-1, 1) if "
-                "your data has a single feature or array.reshape(1, -1) if it contains a single sample."
-            )
-    if x.shape[0] == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={x.shape}) while a minimum of 1 is required.")
-    if x.shape[1] == 0:
-        raise ValueError(f"Found array with 0 feature(s) (shape={x.shape}) while a minimum of 1 is required.")
-    return x
-
-
-def _numbers_of(x: NDArray[Any]) -> NDArray[np.float64]:
-    try:
-        return x.astype(np.float64)
-    except TypeError as error:
-        raise TypeError(f"features are no numbers: {error}; argument must be a string or a number") from None
-    except ValueError as error:
-        raise ValueError(
-            f"features of dtype {x.dtype} are no numbers: {error}; make columns of words into indicators, as `sigmax fit` does"
-        ) from None
-
-
-def _refuse_odd_numbers(x: Any, scaling: Scaling | None) -> None:
-    """Raise ValueError for a feature that is NaN or infinite: where sums with it are, if they are known."""
-    if scaling is not None and np.isfinite(scaling.deviation).all() and np.isfinite(scaling.mean).all():
-        return
-    values = x.data if hasattr(x, "tocsr") else x
-    if np.isnan(values).any():
-        where = (
-            ""
-            if hasattr(x, "tocsr")
-            else f" (row {np.argwhere(np.isnan(x))[0][0]}, column {np.argwhere(np.isnan(x))[0][1]})"
-        )
-        raise ValueError(f"Input X contains NaN{where}; leave such rows out, or fill them")
-    raise ValueError(f"Input X contains infinity or a value too large for {values.dtype!r}")
-
-
-def _targets_of(y: ArrayLike, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return class numbers or probabilities, and the classes."""
-    q = np.asarray(host_array(y))
-    shape = q.shape
-    if len(shape) == 2 and shape[1] > 1:
-        if q.dtype.kind in "fiub" and shape[0] == rows:
-            q = q.astype(np.float64)
-            if (q >= 0).all() and (np.abs(q.sum(axis=1) - 1) <= 1e-6).all():
-                names = names_of_columns(y)
-                return q, np.arange(q.shape[1]) if names is None else np.asarray(names, dtype=object)
-        raise ValueError(
-            f"Unknown label type: y of shape {shape} holds no probabilities, of which each row adds up to 1; give one class a row"
-        )
-    labels = labels_of(y if y is None or isinstance(y, np.ma.MaskedArray) else q, rows)
-    numbered = labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < max(1000, rows)
-    if numbered:  # without a sort
-        counts = np.bincount(labels.astype(np.int64))
-        classes = np.flatnonzero(counts).astype(labels.dtype)
-        place = np.cumsum(counts > 0) - 1
-        return place[labels], classes
-    classes = np.unique(labels)
-    return class_numbers(labels, classes), classes
-
-
-def _offset_of(offset: ArrayLike | None, rows: int, columns: int) -> NDArray[np.float64] | None:
-    if offset is None:
-        return None
-    found = np.asarray(host_array(offset), np.float64)
-    found = found[:, None] if found.ndim == 1 else found
-    if found.shape != (rows, columns) or not np.isfinite(found).all():
-        raise ValueError(
-            f"an offset of shape {found.shape} for {rows} rows and {columns} columns of scores; give finite numbers"
-        )
-    return found
 
 
 def _convergence_warning() -> type[Warning]:
