@@ -186,17 +186,18 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
     Pack<std::int32_t, n> amiss = 0;
     SoftSums<n> sums[strands];
     in_blocks<flat>(x, plain_terms, [&](int s, std::ptrdiff_t first, std::ptrdiff_t end) SIGMAX_LAMBDA {
-        D all_z(0), own_z(0), own(0), count(0), rest(0), ones(0);
+        D all_z(0), own_z(0), own(0), rest(0), ones(0);
+        P count(0);
         walk<flat>(x, w, y, first, end, strands, [&](const float* score, const float* label, const float*, std::ptrdiff_t i) SIGMAX_LAMBDA {
             const P raw = P::load(score);
             auto possible = raw != -infinity;
             const D apart = exponents.apart(raw), z = exponents.z(apart), e = exponents.exp(apart);
             if constexpr (with_gradient) e.store(kept + i * n);
-            auto one = e == 1.0, counts = z != -std::numeric_limits<double>::infinity();
-            const D near = select(counts, z, 0.0);
+            auto one = e == 1.0;
+            const D near = select(z != -std::numeric_limits<double>::infinity(), z, 0.0);
             rest = rest + select(one, 0.0, e);
             ones = ones + select(one, 1.0, D(0));
-            count = count + select(counts, 1.0, D(0));
+            count = count + select(possible, 1.0f, P(0));
             all_z = all_z + near;
             if constexpr (!labelled) {
                 const P given = P::load(label);
@@ -208,7 +209,7 @@ SIGMAX_INLINE Pack<float, n> soft_cross_entropy(Rows<float, n>& r) {
         });
         sums[s].rest.add(rest, D(0));
         sums[s].ones.add_plainly(ones);
-        sums[s].possible.add_plainly(count);
+        sums[s].possible.add_plainly(convert<double>(count));
         sums[s].z.add(all_z, D(0));
         sums[s].own_z.add(own_z, D(0));
         sums[s].own.add(own, D(0));

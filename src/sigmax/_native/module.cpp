@@ -87,8 +87,8 @@ PyMethodDef methods[] = {
     {"set_elsewhere", set_elsewhere, METH_O,
      "set_elsewhere(f): f(ufunc, args, kwargs) is asked first about arrays that are not NumPy's; NotImplemented turns them down."},
     {"straight", straight, METH_O,
-     "straight(name): that function of (args, options), those of a call with one array and at most an axis, the last; it returns None for "
-     "all else."},
+     "straight(name): that function of (args, options), those of a call with one array, its last axis, and an out of NumPy's; None for all "
+     "else."},
     {"set_tensors", set_tensors, METH_VARARGS,
      "set_tensors(type, followers, namespace, level, f): whose tensors go straight, unless one of the followers is true or the level of "
      "forward derivatives in the namespace is not below 0; f(name, x) is asked about those that do not lie as the core takes them."},

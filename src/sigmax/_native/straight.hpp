@@ -43,7 +43,7 @@ PyObject* straight_on_tensor(const sigmax::RowFunction* rows, const sigmax::Link
     return found;
 }
 
-// Whether the axis of a call's options, which are empty or name it alone, is the last of an array of `ndim`; -1 where it is to be asked for.
+// Whether the axis of a call is the last of an array of `ndim`; -1 where it is to be asked for.
 bool is_last(PyObject* axis, long ndim, PyObject* x) {
     if (!PyLong_CheckExact(axis)) return false;
     const long given = PyLong_AsLong(axis);
@@ -58,24 +58,24 @@ bool is_last(PyObject* axis, long ndim, PyObject* x) {
 
 // (args, options) of a call of a function along an axis -> the result, or None where it takes the long way.
 PyObject* call_straight(PyObject* self, PyObject* const* given, Py_ssize_t count) {
-    static PyObject* const axis = PyUnicode_InternFromString("axis");
+    static PyObject *const axis = PyUnicode_InternFromString("axis"), *const out = PyUnicode_InternFromString("out");
     const auto* f = static_cast<const sigmax::RowFunction*>(PyCapsule_GetPointer(self, direct_name));
-    if (!f || !axis) return nullptr;
+    if (!f || !axis || !out) return nullptr;
     if (count != 2 || !PyTuple_CheckExact(given[0]) || !PyDict_CheckExact(given[1]))
         return PyErr_Format(PyExc_TypeError, "a straight function takes the arguments and options of a call");
-    const Py_ssize_t options = PyDict_GET_SIZE(given[1]);
-    if (PyTuple_GET_SIZE(given[0]) != 1 || options > 1) Py_RETURN_NONE;
-    PyObject* const x = PyTuple_GET_ITEM(given[0], 0);
+    if (PyTuple_GET_SIZE(given[0]) != 1 || PyDict_GET_SIZE(given[1]) > 2) Py_RETURN_NONE;
+    PyObject *const x = PyTuple_GET_ITEM(given[0], 0), *key, *value, *y = Py_None;
     const bool is_array = PyArray_CheckExact(x);
     if (!is_array && !is_tensor(x)) Py_RETURN_NONE;
-    if (options == 1) {
-        PyObject* const asked = PyDict_GetItemWithError(given[1], axis);
-        if (!asked || !is_last(asked, is_array ? PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) : -1, x)) {
+    for (Py_ssize_t at = 0; PyDict_Next(given[1], &at, &key, &value);) {
+        if (is_array && key == out) {
+            y = value;
+        } else if (key != axis || !is_last(value, is_array ? PyArray_NDIM(reinterpret_cast<PyArrayObject*>(x)) : -1, x)) {
             PyErr_Clear();
             Py_RETURN_NONE;
         }
     }
-    return is_array ? rows_directly(*f, reinterpret_cast<PyArrayObject*>(x), Py_None) : straight_on_tensor(f, nullptr, x);
+    return is_array ? rows_directly(*f, reinterpret_cast<PyArrayObject*>(x), y) : straight_on_tensor(f, nullptr, x);
 }
 PyMethodDef straight_method = {"straight", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_straight)), METH_FASTCALL,
                                nullptr};
