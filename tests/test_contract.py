@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from family import DTYPES, LINKS, assert_same_bits
 
 import sigmax
 
@@ -376,3 +377,44 @@ def test_a_nan_spoils_its_row_wherever_it_stands(classes, dtype):
         assert np.isnan(loss[1])
         assert np.isnan(gradient[1]).all()
         assert np.isnan(sigmax.logsumexp(row))
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_small_result_into_an_array_is_that_of_a_call_without(name):
+    """An array takes a way of its own; one that lies over the input, is of another type or not to be written takes NumPy's."""
+    function, sign = getattr(sigmax, name), -1 if name in ("log1mexp", "logitexp") else 1
+    for dtype in DTYPES:
+        x = (sign * np.linspace(0.1, 0.9, 12)).astype(dtype)
+        wanted = function(x)
+        room = np.zeros(40, dtype)
+        for out in (np.empty_like(x), room[3:15], room[::3][:12], room.reshape(4, 10)[:, 2][:0]):
+            if out.size:
+                assert function(x, out=out) is out
+                assert_same_bits(out, wanted)
+            else:
+                with pytest.raises(ValueError, match="broadcast"):
+                    function(x, out=out)
+        assert_same_bits(function(x, out=np.empty((2, 12), dtype)), np.stack([wanted, wanted]))
+        assert_same_bits(function(x, out=(np.empty_like(x),)), wanted)
+        if dtype == np.float32:
+            np.testing.assert_array_equal(function(x, out=np.empty(12)), wanted.astype(float), strict=True)
+        itself = x.copy()
+        assert_same_bits(function(itself, out=itself), wanted)
+        both = np.concatenate([x, x])
+        assert_same_bits(function(both[:12], out=both[1:13]), wanted)
+        fixed = np.zeros_like(x)
+        fixed.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            function(x, out=fixed)
+
+
+def test_what_is_wrong_with_a_number_is_reported_into_an_array_too():
+    x, out = np.float32([0.5, 2.0]), np.empty(2, np.float32)
+    with np.errstate(all="raise"):
+        assert sigmax.sigmoid(x, out=out) is out
+        with pytest.raises(FloatingPointError, match="invalid value encountered in logit"):
+            sigmax.logit(x, out=out)
+        with pytest.raises(FloatingPointError, match="divide by zero encountered in logit"):
+            sigmax.logit(np.float32([1.0]), out=out[:1])
+        with pytest.raises(FloatingPointError, match="invalid value encountered in logit"):
+            sigmax.logit(x, out=x)

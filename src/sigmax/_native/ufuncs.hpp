@@ -165,27 +165,46 @@ PyObject* link_directly(const sigmax::Link& link, PyArrayObject* x, sigmax::Dtyp
     return reinterpret_cast<PyObject*>(y);
 }
 
+// Whether the result of `x` can be written to an array as it lies, beside `x` and not in its place.
+bool takes_result_of(PyArrayObject* x, PyObject* out) {
+    if (!PyArray_CheckExact(out)) return false;
+    auto* y = reinterpret_cast<PyArrayObject*>(out);
+    const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
+    return PyArray_TYPE(y) == PyArray_TYPE(x) && PyArray_NDIM(y) == PyArray_NDIM(x) &&
+           PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), PyArray_NDIM(x)) && PyArray_IS_C_CONTIGUOUS(y) && PyArray_ISBEHAVED(y) &&
+           (y_begin >= x_begin + PyArray_NBYTES(x) || x_begin >= y_begin + PyArray_NBYTES(y));
+}
+
 // A small array past NumPy's machinery, which takes longer than ten numbers do. Null, without an error, where there is something to
 // report: NumPy does that, the second time.
 constexpr npy_intp small = 2048;
-PyObject* small_link(PyObject* ufunc, PyObject* x) {
+PyObject* small_link(PyObject* ufunc, PyObject* x, PyObject* out) {
     const auto* call = static_cast<const LinkCall*>(reinterpret_cast<PyUFuncObject*>(ufunc)->data[0]);
     auto* array = reinterpret_cast<PyArrayObject*>(x);
     sigmax::Dtype dtype;
     if (call->link->inputs != 1 || call->link->outputs != 1 || !as_it_lies(array, dtype) || PyArray_SIZE(array) > small) return nullptr;
     unsigned status = 0;
-    PyObject* y = link_directly(*call->link, array, dtype, status);
+    PyObject* y = nullptr;
+    if (!out) {
+        y = link_directly(*call->link, array, dtype, status);
+    } else if (takes_result_of(array, out)) {
+        y = Py_NewRef(out);
+        status = link_released(*call->link, PyArray_BYTES(array), PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out)),
+                               PyArray_ITEMSIZE(array), dtype, PyArray_SIZE(array));
+    }
     if (y && status) Py_CLEAR(y);
     return y;
 }
 
 PyObject* link_call(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
     const Py_ssize_t count = PyVectorcall_NARGS(flags), inputs = reinterpret_cast<PyUFuncObject*>(self)->nin;
-    if (count == 1 && !names) {
+    static PyObject* const out = PyUnicode_InternFromString("out");
+    const bool into = names && PyTuple_GET_SIZE(names) == 1 && PyTuple_GET_ITEM(names, 0) == out;
+    if (count == 1 && (!names || into)) {
         if (PyArray_CheckExact(args[0])) {
-            if (PyObject* y = small_link(self, args[0])) return y;
+            if (PyObject* y = small_link(self, args[0], into ? args[1] : nullptr)) return y;
             if (PyErr_Occurred()) return nullptr;
-        } else if (is_tensor(args[0])) {
+        } else if (!into && is_tensor(args[0])) {
             const auto* call = static_cast<const LinkCall*>(reinterpret_cast<PyUFuncObject*>(self)->data[0]);
             PyObject* y = straight_on_tensor(nullptr, call->link, args[0]);
             if (y != Py_None) return y;
