@@ -3,9 +3,9 @@ Which adapter serves which library's arrays, and the way of every call: to the a
 
 An adapter is a module with ``call(entry, args, options, run)``: the function by its entry in the family, what the user called it with,
 and what runs a function on any array, for adapters of things that hold another library's arrays. It returns an array of the user's
-kind, or NotImplemented for a type that it does not know after all. One with ``is_traced(value)`` also has the calls on NumPy arrays of which an option
-(a temperature that is learned, a mask) is no value yet. An adapter is imported when the first array of its library is seen,
-so the library is there already; types that it lists in ``TYPES`` are known from then on. What it gives as ``STRAIGHT`` is told to the core
+kind, or NotImplemented for a type that it does not know after all. An adapter is imported when the first array of its library is seen,
+so the library is there already; types that it lists in ``TYPES`` are known from then on. One with ``is_traced(value)`` also gets the calls on
+NumPy arrays of which an option (a temperature that is learned, a mask) is no value yet. What it gives as ``STRAIGHT`` is told to the core
 (see ``set_tensors`` there), which then takes these tensors itself where a function is called with nothing but one.
 """
 
@@ -107,12 +107,12 @@ def _on_numpy(entry: Function, args: tuple[Any, ...], options: dict[str, Any]) -
     """Call a function on what NumPy takes, unless one of the options stands for a value that is not known yet."""
     for value in options.values():
         adapter = adapter_of(type(value))
-        if adapter is not None and getattr(adapter, "is_traced", _is_known)(value):
+        if adapter is not None and getattr(adapter, "is_traced", _not_traced)(value):
             return adapter.call(entry, args, options, run)
     return host.FUNCTIONS[entry.name](*args, **options)
 
 
-def _is_known(_value: Any) -> bool:
+def _not_traced(_value: Any) -> bool:
     return False
 
 
