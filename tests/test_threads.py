@@ -343,3 +343,28 @@ def test_other_ways_of_rounding_are_not_obeyed(mode):
     assert left == mode
     for a, b in zip(found, wanted, strict=True):
         assert_same_bits(a, b)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch's threads are found on Linux")
+@pytest.mark.parametrize("first", ["torch, sigmax", "sigmax, torch"])
+def test_calls_on_arrays_leave_the_threads_of_pytorch_alone(first):
+    """A child of fork may have them then; after a call on tensors it may not, as after any operation of PyTorch on several."""
+    pytest.importorskip("torch")
+    program = f"""
+import {first}
+import os, numpy as np
+from sigmax import _native
+torch.set_num_threads(2)
+sigmax.set_num_threads(2)
+x = np.random.default_rng(0).normal(size=(300, 4000)).astype(np.float32)
+sigmax.sigmoid(x)
+wanted = sigmax.softmax(x)
+child = os.fork()
+if child == 0:
+    y = torch.softmax(torch.from_numpy(x), -1).numpy()
+    os._exit(0 if abs(y - wanted).max() < 1e-6 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert (sigmax.softmax(torch.from_numpy(x)).numpy() == wanted).all()
+print("done")
+"""
+    assert_runs(program)

@@ -565,6 +565,8 @@ def test_modules_are_traced_by_fx():
         ("import torch\nimport sigmax", "sigmax.softmax(x)"),
         ("import sigmax.torch", "sigmax.odds(x)"),
         ("import torch\nimport sigmax", "sigmax.cross_entropy(x, torch.tensor([0, 1]))"),
+        ("import sigmax", "sigmax.log_softmax(sigmax.sigmoid(x))"),
+        ("import sigmax\nimport torch._dynamo", "sigmax.softmax(x)"),
     ],
 )
 def test_the_first_call_of_a_process_may_be_compiled(imports, call):
@@ -974,3 +976,49 @@ def test_pullbacks_of_tensors_have_the_bits_of_every_other_way(name, dtype, no_e
     no_exchange()
     for (r, g), got in found.items():
         assert torch.equal(got, pulled(rows[r].clone(), lambda v, g=g: gradients[g](v).clone())), (r, g)
+
+
+class Watching(TorchDispatchMode):
+    def __torch_dispatch__(self, function, _types, args=(), kwargs=None):
+        return function(*args, **(kwargs or {}))
+
+
+class Derived(torch.Tensor):
+    pass
+
+
+FORWARD = {
+    **{
+        name: getattr(sigmax, name)
+        for name in ("softmax", "log_softmax", "logit_softmax", "logsumexp", "sigmoid", "softplus")
+    },
+    "with a temperature": lambda v: sigmax.softmax(v, temperature=2.0),
+    "cross_entropy": lambda v: sigmax.cross_entropy(v, SOME),
+    "its gradient": lambda v: sigmax.cross_entropy_and_grad(v, SOME)[1],
+    "binary_cross_entropy": lambda v: sigmax.binary_cross_entropy(v, torch.full_like(v, 0.3)),
+    "module": lambda v: sigmax.torch.CrossEntropyLoss()(v, SOME),
+    "module, sum": lambda v: sigmax.torch.CrossEntropyLoss(reduction="sum")(v, SOME),
+}
+SOME = torch.tensor([0, 2, 1])
+
+
+@pytest.mark.filterwarnings("ignore:.*get_attr Node")
+@pytest.mark.parametrize("name", FORWARD)
+def test_a_derivative_that_goes_forward_is_not_lost_whoever_watches(name):
+    """A mode, a subclass, another device: there the dispatcher is asked, which knows of none."""
+    function = FORWARD[name]
+    generator = torch.Generator().manual_seed(4)
+    x, v = torch.randn(2, 3, 4, dtype=torch.float64, generator=generator)
+    _, wanted = torch.func.jvp(function, (x,), (v,))
+    _, linear = torch.func.linearize(function, x)
+    torch.testing.assert_close(linear(v), wanted)
+    with forward_ad.dual_level():
+        for given in (x, x.as_subclass(Derived)):
+            found = forward_ad.unpack_dual(function(forward_ad.make_dual(given, v))).tangent
+            torch.testing.assert_close(found.as_subclass(torch.Tensor), wanted)
+        with Watching():
+            found = forward_ad.unpack_dual(function(forward_ad.make_dual(x, v))).tangent
+        torch.testing.assert_close(found, wanted)
+        if "cross" not in name and "module" not in name and "its" not in name:
+            found = forward_ad.unpack_dual(function(forward_ad.make_dual(x.to("meta"), v.to("meta")))).tangent
+            assert (found.shape, found.device.type) == (wanted.shape, "meta")

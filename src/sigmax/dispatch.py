@@ -22,6 +22,7 @@ import numpy as np
 from sigmax import _native, host
 from sigmax.family import FAMILY, entry_of
 from sigmax.host.table import STRAIGHT
+from sigmax.imports import when_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,13 +63,15 @@ def adapter_of(kind: type) -> Adapter | None:
 
 def meet_torch() -> None:
     """
-    Load the adapter of PyTorch if that is loaded, so that torch.compile, which cannot follow an import, finds it at the first call.
+    Load the adapter of PyTorch if that is loaded, or else when its compiler is, which cannot follow an import: it finds the adapter at the first call.
 
-    It is not loaded for anybody: whoever imports it after sigmax and compiles before the first call imports `sigmax.torch` once.
+    PyTorch itself is not loaded for anybody.
     """
     tensor = getattr(sys.modules.get("torch"), "Tensor", None)
     if tensor is not None:
         adapter_of(tensor)
+    else:
+        when_loaded("torch._dynamo", lambda: adapter_of(sys.modules["torch"].Tensor))
 
 
 def _find(kind: type) -> Adapter | None:
@@ -120,17 +123,18 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
     straight: Callable[..., Any] = STRAIGHT.get(entry.name, _not_straight)
-    known = frozenset(inspect.signature(signature).parameters)
+    parameters = inspect.signature(signature).parameters
+    known, arrays = frozenset(parameters), sum(p.kind is p.POSITIONAL_ONLY for p in parameters.values())
 
     @functools.wraps(signature)
     def function(*args: Any, **options: Any) -> Any:
         result = straight(args, options)
         if result is not None:
             return result
+        if len(args) != arrays or not options.keys() <= known:
+            signature(*args, **options)  # which says so
         for x in args:
             if type(x) is not np.ndarray:
-                if not options.keys() <= known:
-                    signature(*args, **options)  # which says so
                 return run(entry, *args, **options)
         return _on_numpy(entry, args, options)
 
@@ -141,7 +145,13 @@ def _not_straight(_args: tuple[Any, ...], _options: dict[str, Any]) -> None:
     """Turn a call down: the function is of more than one array."""
 
 
+# What NumPy's ufuncs take.
+_OF_UFUNCS = frozenset(["out", "where", "axes", "axis", "keepdims", "casting", "order", "dtype", "subok", "signature"])
+
+
 def _elsewhere(ufunc: np.ufunc, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    for name in options.keys() - _OF_UFUNCS:
+        raise TypeError(f"{ufunc.__name__}() got an unexpected keyword argument '{name}'")
     for x in args[: ufunc.nin]:
         adapter = adapter_of(type(x))
         if adapter is not None:

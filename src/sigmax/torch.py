@@ -216,6 +216,8 @@ class CrossEntropyLoss(_Loss, nn.CrossEntropyLoss):
                 return straight
         if _is_traced(input):
             return self._written_down(input, target)
+        if not isinstance(target, Tensor):
+            raise TypeError(f"labels are a {type(target).__name__}; pass a tensor")
         given = _under_autocast(input)
         axis = 0 if given.ndim == 1 else 1
         target = self._checked(target, given.shape[axis] if given.ndim else 1)

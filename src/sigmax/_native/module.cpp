@@ -54,8 +54,14 @@ PyObject* join_team(PyObject*, PyObject* name) {
         joined = &found;
     }
 #endif
-    sigmax::threads::team = joined;
+    sigmax::threads::team = nullptr;
+    sigmax::threads::offered = joined;
     return PyBool_FromLong(joined != nullptr);
+}
+
+PyObject* meet_team(PyObject*, PyObject*) {
+    sigmax::threads::meet_team();
+    Py_RETURN_NONE;
 }
 
 PyMethodDef methods[] = {
@@ -106,8 +112,10 @@ PyMethodDef methods[] = {
     {"scaled_tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scaled_tensor)), METH_FASTCALL,
      "scaled_tensor(x, factor): their product; None for what does not lie in one piece."},
     {"join_team", join_team, METH_O,
-     "join_team(library): work on large arrays by the OpenMP threads of a library that is loaded, '' for those of our own; whether it "
-     "has some."},
+     "join_team(library): work on large arrays by the OpenMP threads of a library that is loaded, from meet_team() on; '' for threads of "
+     "our "
+     "own; whether it has some."},
+    {"meet_team", meet_team, METH_NOARGS, "meet_team(): there is a tensor of that library's."},
     {"xla_handler", xla_handler, METH_NOARGS, "The core as a handler of XLA's foreign function interface, in a capsule."},
     {"cpu_level", cpu_level, METH_NOARGS, "The CPU level whose kernels are in use."},
     {nullptr, nullptr, 0, nullptr},

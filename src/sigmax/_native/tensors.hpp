@@ -117,6 +117,7 @@ bool has_more_to_it(PyObject* x, bool may_be_derived = false) {
 
 // What a tensor on the CPU without gaps, and not too large, holds: how many numbers, or 0 where it is none.
 std::int64_t look_at(PyObject* x, dlpack::Tensor& in, bool may_be_derived = false) {
+    sigmax::threads::meet_team();
     if (!exchange || exchange->look_at(x, &in) != 0 || has_more_to_it(x, may_be_derived)) {
         PyErr_Clear();
         return 0;

@@ -194,10 +194,16 @@ struct Team {
     void (*parallel)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
     int (*most)();  // threads, as its library has been told
 };
-inline std::atomic<const Team*> team{nullptr};
+inline std::atomic<const Team*> team{nullptr}, offered{nullptr};
 inline std::atomic<bool> is_child{false};  // of fork, where the threads of a team are gone, and it does not know
 inline std::mutex team_owner;
 inline std::atomic<long> pieces_of_team{0};
+
+// With the first array of that library's: whoever has imported it and calls on others' may want it to itself in a child of fork, where
+// it waits for ever for threads that its parent had.
+inline void meet_team() {
+    if (offered.load(std::memory_order_relaxed)) team = offered.exchange(nullptr);
+}
 
 // OpenMP makes threads for each thread that asks, for good, and ends the process where it cannot: it is asked by the main thread alone,
 // for no more than its library uses itself.
@@ -251,7 +257,7 @@ inline void forget_pool_in_children() {
 #if !defined(_WIN32)
     pthread_atfork([] { settings->mutex.lock(); }, [] { settings->mutex.unlock(); },
                    [] {
-                       team = nullptr;
+                       team = offered = nullptr;
                        is_child = true;
                        const int count = settings->count;
                        settings = new Settings;  // the threads are gone, and a mutex of theirs may be locked for ever

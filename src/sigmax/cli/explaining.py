@@ -108,8 +108,10 @@ def _explain_many(console: Console, scores: Sequence[float], names: Sequence[str
     for k, cells in enumerate(zip(*columns, strict=True)):
         table.add_row(plain(names[k]) if names else str(k), *cells)
     console.print(table)
+    total = f"{alone:.4g}"
     console.print(
-        f"A sigmoid of each score answers each class by itself, yes or no: the answers add up to {alone:.4g}, not to 1. "
+        "A sigmoid of each score answers each class by itself, yes or no: the answers "
+        f"{'need not add up to 1, as these do' if total == '1' else f'add up to {total}, not to 1'}. "
         "The softmax divides each class's odds by the sum of all: one whole, shared out.",
         highlight=False,
     )

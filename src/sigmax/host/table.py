@@ -31,6 +31,7 @@ __all__ = [
     "join_team",
     "mean_cross_entropy",
     "mean_on_tensors",
+    "meet_team",
     "on_tensor",
     "pull_on_tensors",
     "scaled_tensor",
@@ -49,8 +50,8 @@ mean_cross_entropy = _native.mean_cross_entropy
 # The same from tensors to tensors without a detour by arrays, for a library with DLPack's exchange in C, and a product.
 set_exchange, on_tensor, pull_on_tensors = _native.set_exchange, _native.on_tensor, _native.pull_on_tensors
 mean_on_tensors, scaled_tensor = _native.mean_on_tensors, _native.scaled_tensor
-# The threads of a library that has some, in place of our own.
-join_team = _native.join_team
+# The threads of a library that has some, in place of our own, and that it is in use.
+join_team, meet_team = _native.join_team, _native.meet_team
 # All functions for compiled JAX code, in a capsule.
 xla_handler = _native.xla_handler
 

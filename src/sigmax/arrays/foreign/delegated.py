@@ -163,8 +163,10 @@ class Delegated:
             return self.per_class(entry.name, *args, **options)
         return getattr(self, entry.name)(*args, **options)
 
-    def link(self, name: str, x: Any, *, out: Any = None, dtype: Any = None) -> Array:
+    def link(self, name: str, x: Any, *, out: Any = None, dtype: Any = None, **more: Any) -> Array:
         _no_out(out)
+        for option in more:
+            raise TypeError(f"{option}= of {name} is for NumPy arrays; pass dtype, and choose among results with where")
         x = self.floats(x)
         return self.kernels.link(name, x if dtype is None else self.xp.astype(x, self.contract.result_dtype(x, dtype)))
 

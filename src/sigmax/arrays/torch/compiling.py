@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.abc
-import importlib.util
-import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +11,7 @@ import torch
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.host.links import LINKS
 from sigmax.host.table import STRAIGHT
+from sigmax.imports import when_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,28 +37,8 @@ def _not_straight(_args: Any, _options: Any) -> None:
 
 
 def tell_dynamo() -> None:
-    """Tell torch.compile about our ufuncs, as soon as its machinery is loaded, which takes a second and is not always wanted."""
-    if "torch._dynamo" in sys.modules:
-        _tell()
-    else:
-        sys.meta_path.insert(0, _WhenDynamoLoads())
-
-
-class _WhenDynamoLoads(importlib.abc.MetaPathFinder):
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "torch._dynamo":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_and_tell(module: Any) -> None:
-                load(module)
-                _tell()
-
-            spec.loader.exec_module = load_and_tell
-        return spec
+    """Tell torch.compile about our functions, as soon as its machinery is loaded, which takes a second and is not always wanted."""
+    when_loaded("torch._dynamo", _tell)
 
 
 def _tell() -> None:

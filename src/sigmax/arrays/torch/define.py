@@ -72,8 +72,10 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
         if are_transforms_active():  # they want a Function, but for the one that has no rule for it
             _refuse_forward_twice()
             return operator(*args) if _is_functionalized() else mapped.apply(*args)
-        # past the dispatcher, which takes 50 us, where there is nobody that it would tell
-        return direct.apply(*args) if _are_plain(args) else operator(*args)
+        if _are_plain(args):  # past the dispatcher, which takes 50 us, where there is nobody that it would tell
+            return direct.apply(*args)
+        # the dispatcher knows of no derivative that goes forward, and would lose it without a word
+        return operator(*args) if forward_level() < 0 else mapped.apply(*args)
 
     setattr(ops, name, apply)
 
@@ -83,8 +85,14 @@ def define(schema: str, run: Any, shape: Any, backward: Any = None, vmap: Any = 
 are_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 is_tracing = getattr(torch._C, "_is_tracing", lambda: True)  # by torch.jit
 modes_active = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+forward_ad = torch.autograd.forward_ad
 _FUNCTORCH = getattr(torch._C, "_functorch", None)
 is_legacy_batched = getattr(_FUNCTORCH, "is_legacy_batchedtensor", lambda _: False)  # in gradients of several at once
+
+
+def forward_level() -> int:
+    """Return how many levels of derivatives that go forward are entered, less one."""
+    return getattr(forward_ad, "_current_level", 0)
 
 
 def apply_of(function: type[torch.autograd.Function]) -> Callable[..., Tensor]:

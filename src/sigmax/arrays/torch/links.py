@@ -66,10 +66,12 @@ for _name in names_of("elementwise"):
     _define_link(_name)
 
 
-def link(name: str, x: Any, out: Any = None, *, dtype: Any = None, where: Any = True) -> Tensor:
+def link(name: str, x: Any, out: Any = None, *, dtype: Any = None, where: Any = True, **more: Any) -> Tensor:
     """Return an elementwise function of whatever becomes a tensor."""
     if where is not True:
         raise TypeError("where= of an elementwise function is for NumPy arrays; use torch.where on the result")
+    for option in more:
+        raise TypeError(f"{option}= of {name} is for NumPy arrays; pass out or dtype")
     x = as_floats(x)
     if dtype is not None:
         x = x.to(CONTRACT.result_dtype(x, dtype))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sigmax.arrays.foreign.formulas import Formulas
-from sigmax.host.table import ScoreTable, check_temperature
+from sigmax.host.table import ScoreTable, check_temperature, meet_team
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,7 @@ HALVES = {torch.float16, torch.bfloat16}
 
 def as_array(x: Tensor) -> np.ndarray[Any, Any]:
     """Return the memory of a CPU tensor as an array."""
+    meet_team()
     x = x.detach().resolve_neg()
     if x.dtype == torch.bfloat16:
         return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
