@@ -192,8 +192,10 @@ assert threads() == before + 1, (threads(), before)
 child = os.fork()
 if child == 0:  # where OpenMP, and PyTorch with it, would wait for threads that are gone
     inherited = _native.pieces_of_helpers()
-    same = [(sigmax.softmax(x).numpy() == wanted.numpy()).all() for _ in range(50)]
-    os._exit(0 if all(same) and _native.pieces_of_helpers() > inherited else 1)
+    same, calls = True, 0
+    while same and calls < 2000 and _native.pieces_of_helpers() == inherited:
+        same, calls = bool((sigmax.softmax(x).numpy() == wanted.numpy()).all()), calls + 1
+    os._exit(0 if same and _native.pieces_of_helpers() > inherited else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print("done")
 """
@@ -219,8 +221,10 @@ sigmax.set_num_threads(2)
 torch.set_num_threads(1)  # then our own threads do the work, and none of PyTorch's are made
 sigmax.softmax(torch.zeros(3, 3))
 done = _native.pieces_of_helpers()
-for _ in range(50):
+for _ in range(2000):  # fewer where nothing else runs on this machine
     assert np.array_equal(sigmax.softmax(big), wanted)
+    if _native.pieces_of_helpers() > done:
+        break
 assert _native.pieces_of_helpers() > done
 print("done")
 """
@@ -248,8 +252,10 @@ def test_helpers_work():
     sigmax.set_num_threads(3)
     x = scores(np.float32, (400_000, 10))
     before = _native.pieces_of_helpers()
-    for _ in range(20):
+    for _ in range(500):
         sigmax.softmax(x)
+        if _native.pieces_of_helpers() - before >= 20:  # sooner where nothing else runs on this machine
+            break
     assert _native.pieces_of_helpers() - before >= 20
     sigmax.set_num_threads(1)
     before = _native.pieces_of_helpers()
