@@ -210,7 +210,7 @@ import os, numpy as np, sigmax, torch
 from sigmax import _native
 torch.set_num_threads(2)
 torch.ones(3000, 3000).exp().sum()
-big = np.random.default_rng(0).normal(size=(4000, 100)).astype(np.float32)
+big = np.random.default_rng(0).normal(size=(30_000, 100)).astype(np.float32)  # enough to wake helpers, however long ago the call before was
 wanted = sigmax.softmax(big)
 child = os.fork()
 if child == 0:
