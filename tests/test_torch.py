@@ -1003,6 +1003,7 @@ SOME = torch.tensor([0, 2, 1])
 
 
 @pytest.mark.filterwarnings("ignore:.*get_attr Node")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 @pytest.mark.parametrize("name", FORWARD)
 def test_a_derivative_that_goes_forward_is_not_lost_whoever_watches(name):
     """A mode, a subclass, another device: there the dispatcher is asked, which knows of none."""

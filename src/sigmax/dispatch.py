@@ -21,7 +21,7 @@ import numpy as np
 
 from sigmax import _native, host
 from sigmax.family import FAMILY, entry_of
-from sigmax.host.table import STRAIGHT
+from sigmax.host.table import STRAIGHT, not_straight
 from sigmax.imports import when_loaded
 
 if TYPE_CHECKING:
@@ -109,20 +109,17 @@ def run(entry: Function, *args: Any, **options: Any) -> Any:
 def _on_numpy(entry: Function, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Call a function on what NumPy takes, unless one of the options stands for a value that is not known yet."""
     for value in options.values():
-        adapter = adapter_of(type(value))
-        if adapter is not None and getattr(adapter, "is_traced", _not_traced)(value):
+        adapter: Any = adapter_of(type(value))
+        is_traced = getattr(adapter, "is_traced", None)
+        if is_traced is not None and is_traced(value):
             return adapter.call(entry, args, options, run)
     return host.FUNCTIONS[entry.name](*args, **options)
-
-
-def _not_traced(_value: Any) -> bool:
-    return False
 
 
 def on_any_array(signature: Callable[..., Any]) -> Any:
     """Return the function of the family of that name, with its signature and documentation, for arrays of all libraries."""
     entry = FAMILY[signature.__name__]
-    straight: Callable[..., Any] = STRAIGHT.get(entry.name, _not_straight)
+    straight: Callable[..., Any] = STRAIGHT.get(entry.name, not_straight)
     parameters = inspect.signature(signature).parameters
     known, arrays = frozenset(parameters), sum(p.kind is p.POSITIONAL_ONLY for p in parameters.values())
 
@@ -139,10 +136,6 @@ def on_any_array(signature: Callable[..., Any]) -> Any:
         return _on_numpy(entry, args, options)
 
     return function
-
-
-def _not_straight(_args: tuple[Any, ...], _options: dict[str, Any]) -> None:
-    """Turn a call down: the function is of more than one array."""
 
 
 # What NumPy's ufuncs take.

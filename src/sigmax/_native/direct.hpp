@@ -35,31 +35,18 @@ sigmax::RowBatch without_gaps(const sigmax::RowFunction& f, const char* x, char*
 
 // A function of an array along its last axis, into `out` or a new one (None): the result, or None where it takes the long way.
 PyObject* rows_directly(const sigmax::RowFunction& f, PyArrayObject* x, PyObject* out) {
-    const int type = PyArray_TYPE(x), ndim = PyArray_NDIM(x);
+    const int ndim = PyArray_NDIM(x), out_ndim = f.per_class ? ndim : ndim - 1;
+    if (out == Py_None) out = nullptr;
     sigmax::Dtype dtype;
-    if (!as_it_lies(x, dtype)) Py_RETURN_NONE;
-    const int out_ndim = f.per_class ? ndim : ndim - 1;
-    PyArrayObject* y;
-    if (out == Py_None) {
-        Py_INCREF(PyArray_DESCR(x));
-        y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(out_ndim, PyArray_DIMS(x), PyArray_DESCR(x), 0));
-        if (!y) return nullptr;
-    } else {
-        if (!PyArray_CheckExact(out)) Py_RETURN_NONE;
-        y = reinterpret_cast<PyArrayObject*>(out);
-        const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
-        if (PyArray_TYPE(y) != type || PyArray_NDIM(y) != out_ndim || !PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), out_ndim) ||
-            !PyArray_IS_C_CONTIGUOUS(y) || !PyArray_ISBEHAVED(y) ||
-            (y_begin < x_begin + PyArray_NBYTES(x) && x_begin < y_begin + PyArray_NBYTES(y) && (y_begin != x_begin || !f.per_class)))
-            Py_RETURN_NONE;
-        Py_INCREF(y);
-    }
+    if (!as_it_lies(x, dtype) || (out && !takes_result_of(x, out_ndim, out, f.per_class))) Py_RETURN_NONE;
+    PyArrayObject* const y = result_of(x, out_ndim, out);
+    if (!y) return nullptr;
     if (run_released(f, without_gaps(f, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_SIZE(x), PyArray_DIM(x, ndim - 1), PyArray_ITEMSIZE(x),
                                      dtype))) {
         Py_DECREF(y);
         return PyErr_NoMemory();
     }
-    return out == Py_None ? PyArray_Return(y) : reinterpret_cast<PyObject*>(y);
+    return out ? reinterpret_cast<PyObject*>(y) : PyArray_Return(y);
 }
 
 // (x, out or None) -> the same.
@@ -79,7 +66,7 @@ PyObject* call_link_directly(PyObject* self, PyObject* const* args, Py_ssize_t c
         !as_it_lies(reinterpret_cast<PyArrayObject*>(args[0]), dtype))
         Py_RETURN_NONE;
     unsigned status = 0;
-    return link_directly(*f, reinterpret_cast<PyArrayObject*>(args[0]), dtype, status);
+    return link_directly(*f, reinterpret_cast<PyArrayObject*>(args[0]), nullptr, dtype, status);
 }
 PyMethodDef direct_link_method = {"direct", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_link_directly)), METH_FASTCALL,
                                   nullptr};
@@ -181,13 +168,26 @@ PyObject* mean_cross_entropy(PyObject*, PyObject* const* args, Py_ssize_t count)
     return PyFloat_FromDouble(mean);
 }
 
+// A function of one array by its name, over rows or elementwise; neither, with an error, where there is none.
+struct OfOneArray {
+    const sigmax::RowFunction* rows;
+    const sigmax::Link* link;
+    explicit operator bool() const { return rows || link; }
+};
+OfOneArray of_one_array(const char* name) {
+    if (const auto* rows = sigmax::find_row_function(*level, name)) return {rows, nullptr};
+    const sigmax::Link* link = sigmax::find_link(*level, name);
+    if (link && link->inputs == 1 && link->outputs == 1) return {nullptr, link};
+    PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
+    return {};
+}
+
 PyObject* direct(PyObject*, PyObject* args) {
     const char* name;
     if (!PyArg_ParseTuple(args, "s", &name)) return nullptr;
-    const void* f = sigmax::find_row_function(*level, name);
-    const sigmax::Link* link = f ? nullptr : sigmax::find_link(*level, name);
-    if (!f && (!link || link->inputs != 1 || link->outputs != 1))
-        return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
+    const OfOneArray found = of_one_array(name);
+    if (!found) return nullptr;
+    const void *f = found.rows, *link = found.link;
     PyObject* self = PyCapsule_New(const_cast<void*>(f ? f : link), f ? direct_name : direct_link_name, nullptr);
     PyObject* function = self ? PyCFunction_NewEx(f ? &direct_method : &direct_link_method, self, nullptr) : nullptr;
     Py_XDECREF(self);

@@ -165,11 +165,8 @@ PyObject* on_memory_of_tensor(const sigmax::RowFunction* rows, const sigmax::Lin
 PyObject* on_tensor(PyObject*, PyObject* const* args, Py_ssize_t count) {
     const char* const name = count == 2 ? PyUnicode_AsUTF8(args[0]) : nullptr;
     if (!name) return PyErr_Format(PyExc_TypeError, "on_tensor takes a name and a tensor");
-    const sigmax::RowFunction* rows = sigmax::find_row_function(*level, name);
-    const sigmax::Link* link = rows ? nullptr : sigmax::find_link(*level, name);
-    if (!rows && (!link || link->inputs != 1 || link->outputs != 1))
-        return PyErr_Format(PyExc_LookupError, "the core has no function of one array %s", name);
-    return on_memory_of_tensor(rows, link, args[1], true);
+    const OfOneArray found = of_one_array(name);
+    return found ? on_memory_of_tensor(found.rows, found.link, args[1], true) : nullptr;
 }
 
 // ---- derivatives, and a step of training ----

@@ -156,23 +156,29 @@ unsigned link_released(const sigmax::Link& link, const char* x, char* y, npy_int
     return found;
 }
 
-// The elementwise function of an array as it lies; the status of the results is the caller's to report. Null where memory is short.
-PyObject* link_directly(const sigmax::Link& link, PyArrayObject* x, sigmax::Dtype dtype, unsigned& status) {
+// A new array for results of `x`, of its first `ndim` axes, or the user's `out`, as one's own. Null where memory is short.
+PyArrayObject* result_of(PyArrayObject* x, int ndim, PyObject* out) {
+    if (out) return reinterpret_cast<PyArrayObject*>(Py_NewRef(out));
     Py_INCREF(PyArray_DESCR(x));
-    auto* y = reinterpret_cast<PyArrayObject*>(PyArray_Empty(PyArray_NDIM(x), PyArray_DIMS(x), PyArray_DESCR(x), 0));
-    if (!y) return nullptr;
-    status = link_released(link, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_ITEMSIZE(x), dtype, PyArray_SIZE(x));
-    return reinterpret_cast<PyObject*>(y);
+    return reinterpret_cast<PyArrayObject*>(PyArray_Empty(ndim, PyArray_DIMS(x), PyArray_DESCR(x), 0));
 }
 
-// Whether the result of `x` can be written to an array as it lies, beside `x` and not in its place.
-bool takes_result_of(PyArrayObject* x, PyObject* out) {
+// Whether such results can be written to the user's `out` as it lies: beside `x`, or where that is said in its very place.
+bool takes_result_of(PyArrayObject* x, int ndim, PyObject* out, bool in_place) {
     if (!PyArray_CheckExact(out)) return false;
     auto* y = reinterpret_cast<PyArrayObject*>(out);
     const char *x_begin = PyArray_BYTES(x), *y_begin = PyArray_BYTES(y);
-    return PyArray_TYPE(y) == PyArray_TYPE(x) && PyArray_NDIM(y) == PyArray_NDIM(x) &&
-           PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), PyArray_NDIM(x)) && PyArray_IS_C_CONTIGUOUS(y) && PyArray_ISBEHAVED(y) &&
-           (y_begin >= x_begin + PyArray_NBYTES(x) || x_begin >= y_begin + PyArray_NBYTES(y));
+    return PyArray_TYPE(y) == PyArray_TYPE(x) && PyArray_NDIM(y) == ndim && PyArray_CompareLists(PyArray_DIMS(y), PyArray_DIMS(x), ndim) &&
+           PyArray_IS_C_CONTIGUOUS(y) && PyArray_ISBEHAVED(y) &&
+           (y_begin >= x_begin + PyArray_NBYTES(x) || x_begin >= y_begin + PyArray_NBYTES(y) || (in_place && y_begin == x_begin));
+}
+
+// The elementwise function of an array as it lies; the status of the results is the caller's to report. Null where memory is short.
+PyObject* link_directly(const sigmax::Link& link, PyArrayObject* x, PyObject* out, sigmax::Dtype dtype, unsigned& status) {
+    PyArrayObject* const y = result_of(x, PyArray_NDIM(x), out);
+    if (!y) return nullptr;
+    status = link_released(link, PyArray_BYTES(x), PyArray_BYTES(y), PyArray_ITEMSIZE(x), dtype, PyArray_SIZE(x));
+    return reinterpret_cast<PyObject*>(y);
 }
 
 // A small array past NumPy's machinery, which takes longer than ten numbers do. Null, without an error, where there is something to
@@ -182,16 +188,11 @@ PyObject* small_link(PyObject* ufunc, PyObject* x, PyObject* out) {
     const auto* call = static_cast<const LinkCall*>(reinterpret_cast<PyUFuncObject*>(ufunc)->data[0]);
     auto* array = reinterpret_cast<PyArrayObject*>(x);
     sigmax::Dtype dtype;
-    if (call->link->inputs != 1 || call->link->outputs != 1 || !as_it_lies(array, dtype) || PyArray_SIZE(array) > small) return nullptr;
+    if (call->link->inputs != 1 || call->link->outputs != 1 || !as_it_lies(array, dtype) || PyArray_SIZE(array) > small ||
+        (out && !takes_result_of(array, PyArray_NDIM(array), out, false)))
+        return nullptr;
     unsigned status = 0;
-    PyObject* y = nullptr;
-    if (!out) {
-        y = link_directly(*call->link, array, dtype, status);
-    } else if (takes_result_of(array, out)) {
-        y = Py_NewRef(out);
-        status = link_released(*call->link, PyArray_BYTES(array), PyArray_BYTES(reinterpret_cast<PyArrayObject*>(out)),
-                               PyArray_ITEMSIZE(array), dtype, PyArray_SIZE(array));
-    }
+    PyObject* y = link_directly(*call->link, array, out, dtype, status);
     if (y && status) Py_CLEAR(y);
     return y;
 }

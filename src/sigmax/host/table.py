@@ -32,6 +32,7 @@ __all__ = [
     "mean_cross_entropy",
     "mean_on_tensors",
     "meet_team",
+    "not_straight",
     "on_tensor",
     "pull_on_tensors",
     "scaled_tensor",
@@ -54,6 +55,10 @@ mean_on_tensors, scaled_tensor = _native.mean_on_tensors, _native.scaled_tensor
 join_team, meet_team = _native.join_team, _native.meet_team
 # All functions for compiled JAX code, in a capsule.
 xla_handler = _native.xla_handler
+
+
+def not_straight(_args: tuple[Any, ...], _options: dict[str, Any]) -> None:
+    """Turn a call down: of more than one array, or while somebody follows Python's own functions."""
 
 
 @functools.cache

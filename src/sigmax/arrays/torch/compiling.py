@@ -10,7 +10,7 @@ import torch
 
 from sigmax.arrays.torch.calls import FUNCTIONS
 from sigmax.host.links import LINKS
-from sigmax.host.table import STRAIGHT
+from sigmax.host.table import STRAIGHT, not_straight
 from sigmax.imports import when_loaded
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ def traceable(name: str) -> Callable[..., Any]:
     return function
 
 
-def _not_straight(_args: Any, _options: Any) -> None:
-    return None
-
-
 def tell_dynamo() -> None:
     """Tell torch.compile about our functions, as soon as its machinery is loaded, which takes a second and is not always wanted."""
     when_loaded("torch._dynamo", _tell)
@@ -49,7 +45,7 @@ def _tell() -> None:
     """
     with contextlib.suppress(Exception):
         for straight in STRAIGHT.values():
-            torch.compiler.substitute_in_graph(straight, skip_signature_check=True)(_not_straight)
+            torch.compiler.substitute_in_graph(straight, skip_signature_check=True)(not_straight)
     with contextlib.suppress(Exception):  # whatever they raise is no reason for `import torch._dynamo` to fail
         from torch._dynamo.guards import GuardBuilder
         from torch._dynamo.variables import PolyfilledFunctionVariable

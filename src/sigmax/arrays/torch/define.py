@@ -18,6 +18,8 @@ __all__ = [
     "are_values_known",
     "define",
     "elementwise_vmap",
+    "forward_ad",
+    "forward_level",
     "in_front",
     "is_legacy_batched",
     "is_tracing",
@@ -191,7 +193,7 @@ def may_be_derived(*tensors: Tensor | None) -> bool:
         are_transforms_active() or is_tracing()
     ):  # a tensor inside vmap does not tell, nor does one that stands for others
         return True
-    return any(torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in given)
+    return any(forward_ad.unpack_dual(t).tangent is not None for t in given)
 
 
 def are_values_known() -> bool:

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 
-from sigmax.arrays.torch.define import apply_of, are_transforms_active, is_legacy_batched, is_tracing, modes_active, ops
+from sigmax.arrays.torch.define import (
+    apply_of,
+    are_transforms_active,
+    forward_ad,
+    forward_level,
+    is_legacy_batched,
+    is_tracing,
+    modes_active,
+    ops,
+)
 from sigmax.arrays.torch.memory import FLOATS, on_kernels
 from sigmax.family import FAMILY, names_of
 from sigmax.host.links import LINKS
@@ -34,9 +42,7 @@ FORWARD_LEVEL = (forward_ad.__dict__, "_current_level")
 
 def is_straight() -> bool:
     """Return whether nobody follows what is done with tensors: no tracer, no transformation, no mode, no derivatives that go forward."""
-    return not (
-        _is_compiling() or are_transforms_active() or modes_active() or forward_ad._current_level >= 0 or is_tracing()
-    )
+    return not (_is_compiling() or are_transforms_active() or modes_active() or forward_level() >= 0 or is_tracing())
 
 
 def are_plain_values(g: Tensor) -> bool:
